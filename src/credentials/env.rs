@@ -1,0 +1,65 @@
+use std::ffi::OsString;
+
+use super::AppCredentialsError;
+
+/// A field's environment variables; the first one that is set wins.
+pub(super) struct Variables {
+    pub(super) field: &'static str,
+    pub(super) names: &'static [&'static str],
+}
+
+pub(super) const AUTHORIZATION_URL: Variables = Variables {
+    field: "authorization_url",
+    names: &["NOTION_AUTHORIZATION_URL", "NOTION_AUTHORIZE_URL"],
+};
+pub(super) const TOKEN_URL: Variables = Variables {
+    field: "token_url",
+    names: &["NOTION_TOKEN_URL", "NOTION_ACCESS_TOKEN_URL"],
+};
+pub(super) const CLIENT_ID: Variables = Variables {
+    field: "client_id",
+    names: &["NOTION_CLIENT_ID"],
+};
+pub(super) const CLIENT_SECRET: Variables = Variables {
+    field: "client_secret",
+    names: &["NOTION_CLIENT_SECRET"],
+};
+pub(super) const REDIRECT_URI: Variables = Variables {
+    field: "redirect_uri",
+    names: &["NOTION_REDIRECT_URI"],
+};
+pub(super) const TOKEN: Variables = Variables {
+    field: "token",
+    names: &["NOTION_TOKEN", "NOTION_INTEGRATION_TOKEN"],
+};
+pub(super) const VERSION: Variables = Variables {
+    field: "version",
+    names: &["NOTION_VERSION", "NOTION_API_VERSION"],
+};
+
+/// A value, and the variable it came from.
+pub(super) type Found = Option<(String, &'static str)>;
+
+impl Variables {
+    /// An empty variable counts as not set.
+    pub(super) fn look_up(
+        &self,
+        get: &impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Found, AppCredentialsError> {
+        for &name in self.names {
+            match get(name).map(OsString::into_string) {
+                None => {}
+                Some(Ok(text)) if text.is_empty() => {}
+                Some(Ok(text)) => return Ok(Some((text, name))),
+                Some(Err(_)) => {
+                    return Err(AppCredentialsError::new(
+                        self.field,
+                        Some(name),
+                        "expected UTF-8 text",
+                    ));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,215 @@
+//! The JSON of stored credentials, and what is shared with the reading of token answers.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, IntoDeserializer},
+    ser::SerializeStruct,
+};
+use serde_json::{Map, Value};
+
+use super::NotionUserCredentials;
+
+/// [`NotionUserCredentials`] that serialise with their tokens in clear: for a store of one's own,
+/// or a backup, that is protected as tokens must be.
+///
+/// Made by [`NotionUserCredentials::expose_tokens`].
+#[derive(Debug)]
+pub struct ExposedCredentials<'a>(&'a NotionUserCredentials);
+
+impl<'a> ExposedCredentials<'a> {
+    pub(super) fn new(credentials: &'a NotionUserCredentials) -> Self {
+        Self(credentials)
+    }
+}
+
+impl Serialize for ExposedCredentials<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let it = self.0;
+        let mut fields = serializer.serialize_struct("NotionUserCredentials", 11)?;
+        fields.serialize_field("access_token", it.access_token.expose())?;
+        fields.serialize_field("token_type", &it.token_type)?;
+        let refresh_token = it.refresh_token.as_ref().map(super::RefreshToken::expose);
+        fields.serialize_field("refresh_token", &refresh_token)?;
+        fields.serialize_field("scope", &it.scope)?;
+        fields.serialize_field("expires_in", &it.expires_in)?;
+        fields.serialize_field("expires_at", &it.expires_at.map(unix_seconds))?;
+        let id_token = it.id_token.as_ref().map(super::IdToken::expose);
+        fields.serialize_field("id_token", &id_token)?;
+        fields.serialize_field("workspace_id", &it.workspace_id)?;
+        fields.serialize_field("workspace_name", &it.workspace_name)?;
+        fields.serialize_field("workspace_icon", &it.workspace_icon)?;
+        fields.serialize_field("raw", &it.raw)?;
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for NotionUserCredentials {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = match Value::deserialize(deserializer)? {
+            Value::Object(members) => members,
+            _ => return Err(de::Error::custom("credentials: expected a JSON object")),
+        };
+        let access_token = take(&mut members, "access_token")?
+            .ok_or_else(|| de::Error::missing_field("access_token"))?;
+        let mut credentials = Self::new(access_token);
+        if let Some(token_type) = take::<String, _>(&mut members, "token_type")? {
+            credentials.token_type = canonical_token_type(token_type);
+        }
+        credentials.refresh_token = take(&mut members, "refresh_token")?;
+        credentials.id_token = take(&mut members, "id_token")?;
+        credentials.scope = parse(&mut members, "scope", scope_list)?;
+        credentials.expires_in = parse(&mut members, "expires_in", seconds)?;
+        credentials.expires_at = parse(&mut members, "expires_at", unix_time)?;
+        credentials.workspace_id = take(&mut members, "workspace_id")?;
+        credentials.workspace_name = take(&mut members, "workspace_name")?;
+        credentials.workspace_icon = take(&mut members, "workspace_icon")?;
+        credentials.raw = take(&mut members, "raw")?.unwrap_or_default();
+        for (name, value) in members {
+            credentials.raw.entry(name).or_insert(value);
+        }
+        drop_tokens(&mut credentials);
+        Ok(credentials)
+    }
+}
+
+/// Takes a member that may be absent or null. The error names the member and shows no value.
+fn take<T, E>(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<T>, E>
+where
+    T: for<'de> Deserialize<'de>,
+    E: de::Error,
+{
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => T::deserialize(value.into_deserializer())
+            .map(Some)
+            .map_err(|_: serde_json::Error| E::custom(format_args!("{name}: {WRONG_TYPE}"))),
+    }
+}
+
+fn parse<T, E: de::Error>(
+    members: &mut Map<String, Value>,
+    name: &'static str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Option<T>, E> {
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read(&value)
+            .map(Some)
+            .ok_or_else(|| E::custom(format_args!("{name}: {WRONG_TYPE}"))),
+    }
+}
+
+const WRONG_TYPE: &str = "the value is of a type or form that this field cannot have";
+
+/// `bearer` in any case is written as RFC 6750 writes it.
+pub(crate) fn canonical_token_type(token_type: String) -> String {
+    if token_type.eq_ignore_ascii_case("bearer") {
+        "Bearer".to_owned()
+    } else {
+        token_type
+    }
+}
+
+/// A scope as a list, or as one string with spaces (RFC 6749 section 3.3).
+pub(crate) fn scope_list(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(text.split_ascii_whitespace().map(str::to_owned).collect()),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    }
+}
+
+/// A number of seconds, or a string that holds one. What is negative is over: 0.
+pub(crate) fn seconds(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => return Some(whole),
+            None => number.as_f64()?,
+        },
+        Value::String(text) => match text.trim().parse::<u64>() {
+            Ok(whole) => return Some(whole),
+            Err(_) => text.trim().parse().ok()?,
+        },
+        _ => return None,
+    };
+    if !number.is_finite() {
+        return None;
+    }
+    Some(
+        Duration::try_from_secs_f64(number.max(0.0))
+            .unwrap_or(Duration::MAX)
+            .as_secs(),
+    )
+}
+
+/// Unix seconds, with or without a fraction, as a number or as a string that holds one.
+pub(crate) fn unix_time(value: &Value) -> Option<SystemTime> {
+    let since = match value {
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => Duration::from_secs(whole),
+            None => Duration::try_from_secs_f64(number.as_f64()?.max(0.0)).ok()?,
+        },
+        Value::String(text) => {
+            Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()?.max(0.0)).ok()?
+        }
+        _ => return None,
+    };
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+/// Whole seconds as a whole number, so that what was read is written unchanged.
+fn unix_seconds(time: SystemTime) -> Value {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    if since.subsec_nanos() == 0 {
+        Value::from(since.as_secs())
+    } else {
+        Value::from(since.as_secs_f64())
+    }
+}
+
+/// No token is kept twice: members of `raw` that are tokens by name or by value go.
+pub(crate) fn drop_tokens(credentials: &mut NotionUserCredentials) {
+    fn clean(members: &mut Map<String, Value>, tokens: &[&str]) {
+        members.retain(|name, value| {
+            !matches!(name.as_str(), "access_token" | "refresh_token" | "id_token")
+                && keep(value, tokens)
+        });
+    }
+    fn keep(value: &mut Value, tokens: &[&str]) -> bool {
+        match value {
+            Value::String(text) => !tokens.iter().any(|token| text.contains(token)),
+            Value::Array(items) => {
+                items.retain_mut(|item| keep(item, tokens));
+                true
+            }
+            Value::Object(members) => {
+                clean(members, tokens);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    let mut raw = std::mem::take(&mut credentials.raw);
+    let tokens: Vec<&str> = [
+        Some(credentials.access_token.expose()),
+        credentials
+            .refresh_token
+            .as_ref()
+            .map(super::RefreshToken::expose),
+        credentials.id_token.as_ref().map(super::IdToken::expose),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|token| !token.is_empty())
+    .collect();
+    clean(&mut raw, &tokens);
+    credentials.raw = raw;
+}

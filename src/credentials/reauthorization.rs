@@ -1,0 +1,27 @@
+use std::fmt;
+
+/// Why a user must connect again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReauthorizationReason {
+    /// Notion says that the grant is no longer valid: the user removed the connection, or made a
+    /// new one elsewhere.
+    Revoked,
+    /// The refresh token was spent, and the answer with its successor was lost.
+    RotationLost,
+    /// The access token was refused, and there is no refresh token.
+    NoRefreshToken,
+    /// The stored credentials cannot be read: no key opens them, or they are damaged.
+    Unreadable,
+}
+
+impl fmt::Display for ReauthorizationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revoked => "the grant was revoked",
+            Self::RotationLost => "the answer to a refresh was lost",
+            Self::NoRefreshToken => "the access token was refused and there is no refresh token",
+            Self::Unreadable => "the stored credentials cannot be read",
+        })
+    }
+}

@@ -1,0 +1,122 @@
+use std::{fmt, time::SystemTime};
+
+use serde_json::{Map, Value};
+
+use super::{AccessToken, ExposedCredentials, IdToken, RefreshToken};
+
+/// What a user gave to the application by connecting a workspace: the OAuth tokens, and which
+/// workspace they open.
+///
+/// They come from [`OAuthFlow::exchange`](crate::oauth::OAuthFlow::exchange), or from JSON that
+/// this crate or another implementation of the same model wrote:
+///
+/// ```
+/// use notion_auth::NotionUserCredentials;
+///
+/// let json = r#"{"access_token":"ntn_1","token_type":"Bearer","refresh_token":"nrt_1",
+///     "scope":["read","write"],"expires_in":null,"expires_at":null,"id_token":null,
+///     "workspace_id":"w1","workspace_name":"Acme","workspace_icon":null,
+///     "raw":{"bot_id":"b1","duplicated_template_id":null}}"#;
+///
+/// let credentials: NotionUserCredentials = serde_json::from_str(json)?;
+/// assert_eq!(credentials.workspace_name.as_deref(), Some("Acme"));
+/// assert_eq!(credentials.bot_id(), Some("b1"));
+///
+/// // Tokens are serialised only through the wrapper that says so.
+/// let written = serde_json::to_value(credentials.expose_tokens())?;
+/// assert_eq!(written, serde_json::from_str::<serde_json::Value>(json)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// Accepted as well: a missing or null optional field, `scope` as one space-separated string,
+/// `expires_at` with a fraction, tokens inside `raw` (they are dropped: no token is kept twice),
+/// and other members, which are kept in `raw`.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct NotionUserCredentials {
+    /// What opens the workspace.
+    pub access_token: AccessToken,
+    /// How the access token is presented. `Bearer` is the only one this crate can use.
+    pub token_type: String,
+    /// What gets the next pair of tokens, once.
+    pub refresh_token: Option<RefreshToken>,
+    /// What the tokens allow, if the server said.
+    pub scope: Option<Vec<String>>,
+    /// Seconds from the answer to the expiry, as the server said. Without `expires_at` it says
+    /// nothing about the present.
+    pub expires_in: Option<u64>,
+    /// When the access token expires, UTC; Unix seconds in JSON. Notion does not say.
+    pub expires_at: Option<SystemTime>,
+    /// An OpenID Connect id token, from servers that send one.
+    pub id_token: Option<IdToken>,
+    /// The workspace's id.
+    pub workspace_id: Option<String>,
+    /// The workspace's name.
+    pub workspace_name: Option<String>,
+    /// The workspace's icon: a URL or an emoji.
+    pub workspace_icon: Option<String>,
+    /// What else the token answer held, without its tokens.
+    pub raw: Map<String, Value>,
+}
+
+impl NotionUserCredentials {
+    /// Credentials of an access token alone: no refresh, expiry unknown.
+    #[must_use]
+    pub fn new(access_token: AccessToken) -> Self {
+        Self {
+            access_token,
+            token_type: "Bearer".to_owned(),
+            refresh_token: None,
+            scope: None,
+            expires_in: None,
+            expires_at: None,
+            id_token: None,
+            workspace_id: None,
+            workspace_name: None,
+            workspace_icon: None,
+            raw: Map::new(),
+        }
+    }
+
+    /// The id of the bot by which Notion knows this connection.
+    #[must_use]
+    pub fn bot_id(&self) -> Option<&str> {
+        self.raw.get("bot_id")?.as_str()
+    }
+
+    /// Who connected: `{"type":"user","user":{…}}`, where the user may be partial, or
+    /// `{"type":"workspace","workspace":true}`.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Value> {
+        self.raw.get("owner").filter(|owner| !owner.is_null())
+    }
+
+    /// The id of the page made from the app's template, when the user chose that.
+    #[must_use]
+    pub fn duplicated_template_id(&self) -> Option<&str> {
+        self.raw.get("duplicated_template_id")?.as_str()
+    }
+
+    /// A view of these credentials that serialises with the tokens in clear.
+    #[must_use]
+    pub fn expose_tokens(&self) -> ExposedCredentials<'_> {
+        ExposedCredentials::new(self)
+    }
+}
+
+impl fmt::Debug for NotionUserCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotionUserCredentials")
+            .field("access_token", &self.access_token)
+            .field("token_type", &self.token_type)
+            .field("refresh_token", &self.refresh_token)
+            .field("scope", &self.scope)
+            .field("expires_in", &self.expires_in)
+            .field("expires_at", &self.expires_at)
+            .field("id_token", &self.id_token)
+            .field("workspace_id", &self.workspace_id)
+            .field("workspace_name", &self.workspace_name)
+            .field("workspace_icon", &self.workspace_icon)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! What a request, or a call of the provider, can fail with on this side.
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+
+use crate::{
+    credentials::{InvalidToken, ReauthorizationReason},
+    subject::Subject,
+};
+
+/// Any error, as Tower's middleware passes them on.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a request has no credentials.
+///
+/// One opaque type with predicates that say what can be done about it:
+///
+/// | predicate | who acts | as an HTTP response |
+/// |---|---|---|
+/// | [`is_transient`](Self::is_transient) | nobody: try again, after [`retry_after`](Self::retry_after) | 503 `service_unavailable`, `Retry-After` |
+/// | [`is_not_connected`](Self::is_not_connected), [`needs_reauthorization`](Self::needs_reauthorization), [`is_expired`](Self::is_expired) | the user: connect (again) | 401 `unauthorized` |
+/// | [`is_destination`](Self::is_destination), [`is_configuration`](Self::is_configuration) | the developer or operator | 500 `internal_server_error` |
+///
+/// It clones cheaply, since all requests that waited for one refresh share its failure. Neither
+/// message nor source holds a token.
+///
+/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it.
+#[derive(Debug, Clone)]
+pub struct AuthError {
+    kind: Kind,
+    subject: Option<Subject>,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    NoSubject,
+    NotConnected,
+    NeedsReauthorization(ReauthorizationReason),
+    Expired,
+    Transient(&'static str),
+    AppRejected,
+    Destination(&'static str),
+    Configuration(&'static str),
+    Unusable(&'static str),
+}
+
+impl AuthError {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            subject: None,
+            retry_after: None,
+            source: None,
+        }
+    }
+
+    pub(crate) fn no_subject() -> Self {
+        Self::new(Kind::NoSubject)
+    }
+
+    pub(crate) fn not_connected() -> Self {
+        Self::new(Kind::NotConnected)
+    }
+
+    pub(crate) fn reauthorize(reason: ReauthorizationReason) -> Self {
+        Self::new(Kind::NeedsReauthorization(reason))
+    }
+
+    pub(crate) fn expired() -> Self {
+        Self::new(Kind::Expired)
+    }
+
+    pub(crate) fn transient(what: &'static str) -> Self {
+        Self::new(Kind::Transient(what))
+    }
+
+    /// The store failed; nobody asks it again for a second.
+    pub(crate) fn store_unavailable(error: impl Into<BoxError>) -> Self {
+        Self::transient("the credential store does not answer")
+            .with_retry_after(Duration::from_secs(1))
+            .with_source(error)
+    }
+
+    pub(crate) fn app_rejected() -> Self {
+        Self::new(Kind::AppRejected)
+    }
+
+    pub(crate) fn destination(what: &'static str) -> Self {
+        Self::new(Kind::Destination(what))
+    }
+
+    pub(crate) fn configuration(what: &'static str) -> Self {
+        Self::new(Kind::Configuration(what))
+    }
+
+    pub(crate) fn unusable(what: &'static str) -> Self {
+        Self::new(Kind::Unusable(what))
+    }
+
+    pub(crate) fn with_subject(mut self, subject: &Subject) -> Self {
+        self.subject = Some(subject.clone());
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// The `AuthError` that `error` is or was caused by.
+    #[must_use]
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        causes(error).find_map(|error| error.downcast_ref())
+    }
+
+    /// It may well work later: the store or the token endpoint does not answer, a refresh takes
+    /// longer than the request wanted to wait, this process is shutting down. The credentials stay.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, Kind::Transient(_))
+    }
+
+    /// The subject has no credentials, or the request has no subject.
+    #[must_use]
+    pub fn is_not_connected(&self) -> bool {
+        matches!(self.kind, Kind::NotConnected | Kind::NoSubject)
+    }
+
+    /// The subject's user must connect again, for this reason.
+    #[must_use]
+    pub fn needs_reauthorization(&self) -> Option<ReauthorizationReason> {
+        match self.kind {
+            Kind::NeedsReauthorization(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The credentials have expired or were refused, and the request was not to refresh them.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.kind == Kind::Expired
+    }
+
+    /// The request was for a place that gets no token.
+    #[must_use]
+    pub fn is_destination(&self) -> bool {
+        matches!(self.kind, Kind::Destination(_))
+    }
+
+    /// This side is set up wrongly, or Notion does not accept the app's client id and secret, or a
+    /// stored token cannot be sent.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Configuration(_) | Kind::AppRejected | Kind::Unusable(_)
+        )
+    }
+
+    /// How long to wait before trying again, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The subject it is about.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    /// The HTTP status of [`to_response`](Self::to_response).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            Kind::NoSubject
+            | Kind::NotConnected
+            | Kind::NeedsReauthorization(_)
+            | Kind::Expired => StatusCode::UNAUTHORIZED,
+            Kind::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::AppRejected
+            | Kind::Destination(_)
+            | Kind::Configuration(_)
+            | Kind::Unusable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// This error as an HTTP response in the envelope of Notion's API, which Notion's official
+    /// clients turn into their typed errors. The message says that this side made it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let notion = notion_auth::testing::MockNotion::in_process();
+    /// # let provider = notion.provider_builder()?.build()?;
+    /// let error = provider.acquire(&"nobody".into()).await.unwrap_err();
+    /// let response = error.to_response();
+    /// assert_eq!(response.status(), 401);
+    /// assert!(response.body().contains(r#""code":"unauthorized""#));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn to_response(&self) -> Response<String> {
+        let status = self.status();
+        let code = match status {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
+            _ => "internal_server_error",
+        };
+        let body = serde_json::json!({
+            "object": "error",
+            "status": status.as_u16(),
+            "code": code,
+            "message": format!("notion-auth: {}", self.kind),
+        });
+        let mut response = Response::new(body.to_string());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.is_transient() {
+            // Whole seconds, and never "at once".
+            let after = self.retry_after.unwrap_or_default().as_secs_f64().ceil();
+            let after = Duration::from_secs_f64(after.max(1.0)).as_secs();
+            headers.insert(RETRY_AFTER, HeaderValue::from(after));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSubject => f.write_str(
+                "the request does not say for whom it is: put a Subject into its extensions (or \
+                 UseIntegrationToken, to use the app's own token)",
+            ),
+            Self::NotConnected => {
+                f.write_str("no Notion workspace is connected for this subject: connect one")
+            }
+            Self::NeedsReauthorization(reason) => {
+                write!(f, "Notion must be connected again: {reason}")
+            }
+            Self::Expired => f.write_str(
+                "the credentials have expired or were refused, and this request does not refresh \
+                 them",
+            ),
+            Self::AppRejected => f.write_str(
+                "Notion does not accept the app's client id and client secret: check them",
+            ),
+            Self::Transient(what)
+            | Self::Destination(what)
+            | Self::Configuration(what)
+            | Self::Unusable(what) => f.write_str(what),
+        }
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Some(subject) => write!(f, "{subject:?}: {}", self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl StdError for AuthError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// An error and its sources.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+impl From<InvalidToken> for AuthError {
+    fn from(error: InvalidToken) -> Self {
+        Self::unusable("a token cannot be sent").with_source(error)
+    }
+}

@@ -1,0 +1,136 @@
+//! For whom a request is, and what it is sent with.
+
+use http::{Extensions, HeaderValue};
+
+use super::service::Config;
+use crate::{
+    error::AuthError,
+    provider::{Grant, Lookup, Ticket},
+    subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
+};
+
+/// What the extensions of a request lead to.
+pub(super) enum Choice {
+    /// It can be sent at once.
+    Send(Credentials),
+    /// The subject's credentials must be waited for.
+    Wait(Subject, Mode),
+}
+
+/// What a request is sent with.
+pub(super) struct Credentials {
+    pub(super) authorization: HeaderValue,
+    pub(super) source: Source,
+}
+
+/// Where the credentials of a request come from.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    Stored { generation: u64, ticket: Ticket },
+    Explicit,
+    IntegrationToken,
+}
+
+impl Config {
+    /// Explicit credentials before the subject's, the subject's before the integration token.
+    #[inline]
+    pub(super) fn choose(&self, extensions: &Extensions) -> Result<Choice, AuthError> {
+        let mut mode = self.mode;
+        let subject = extensions.get::<Subject>();
+        // A request that carries a subject and nothing else is not asked about the rest.
+        if extensions.len() > 1 || subject.is_none() {
+            if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
+                return Ok(Choice::Send(Credentials {
+                    authorization: explicit.authorization(),
+                    source: Source::Explicit,
+                }));
+            }
+            if let Some(asked) = extensions.get::<Mode>() {
+                mode = *asked;
+            }
+        }
+        match subject {
+            Some(subject) if !self.provider.has_only_integration_token() => {
+                Ok(match self.provider.look_up(subject, mode) {
+                    Lookup::Hit {
+                        authorization,
+                        ticket,
+                        generation,
+                    } => Choice::Send(Credentials {
+                        authorization,
+                        source: Source::Stored { generation, ticket },
+                    }),
+                    Lookup::Wait => Choice::Wait(subject.clone(), mode),
+                })
+            }
+            _ => self
+                .integration_token(extensions)
+                .unwrap_or_else(|| Err(AuthError::no_subject()))
+                .map(Choice::Send),
+        }
+    }
+
+    /// The integration token, where the request may have it.
+    #[cold]
+    pub(super) fn integration_token(
+        &self,
+        extensions: &Extensions,
+    ) -> Option<Result<Credentials, AuthError>> {
+        let asked = extensions.get::<UseIntegrationToken>().is_some();
+        if !asked && !self.provider.falls_back_to_integration_token() {
+            return None;
+        }
+        Some(match self.provider.integration_token() {
+            Some(token) => Ok(Credentials {
+                authorization: token.clone(),
+                source: Source::IntegrationToken,
+            }),
+            None => Err(AuthError::configuration(
+                "the integration token was asked for, and the app credentials have none \
+                 (NOTION_TOKEN)",
+            )),
+        })
+    }
+
+    /// What was waited for.
+    pub(super) fn granted(&self, grant: Grant, subject: &Subject, mode: Mode) -> Credentials {
+        Credentials {
+            source: Source::Stored {
+                generation: grant.generation,
+                ticket: self.provider.ticket(subject, grant.tag, mode),
+            },
+            authorization: grant.authorization,
+        }
+    }
+
+    /// What is used instead of what was waited for in vain.
+    pub(super) fn not_granted(
+        &self,
+        error: AuthError,
+        extensions: &Extensions,
+    ) -> Result<Credentials, AuthError> {
+        if error.is_not_connected() {
+            self.integration_token(extensions).unwrap_or(Err(error))
+        } else {
+            Err(error)
+        }
+    }
+}
+
+impl Source {
+    pub(super) fn credential(self) -> CredentialUsed {
+        match self {
+            Self::Stored { generation, .. } => CredentialUsed::Stored { generation },
+            Self::Explicit => CredentialUsed::Explicit,
+            Self::IntegrationToken => CredentialUsed::IntegrationToken,
+        }
+    }
+
+    /// What a 401 leads back to.
+    pub(super) fn ticket(self) -> Ticket {
+        match self {
+            Self::Stored { ticket, .. } => ticket,
+            Self::Explicit | Self::IntegrationToken => Ticket::none(),
+        }
+    }
+}

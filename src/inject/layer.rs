@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::{
+    destination::Destination,
+    replay::NoReplay,
+    service::{Config, NotionAuth},
+};
+use crate::{provider::NotionAuthProvider, subject::Mode};
+
+/// Layer that applies [`NotionAuth`], which puts Notion credentials on each request.
+///
+/// `R` says how requests are copied to be sent again; see [`replaying`](Self::replaying).
+#[derive(Debug, Clone)]
+pub struct NotionAuthLayer<R = NoReplay> {
+    config: Arc<Config>,
+    replay: R,
+}
+
+impl NotionAuthLayer {
+    /// Credentials that have expired are refreshed before the request is sent; those that the API
+    /// refuses are refreshed for the next one.
+    #[must_use]
+    pub fn refreshing(provider: NotionAuthProvider) -> Self {
+        Self::new(&provider, Mode::Refreshing)
+    }
+
+    /// Requests whose credentials have expired or were refused fail at once: the store may be read,
+    /// the token endpoint is never called.
+    #[must_use]
+    pub fn fail_fast(provider: NotionAuthProvider) -> Self {
+        Self::new(&provider, Mode::FailFast)
+    }
+
+    fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
+        Self {
+            config: Arc::new(Config {
+                destination: Destination::new(provider.shared().api_url()),
+                provider: Arc::clone(provider.shared()),
+                mode,
+                overrides_version: false,
+                reports: false,
+            }),
+            replay: NoReplay,
+        }
+    }
+}
+
+impl<R> NotionAuthLayer<R> {
+    /// Sends a request once more, with the new token, when the API refused the one it was sent with.
+    ///
+    /// Notion's tokens normally end without notice, by a 401: without this, each rotation reaches a
+    /// caller as one failed request. It copies head and body of each request before it is sent,
+    /// which allocates. `replay` is [`CloneBody`](super::CloneBody),
+    /// [`EmptyBody`](super::EmptyBody), or a function that copies a body or declines.
+    #[must_use]
+    pub fn replaying<T>(self, replay: T) -> NotionAuthLayer<T> {
+        NotionAuthLayer {
+            config: self.config,
+            replay,
+        }
+    }
+
+    /// Replaces a `Notion-Version` that the caller sent. Otherwise it is kept.
+    #[must_use]
+    pub fn overriding_version(self) -> Self {
+        self.with(|config| config.overrides_version = true)
+    }
+
+    /// Lets URIs without a host through (`/v1/users/me`), as they are in a server's stack and on a
+    /// raw connection: the inner service decides where they go, and is trusted with the token.
+    ///
+    /// URIs with a host are checked all the same.
+    #[must_use]
+    pub fn inner_decides_destination(self) -> Self {
+        self.with(|config| config.destination.inner_decides = true)
+    }
+
+    /// Puts a [`CredentialUsed`](crate::CredentialUsed) into the extensions of each response. This
+    /// allocates.
+    #[must_use]
+    pub fn reporting_credentials(self) -> Self {
+        self.with(|config| config.reports = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S, R: Clone> Layer<S> for NotionAuthLayer<R> {
+    type Service = NotionAuth<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        NotionAuth::new(inner, Arc::clone(&self.config), self.replay.clone())
+    }
+}

@@ -1,0 +1,60 @@
+//! What a request was sent with, for as long as its answer is awaited.
+
+use http::Extensions;
+
+use super::{
+    identity::{Credentials, Source},
+    service::Config,
+};
+use crate::{
+    provider::{Grant, Purpose, Shared},
+    subject::{CredentialUsed, Mode, Subject},
+};
+
+#[derive(Clone)]
+pub(super) struct Sent {
+    subject: Option<Subject>,
+    source: Source,
+    mode: Mode,
+}
+
+impl Sent {
+    pub(super) fn new(source: Source, extensions: &Extensions, config: &Config) -> Self {
+        Self {
+            subject: extensions.get().cloned(),
+            source,
+            mode: extensions.get().copied().unwrap_or(config.mode),
+        }
+    }
+
+    pub(super) fn credential(&self) -> CredentialUsed {
+        self.source.credential()
+    }
+
+    pub(super) fn is_of(&self, other: u64) -> bool {
+        matches!(self.source, Source::Stored { generation, .. } if generation == other)
+    }
+
+    /// Whether a 401 can be cured by newer credentials.
+    pub(super) fn is_renewable(&self) -> bool {
+        matches!(self.source, Source::Stored { .. }) && self.mode == Mode::Refreshing
+    }
+
+    /// A 401 came: what is to be done about it, and for whom.
+    pub(super) fn refused(&self, provider: &Shared) -> Option<(Subject, Purpose)> {
+        let (Some(subject), Source::Stored { generation, ticket }) = (&self.subject, self.source)
+        else {
+            return None;
+        };
+        provider
+            .refused(subject, generation, Some(ticket))
+            .filter(|_| self.is_renewable())
+            .map(|purpose| (subject.clone(), purpose))
+    }
+
+    /// What the request is sent with next.
+    pub(super) fn renewed(&self, grant: Grant, config: &Config) -> Option<Credentials> {
+        let subject = self.subject.as_ref()?;
+        Some(config.granted(grant, subject, self.mode))
+    }
+}

@@ -1,0 +1,156 @@
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::{
+    destination::Destination,
+    driven::Driven,
+    future::ResponseFuture,
+    headers::inject,
+    identity::{Choice, Credentials},
+    replay::{NoReplay, ReplayBody},
+};
+use crate::{
+    error::{AuthError, BoxError},
+    provider::Shared,
+    subject::Mode,
+};
+
+/// Middleware that puts Notion credentials on each request.
+///
+/// Made by [`NotionAuthLayer`](super::NotionAuthLayer). Its error is an
+/// [`AuthError`] as a [`BoxError`], or the inner service's. It is ready when the inner service is.
+///
+/// A future that is dropped takes its request with it, and nothing else: a refresh that it caused
+/// goes on.
+#[derive(Debug, Clone)]
+pub struct NotionAuth<S, R = NoReplay> {
+    inner: S,
+    config: Arc<Config>,
+    replay: R,
+}
+
+/// What a layer was told.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) provider: Arc<Shared>,
+    pub(super) destination: Destination,
+    pub(super) mode: Mode,
+    pub(super) overrides_version: bool,
+    pub(super) reports: bool,
+}
+
+impl<S, R> NotionAuth<S, R> {
+    pub(super) fn new(inner: S, config: Arc<Config>, replay: R) -> Self {
+        Self {
+            inner,
+            config,
+            replay,
+        }
+    }
+
+    /// The service that requests are sent with.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service that requests are sent with.
+    pub fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service that requests are sent with.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone, R> NotionAuth<S, R> {
+    /// The service that was found ready; a clone takes its place.
+    fn take_ready(&mut self) -> S {
+        let clone = self.inner.clone();
+        mem::replace(&mut self.inner, clone)
+    }
+}
+
+impl<S, R, B, ResBody> Service<Request<B>> for NotionAuth<S, R>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    S::Error: Into<BoxError>,
+    R: ReplayBody<B>,
+{
+    type Response = Response<ResBody>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, B, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let choice = self
+            .config
+            .destination
+            .check(request.uri())
+            .and_then(|()| self.config.choose(request.extensions()));
+        match choice {
+            Ok(Choice::Send(credentials)) if R::NEVER && !self.config.reports => {
+                let Credentials {
+                    authorization,
+                    source,
+                } = credentials;
+                self.config.inject(&mut request, authorization);
+                ResponseFuture::hit(self.inner.call(request), source.ticket())
+            }
+            other => self.call_driven(other, request),
+        }
+    }
+}
+
+impl<S, R> NotionAuth<S, R> {
+    /// The way of all requests that are not hits, or that may be sent again.
+    #[cold]
+    fn call_driven<B, ResBody>(
+        &mut self,
+        choice: Result<Choice, AuthError>,
+        request: Request<B>,
+    ) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+        S::Error: Into<BoxError>,
+        R: ReplayBody<B>,
+    {
+        let config = Arc::clone(&self.config);
+        let replay = self.replay.clone();
+        ResponseFuture::driven(match choice {
+            Ok(Choice::Send(credentials)) => {
+                let service = self.take_ready();
+                Driven::sending(config, replay, service, request, credentials)
+            }
+            Ok(Choice::Wait(subject, mode)) => {
+                let service = self.take_ready();
+                Driven::waiting(config, replay, service, request, subject, mode)
+            }
+            Err(error) => Driven::failed(config, replay, error),
+        })
+    }
+}
+
+impl Config {
+    #[inline]
+    pub(super) fn inject<B>(&self, request: &mut Request<B>, authorization: http::HeaderValue) {
+        inject(
+            request.headers_mut(),
+            authorization,
+            self.provider.version(),
+            self.overrides_version,
+        );
+    }
+}

@@ -1,0 +1,78 @@
+use std::fmt;
+
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
+
+use super::OAuthError;
+
+/// What Notion sent the browser back with: a code and the state of the flow it answers.
+///
+/// A denial is an error of the parsing, [`OAuthError::is_denied`]: nothing has changed, and there is
+/// nothing to exchange.
+pub struct CallbackAnswer {
+    code: Zeroizing<String>,
+    state: Zeroizing<String>,
+}
+
+impl CallbackAnswer {
+    /// Reads the query of the whole callback URL, absolute or as a server sees it
+    /// (`/notion/callback?code=…`).
+    ///
+    /// # Errors
+    /// As [`from_query`](Self::from_query).
+    pub fn from_url(url: &str) -> Result<Self, OAuthError> {
+        let query = match Url::parse(url) {
+            Ok(url) => url.query().map(str::to_owned),
+            Err(_) => url
+                .split_once('?')
+                .map(|(_, query)| query.split('#').next().unwrap_or_default().to_owned()),
+        };
+        Self::from_query(query.as_deref().unwrap_or_default())
+    }
+
+    /// Reads the callback's query string (RFC 6749 section 4.1.2).
+    ///
+    /// # Errors
+    /// In this order: a parameter that stands twice; an `error` (`access_denied` when the user
+    /// refused, with a state that may be empty); no `code`; no `state`.
+    pub fn from_query(query: &str) -> Result<Self, OAuthError> {
+        let mut code = None;
+        let mut state = None;
+        let mut error = None;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "code" => &mut code,
+                "state" => &mut state,
+                "error" => &mut error,
+                _ => continue,
+            };
+            if slot.replace(Zeroizing::new(value.into_owned())).is_some() {
+                return Err(OAuthError::duplicate_parameter());
+            }
+        }
+        if let Some(error) = error {
+            return Err(OAuthError::authorization_refused(&error));
+        }
+        let code = code
+            .filter(|code| !code.is_empty())
+            .ok_or_else(|| OAuthError::missing_parameter("code"))?;
+        let state = state
+            .filter(|state| !state.is_empty())
+            .ok_or_else(|| OAuthError::missing_parameter("state"))?;
+        Ok(Self { code, state })
+    }
+
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub(super) fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+impl fmt::Debug for CallbackAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackAnswer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+use std::{fmt, time::Duration};
+
+use http::StatusCode;
+
+use super::redact::redact;
+use crate::error::BoxError;
+
+/// What went wrong in the OAuth flow.
+///
+/// For a call, three outcomes must be told apart, because a code or a refresh token can be spent
+/// only once: [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
+/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited)), and
+/// [`is_ambiguous`](Self::is_ambiguous) (the server may have done it). The messages hold no token,
+/// code, state or secret.
+#[derive(Debug)]
+pub struct OAuthError {
+    kind: Kind,
+    source: Option<BoxError>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Configuration(&'static str),
+    NotSent,
+    Ambiguous(&'static str),
+    Unreadable(StatusCode),
+    RateLimited(Option<Duration>),
+    Refused(Refusal),
+    AuthorizationRefused(String),
+    Callback(&'static str),
+    MissingParameter(&'static str),
+}
+
+/// An authorization server's definite no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error code, such as `invalid_grant` (RFC 6749 section 5.2).
+    pub code: String,
+    /// The server's explanation, without anything that looks like a token.
+    pub description: Option<String>,
+    /// Notion's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl OAuthError {
+    fn new(kind: Kind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(super) fn with_source(mut self, source: BoxError) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    pub(super) fn configuration(problem: &'static str) -> Self {
+        Self::new(Kind::Configuration(problem))
+    }
+
+    pub(super) fn not_sent(cause: BoxError) -> Self {
+        Self::new(Kind::NotSent).with_source(cause)
+    }
+
+    pub(super) fn ambiguous(what: &'static str) -> Self {
+        Self::new(Kind::Ambiguous(what))
+    }
+
+    pub(super) fn unreadable(status: StatusCode) -> Self {
+        Self::new(Kind::Unreadable(status))
+    }
+
+    pub(super) fn rate_limited(retry_after: Option<Duration>) -> Self {
+        Self::new(Kind::RateLimited(retry_after))
+    }
+
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::new(Kind::Refused(refusal))
+    }
+
+    pub(super) fn authorization_refused(code: &str) -> Self {
+        Self::new(Kind::AuthorizationRefused(redact(code, &[])))
+    }
+
+    pub(super) fn duplicate_parameter() -> Self {
+        Self::new(Kind::Callback(
+            "a parameter of the callback stands there twice: refused, start again",
+        ))
+    }
+
+    pub(super) fn missing_parameter(name: &'static str) -> Self {
+        Self::new(Kind::MissingParameter(name))
+    }
+
+    pub(super) fn state_mismatch() -> Self {
+        Self::new(Kind::Callback(
+            "the callback belongs to another flow (its state is not the one that was sent): start \
+             again in the same browser",
+        ))
+    }
+
+    pub(super) fn subject_mismatch() -> Self {
+        Self::new(Kind::Callback(
+            "the flow was begun for another subject: start again as the one that is signed in now",
+        ))
+    }
+
+    pub(super) fn flow_expired() -> Self {
+        Self::new(Kind::Callback(
+            "the flow was begun more than 10 minutes ago: start again",
+        ))
+    }
+
+    /// The app credentials lack what the call needs; nothing was sent.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self.kind, Kind::Configuration(_))
+    }
+
+    /// No byte of the request left this machine: nothing was spent.
+    #[must_use]
+    pub fn is_not_sent(&self) -> bool {
+        matches!(self.kind, Kind::NotSent)
+    }
+
+    /// The request was sent, and what the server did with it is not known: the answer was lost, was
+    /// an error of the server's own (5xx), or could not be read.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self.kind, Kind::Ambiguous(_) | Kind::Unreadable(_))
+    }
+
+    /// The server asks for fewer requests; it did nothing.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        matches!(self.kind, Kind::RateLimited(_))
+    }
+
+    /// The user refused the connection on Notion's page.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(&self.kind, Kind::AuthorizationRefused(code) if code == "access_denied")
+    }
+
+    /// The server's definite no, if that is what this is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.kind {
+            Kind::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// How long the server asks to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::RateLimited(retry_after) => retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Configuration(problem) | Kind::Callback(problem) => f.write_str(problem),
+            Kind::NotSent => f.write_str("the OAuth endpoint was not reached; nothing was sent"),
+            Kind::Ambiguous(what) => write!(
+                f,
+                "{what}; what the OAuth endpoint did with the request is not known"
+            ),
+            Kind::Unreadable(status) => write!(
+                f,
+                "the OAuth endpoint answered with status {} and nothing that can be understood; \
+                 what it did with the request is not known",
+                status.as_u16()
+            ),
+            Kind::RateLimited(Some(after)) => write!(
+                f,
+                "the OAuth endpoint asks to wait for {} seconds",
+                after.as_secs()
+            ),
+            Kind::RateLimited(None) => f.write_str("the OAuth endpoint asks to wait"),
+            Kind::Refused(refusal) => {
+                write!(
+                    f,
+                    "the OAuth endpoint refused: {} (status {})",
+                    refusal.code, refusal.status
+                )?;
+                if let Some(description) = &refusal.description {
+                    write!(f, ": {description}")?;
+                }
+                Ok(())
+            }
+            Kind::AuthorizationRefused(code) if code == "access_denied" => {
+                f.write_str("the user did not allow the connection (access_denied)")
+            }
+            Kind::AuthorizationRefused(code) => {
+                write!(f, "Notion did not make the connection: {code}")
+            }
+            Kind::MissingParameter(name) => write!(
+                f,
+                "the callback has no {name}: it does not come from Notion, or lost a part on its \
+                 way; start again"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OAuthError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

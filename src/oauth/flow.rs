@@ -1,0 +1,345 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    CallbackAnswer, OAuthError, PendingFlow, SendGate, TokenAnswer, Transport, response::definite,
+};
+use crate::{
+    clock::Clock,
+    credentials::{
+        AccessToken, ClientSecret, NotionAppCredentials, NotionUserCredentials, RefreshToken,
+    },
+    header::NOTION_VERSION,
+    subject::Subject,
+};
+
+/// The calls of Notion's OAuth endpoints, for one app.
+///
+/// Made by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth); cloning counts a
+/// reference.
+///
+/// Every call waits for its answer for as long as
+/// [`RefreshTimings::call`](crate::provider::RefreshTimings) says (10 seconds), head and body
+/// together. Dropping a call's future leaves open whether the server did it.
+#[derive(Clone)]
+pub struct OAuthFlow {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    app: NotionAppCredentials,
+    endpoints: Endpoints,
+    transport: Option<Transport>,
+    clock: Arc<dyn Clock>,
+    deadline: Duration,
+}
+
+/// The endpoints beside authorize and token: siblings of the token URL unless set.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) revoke: Option<Url>,
+    pub(crate) introspect: Option<Url>,
+}
+
+/// The first step of a connection: where to send the user, and what to keep until they are back.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AuthorizationRequest {
+    /// Where to redirect the user's browser. It holds the flow's `state`: not for logs.
+    pub url: Url,
+    /// What to keep in the user's session, and give to
+    /// [`exchange`](OAuthFlow::exchange) when they are back.
+    pub pending: PendingFlow,
+}
+
+/// What the introspection endpoint says of a token (RFC 7662).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Introspection {
+    /// Whether the token is good.
+    pub active: bool,
+    /// What it allows, as one string with spaces.
+    pub scope: Option<String>,
+    /// When it was issued: the number Notion sends, unchanged.
+    pub issued_at: Option<u64>,
+    /// Notion's id of the request.
+    pub request_id: Option<String>,
+}
+
+struct Client<'a> {
+    id: &'a str,
+    secret: &'a ClientSecret,
+}
+
+impl OAuthFlow {
+    pub(crate) fn new(
+        app: NotionAppCredentials,
+        endpoints: Endpoints,
+        transport: Option<Transport>,
+        clock: Arc<dyn Clock>,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                app,
+                endpoints,
+                transport,
+                clock,
+                deadline,
+            }),
+        }
+    }
+
+    /// Begins a connection for `subject`: the authorization URL, with `owner=user`, the app's
+    /// redirect URI and a new `state`, and the pending flow that belongs to it.
+    ///
+    /// # Errors
+    /// When the app has no client id or no client secret.
+    pub fn authorize(&self, subject: &Subject) -> Result<AuthorizationRequest, OAuthError> {
+        let app = &self.shared.app;
+        let client = self.client()?;
+        let pending = PendingFlow::begin(subject, app.redirect_uri(), self.shared.clock.wall());
+        let mut url = app.authorization_url().clone();
+        {
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("client_id", client.id)
+                .append_pair("response_type", "code")
+                .append_pair("owner", "user");
+            if let Some(redirect_uri) = app.redirect_uri() {
+                query.append_pair("redirect_uri", redirect_uri);
+            }
+            if !app.default_scope().is_empty() {
+                query.append_pair("scope", &app.default_scope().join(" "));
+            }
+            query.append_pair("state", pending.expose_state());
+        }
+        Ok(AuthorizationRequest { url, pending })
+    }
+
+    /// Completes a connection: checks that the callback answers this pending flow, that `subject`
+    /// (who is signed in now) began it, and that it is not too old; then exchanges the code, once.
+    ///
+    /// # Errors
+    /// When a check fails, when the app has no OAuth client, and when the call does not succeed. A
+    /// code is good for one call: on any error after the checks, start again.
+    pub async fn exchange(
+        &self,
+        pending: PendingFlow,
+        subject: &Subject,
+        answer: CallbackAnswer,
+    ) -> Result<NotionUserCredentials, OAuthError> {
+        pending.check(subject, answer.state(), self.shared.clock.wall())?;
+        self.exchange_code_at(answer.code(), pending.redirect_uri())
+            .await
+    }
+
+    /// Exchanges a code, once, for an application that has checked the callback's `state` itself.
+    ///
+    /// # Errors
+    /// When the app has no OAuth client, and when the call does not succeed.
+    pub async fn exchange_code(&self, code: &str) -> Result<NotionUserCredentials, OAuthError> {
+        self.exchange_code_at(code, self.shared.app.redirect_uri())
+            .await
+    }
+
+    async fn exchange_code_at(
+        &self,
+        code: &str,
+        redirect_uri: Option<&str>,
+    ) -> Result<NotionUserCredentials, OAuthError> {
+        let mut body = json!({"grant_type": "authorization_code", "code": code});
+        if let Some(redirect_uri) = redirect_uri {
+            body["redirect_uri"] = redirect_uri.into();
+        }
+        let url = self.shared.app.token_url();
+        let members = self.post(url, &body, &[code], SendGate::open()).await?;
+        Ok(TokenAnswer::read(members, self.shared.clock.wall())?.into_credentials())
+    }
+
+    /// Spends the refresh token of `credentials` and answers their successor: the bare call.
+    ///
+    /// This goes around the protocol by which a provider refreshes: nothing keeps another process
+    /// from spending the same token, and if the answer is not saved, the connection is lost. To
+    /// refresh stored credentials use
+    /// [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh).
+    ///
+    /// # Errors
+    /// When there is no refresh token, when the app has no OAuth client, and when the call does not
+    /// succeed.
+    pub async fn refresh(
+        &self,
+        credentials: &NotionUserCredentials,
+    ) -> Result<NotionUserCredentials, OAuthError> {
+        let token = credentials
+            .refresh_token
+            .as_ref()
+            .ok_or_else(|| OAuthError::configuration("these credentials have no refresh token"))?;
+        let answer = self.spend(token, SendGate::open()).await?;
+        Ok(answer.refresh(credentials.clone()))
+    }
+
+    /// The wire call of a refresh, whose request passes `gate` right before its first byte.
+    pub(crate) async fn spend(
+        &self,
+        token: &RefreshToken,
+        gate: SendGate,
+    ) -> Result<TokenAnswer, OAuthError> {
+        let body = json!({"grant_type": "refresh_token", "refresh_token": token.expose()});
+        let url = self.shared.app.token_url();
+        let members = self.post(url, &body, &[token.expose()], gate).await?;
+        TokenAnswer::read(members, self.shared.clock.wall())
+    }
+
+    /// Makes an access token invalid, or a refresh token, whose text is then given as an
+    /// [`AccessToken`].
+    ///
+    /// # Errors
+    /// When the app has no OAuth client, and when the call does not succeed.
+    pub async fn revoke(&self, token: &AccessToken) -> Result<(), OAuthError> {
+        let url = self.endpoint(self.shared.endpoints.revoke.as_ref(), "revoke");
+        self.post_token(&url, token).await.map(drop)
+    }
+
+    /// Asks whether an access token is good.
+    ///
+    /// # Errors
+    /// When the app has no OAuth client, and when the call does not succeed.
+    pub async fn introspect(&self, token: &AccessToken) -> Result<Introspection, OAuthError> {
+        let url = self.endpoint(self.shared.endpoints.introspect.as_ref(), "introspect");
+        let members = self.post_token(&url, token).await?;
+        let text = |name| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(Introspection {
+            active: members
+                .get("active")
+                .and_then(Value::as_bool)
+                .ok_or_else(|| OAuthError::ambiguous("the answer has no member `active`"))?,
+            scope: text("scope"),
+            issued_at: members.get("iat").and_then(Value::as_u64),
+            request_id: text("request_id"),
+        })
+    }
+
+    async fn post_token(
+        &self,
+        url: &Url,
+        token: &AccessToken,
+    ) -> Result<Map<String, Value>, OAuthError> {
+        let body = json!({"token": token.expose()});
+        self.post(url, &body, &[token.expose()], SendGate::open())
+            .await
+    }
+
+    fn endpoint(&self, configured: Option<&Url>, name: &str) -> Url {
+        match configured {
+            Some(url) => url.clone(),
+            None => sibling(self.shared.app.token_url(), name),
+        }
+    }
+
+    async fn post(
+        &self,
+        url: &Url,
+        body: &Value,
+        secrets: &[&str],
+        gate: SendGate,
+    ) -> Result<Map<String, Value>, OAuthError> {
+        let client = self.client()?;
+        let transport = self.shared.transport.as_ref().ok_or_else(|| {
+            OAuthError::configuration(
+                "there is no transport for the OAuth endpoints: give one to the provider's \
+                 builder, or enable the feature `https`",
+            )
+        })?;
+        let basic = client.basic();
+        let request = self.request(url, body, &basic)?;
+        let outcome = transport.send(request, self.shared.deadline, gate).await;
+        let mut secrets = secrets.to_vec();
+        secrets.extend([client.secret.expose(), basic.trim_start_matches("Basic ")]);
+        definite(outcome, &secrets)
+    }
+
+    fn request(
+        &self,
+        url: &Url,
+        body: &Value,
+        basic: &str,
+    ) -> Result<Request<Full<Bytes>>, OAuthError> {
+        const UNSENDABLE: &str =
+            "the request to the OAuth endpoint cannot be written down: check the app credentials";
+        let unsendable = |_| OAuthError::configuration(UNSENDABLE);
+        // Room for all of it: growing would leave copies behind.
+        let mut json = Vec::with_capacity(4096);
+        serde_json::to_writer(&mut json, body)
+            .map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+        let mut authorization =
+            HeaderValue::from_str(basic).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+        authorization.set_sensitive(true);
+        Request::builder()
+            .method(Method::POST)
+            .uri(url.as_str())
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .header(NOTION_VERSION, self.shared.app.version())
+            .header(
+                USER_AGENT,
+                concat!("notion-auth/", env!("CARGO_PKG_VERSION")),
+            )
+            .body(Full::new(Bytes::from_owner(Zeroizing::new(json))))
+            .map_err(unsendable)
+    }
+
+    fn client(&self) -> Result<Client<'_>, OAuthError> {
+        let app = &self.shared.app;
+        let id = app.client_id().ok_or_else(|| {
+            OAuthError::configuration("the app credentials have no client id (NOTION_CLIENT_ID)")
+        })?;
+        let secret = app.client_secret().ok_or_else(|| {
+            OAuthError::configuration(
+                "the app credentials have no client secret (NOTION_CLIENT_SECRET)",
+            )
+        })?;
+        Ok(Client { id, secret })
+    }
+}
+
+impl Client<'_> {
+    /// RFC 7617.
+    fn basic(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new([self.id, ":", self.secret.expose()].concat());
+        let mut basic = Zeroizing::new(String::with_capacity(16 + pair.len() * 4 / 3));
+        basic.push_str("Basic ");
+        STANDARD.encode_string(pair.as_bytes(), &mut basic);
+        basic
+    }
+}
+
+/// The URL with its path's last segment replaced.
+fn sibling(url: &Url, name: &str) -> Url {
+    let mut sibling = url.clone();
+    sibling.set_query(None);
+    if let Ok(mut segments) = sibling.path_segments_mut() {
+        segments.pop_if_empty().pop().push(name);
+    }
+    sibling
+}
+
+impl fmt::Debug for OAuthFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuthFlow")
+            .field("app", &self.shared.app)
+            .field("deadline", &self.shared.deadline)
+            .finish_non_exhaustive()
+    }
+}

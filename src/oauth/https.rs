@@ -1,0 +1,97 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header::HOST};
+use http_body_util::Full;
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use super::{NotSent, SendGate};
+use crate::error::BoxError;
+
+/// The built-in transport: a new connection for each request.
+///
+/// Not a pooled client, since a connection that was idle may turn out dead only after the request
+/// is on its way, which leaves open for nothing whether a token was spent. And connecting is a step
+/// of its own here, so that all that fails in it is known as not sent.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpsTransport {
+    connector: HttpsConnector<HttpConnector>,
+}
+
+impl HttpsTransport {
+    pub(crate) fn new() -> Self {
+        Self {
+            connector: crate::https::connector().enable_http1().build(),
+        }
+    }
+}
+
+impl Service<Request<Full<Bytes>>> for HttpsTransport {
+    type Response = Response<Incoming>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let gate = request.extensions().get::<SendGate>().cloned();
+        if let Some(gate) = &gate {
+            gate.hold();
+        }
+        Box::pin(send(self.connector.clone(), request, gate))
+    }
+}
+
+async fn send(
+    connector: HttpsConnector<HttpConnector>,
+    request: Request<Full<Bytes>>,
+    gate: Option<SendGate>,
+) -> Result<Response<Incoming>, BoxError> {
+    let (request, target) = to_origin_form(request)?;
+    let io = connector.oneshot(target).await.map_err(NotSent::new)?;
+    let (mut sender, connection) = http1::handshake(io).await.map_err(NotSent::new)?;
+    // It ends with the exchange: when the answer is read, or when nobody waits for it any more.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection to the OAuth endpoint ended with an error");
+        }
+    });
+    sender.ready().await.map_err(NotSent::new)?;
+    if let Some(gate) = gate {
+        gate.hand_over().map_err(NotSent::new)?;
+    }
+    sender
+        .try_send_request(request)
+        .await
+        .map_err(|mut error| match error.take_message() {
+            Some(_) => NotSent::new(error.into_error()).into(),
+            None => error.into_error().into(),
+        })
+}
+
+/// What goes on a connection: the path alone, and the authority as `Host`.
+fn to_origin_form(request: Request<Full<Bytes>>) -> Result<(Request<Full<Bytes>>, Uri), BoxError> {
+    let (mut head, body) = request.into_parts();
+    let target = head.uri;
+    let authority = target
+        .authority()
+        .ok_or_else(|| NotSent::new("the URL has no host"))?;
+    head.headers.insert(
+        HOST,
+        HeaderValue::from_str(authority.as_str()).map_err(NotSent::new)?,
+    );
+    head.uri = match target.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => Uri::from_static("/"),
+    };
+    Ok((Request::from_parts(head, body), target))
+}

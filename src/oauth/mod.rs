@@ -1,0 +1,56 @@
+//! How credentials are got: Notion's OAuth, without the routes.
+//!
+//! [`OAuthFlow`] makes the URL that sends a user's browser to Notion, exchanges what comes back, and
+//! makes the other calls of the OAuth endpoints. It keeps nothing: what must outlive the user's trip
+//! to Notion is a value, [`PendingFlow`], that the application keeps in that user's session.
+//!
+//! ```
+//! use notion_auth::{Subject, oauth::CallbackAnswer, testing::MockNotion};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let notion = MockNotion::start().await?;
+//! let provider = notion.provider_builder()?.build()?;
+//! let subject = Subject::new("ann");
+//!
+//! // When the user asks to connect: keep `pending` in the session, redirect the browser to `url`.
+//! let authorization = provider.oauth().authorize(&subject)?;
+//!
+//! // When the browser is back at the redirect URI:
+//! let callback_url = notion.consent(authorization.url.as_str())?;
+//! let answer = CallbackAnswer::from_url(&callback_url)?;
+//! let credentials = provider
+//!     .oauth()
+//!     .exchange(authorization.pending, &subject, answer)
+//!     .await?;
+//! provider.store_credentials(&subject, credentials).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Calls go through a transport, any Tower service (see [`NotSent`]). They have one deadline over
+//! head and body, read at most 64 KiB, follow no redirect and retry nothing: codes and refresh
+//! tokens can be used once.
+
+mod callback;
+mod error;
+mod flow;
+#[cfg(feature = "https")]
+mod https;
+mod pending;
+mod redact;
+mod response;
+mod transport;
+
+#[cfg(feature = "https")]
+pub(crate) use self::https::HttpsTransport;
+pub use self::{
+    callback::CallbackAnswer,
+    error::{OAuthError, Refusal},
+    flow::{AuthorizationRequest, Introspection, OAuthFlow},
+    pending::PendingFlow,
+    transport::NotSent,
+};
+pub(crate) use self::{
+    flow::Endpoints,
+    response::TokenAnswer,
+    transport::{SendGate, Transport},
+};

@@ -1,0 +1,92 @@
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::OAuthError;
+use crate::{Subject, random::random_bytes};
+
+/// A connection that a user has begun: what must be kept, bound to that user's browser, until it is
+/// back from Notion.
+///
+/// It serialises, so that it can be kept in a session. It holds the flow's `state`: keep it where
+/// only the application can read it (a session on the server, an encrypted cookie), and take it out
+/// of there when it is used.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PendingFlow {
+    state: String,
+    subject: String,
+    /// The exact text that was in the authorization URL, if one was: the exchange must repeat it.
+    redirect_uri: Option<String>,
+    /// Unix seconds.
+    created_at: u64,
+}
+
+impl PendingFlow {
+    /// How long a flow can be completed after it was begun: 10 minutes.
+    pub const LIFETIME: Duration = Duration::from_secs(600);
+
+    pub(super) fn begin(subject: &Subject, redirect_uri: Option<&str>, now: SystemTime) -> Self {
+        Self {
+            state: URL_SAFE_NO_PAD.encode(random_bytes::<32>()),
+            subject: subject.as_str().to_owned(),
+            redirect_uri: redirect_uri.map(str::to_owned),
+            created_at: unix_seconds(now),
+        }
+    }
+
+    /// The subject that began it.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject::new(self.subject.as_str())
+    }
+
+    /// The `state` parameter: 256 random bits, by which the callback is known as this flow's.
+    #[must_use]
+    pub fn expose_state(&self) -> &str {
+        &self.state
+    }
+
+    pub(super) fn redirect_uri(&self) -> Option<&str> {
+        self.redirect_uri.as_deref()
+    }
+
+    /// Whether this flow may be completed by `subject` with `state`, now.
+    pub(super) fn check(
+        &self,
+        subject: &Subject,
+        state: &str,
+        now: SystemTime,
+    ) -> Result<(), OAuthError> {
+        if !bool::from(self.state.as_bytes().ct_eq(state.as_bytes())) {
+            return Err(OAuthError::state_mismatch());
+        }
+        if self.subject != subject.as_str() {
+            return Err(OAuthError::subject_mismatch());
+        }
+        let age = unix_seconds(now).saturating_sub(self.created_at);
+        if age > Self::LIFETIME.as_secs() {
+            return Err(OAuthError::flow_expired());
+        }
+        Ok(())
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+impl fmt::Debug for PendingFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingFlow")
+            .field("subject", &self.subject())
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+/// The prefixes of Notion's tokens. They serve to redact, and for nothing else.
+const TOKEN_PREFIXES: [&str; 4] = ["secret_", "ntn_", "nrt_", "adm_"];
+
+const LONGEST: usize = 200;
+
+/// Text from a server, made fit for an error message: without the secrets that were sent to it,
+/// without words that look like a token, on one line, and not too long.
+pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "[REDACTED]");
+    }
+    let mut words = text.split_whitespace().map(|word| {
+        if TOKEN_PREFIXES.iter().any(|prefix| word.contains(prefix)) {
+            "[REDACTED]"
+        } else {
+            word
+        }
+    });
+    let mut line = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line.chars()
+        .filter(|character| !character.is_control())
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn secrets_and_what_looks_like_one_are_taken_out() {
+        assert_eq!(
+            redact("code c0de-1 was\nused, token=ntn_9 too", &["c0de-1"]),
+            "code [REDACTED] was used, [REDACTED] too"
+        );
+        assert_eq!(redact(&"x".repeat(900), &[]).len(), 200);
+        assert_eq!(redact("a\u{7}b", &[""]), "ab");
+    }
+}

@@ -1,0 +1,348 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use tokio::runtime::Handle;
+use tower_service::Service;
+use url::Url;
+
+use super::{
+    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry,
+    backoff::Jitter,
+    cache::Cache,
+    flight::Flights,
+    registry::ProviderId,
+    settings::Settings,
+    shared::{Gate, Shared},
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    credentials::{AccessToken, NotionAppCredentials, is_https_or_loopback},
+    error::{AuthError, BoxError},
+    oauth::{Endpoints, OAuthFlow, Transport},
+    store::{CredentialStore, DynStore, MemoryStore},
+};
+
+/// Builds a [`NotionAuthProvider`].
+///
+/// Only the app's credentials are required.
+#[must_use = "a builder does nothing until it is built"]
+pub struct NotionAuthProviderBuilder {
+    app: Option<NotionAppCredentials>,
+    store: Option<(Arc<dyn DynStore>, bool)>,
+    transport: Option<Transport>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    cache_capacity: usize,
+    namespace: String,
+    observer: Option<Box<dyn Observer>>,
+    runtime: Option<Handle>,
+    api_url: String,
+    revoke_url: Option<String>,
+    introspect_url: Option<String>,
+    jitter_seed: Option<u64>,
+}
+
+impl NotionAuthProviderBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            app: None,
+            store: None,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+            cache_capacity: 100_000,
+            namespace: "notion".to_owned(),
+            observer: None,
+            runtime: None,
+            api_url: "https://api.notion.com".to_owned(),
+            revoke_url: None,
+            introspect_url: None,
+            jitter_seed: None,
+        }
+    }
+
+    /// The application's credentials. Required.
+    pub fn app(mut self, app: NotionAppCredentials) -> Self {
+        self.app = Some(app);
+        self
+    }
+
+    /// Where users' credentials are kept. Default: a [`MemoryStore`], which forgets them when the
+    /// process ends.
+    pub fn store(mut self, store: impl CredentialStore) -> Self {
+        let is_shared = !store.is_private();
+        self.store = Some((Arc::new(store), is_shared));
+        self
+    }
+
+    /// The service that sends requests to the OAuth endpoints. Default, with the feature `https`: a
+    /// new TLS connection for each call.
+    ///
+    /// It must follow no redirects, retry nothing, and keep no idle connections. If it can tell that
+    /// a request was not sent, it says so by [`NotSent`](crate::oauth::NotSent).
+    pub fn transport<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        self.transport = Some(Transport::new(service));
+        self
+    }
+
+    /// Where the time is read. Default: the system's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// A token counts as expired this long before its end. Default: 10 seconds.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.settings.leeway = leeway;
+        self
+    }
+
+    /// A token is used and refreshed behind from this long before it counts as expired, less up to
+    /// a fifth of it by chance, and for at most half of its life. Default: 5 minutes.
+    pub fn refresh_window(mut self, window: Duration) -> Self {
+        self.settings.refresh_window = window;
+        self
+    }
+
+    /// What to make of a token whose expiry is not known. Default: trust it until it is refused.
+    pub fn unknown_expiry(mut self, policy: UnknownExpiry) -> Self {
+        self.settings.unknown_expiry = policy;
+        self
+    }
+
+    /// With a store that others write to too, a cached token is compared with the store this long
+    /// after it was last: how long a disconnect on one replica may go unnoticed on another. Default:
+    /// 60 seconds.
+    pub fn revalidation_age(mut self, age: Duration) -> Self {
+        self.settings.revalidation_age = age;
+        self
+    }
+
+    /// How much longer than the revalidation age a cached token is used while the store does not
+    /// answer. Default: 5 minutes.
+    pub fn stale_if_store_down(mut self, age: Duration) -> Self {
+        self.settings.stale_if_store_down = age;
+        self
+    }
+
+    /// A 401 this soon after a refresh goes back to the caller, since another refresh would not cure
+    /// it. Default: 60 seconds.
+    pub fn min_refresh_interval(mut self, interval: Duration) -> Self {
+        self.settings.min_refresh_interval = interval;
+        self
+    }
+
+    /// How long a request waits for credentials. Loading or refreshing them goes on behind it.
+    /// Default: 15 seconds.
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long the steps of a refresh may take.
+    pub fn refresh_timings(mut self, timings: RefreshTimings) -> Self {
+        self.settings.timings = timings;
+        self
+    }
+
+    /// How many subjects' tokens are kept at hand. What is used goes last. Default: 100,000.
+    pub fn cache_capacity(mut self, subjects: usize) -> Self {
+        self.cache_capacity = subjects;
+        self
+    }
+
+    /// Lets requests without a subject, and subjects without credentials, use the integration token
+    /// though the app has an OAuth client.
+    ///
+    /// Without this it takes [`UseIntegrationToken`](crate::UseIntegrationToken) on the request,
+    /// because a lost subject must not switch identities silently.
+    pub fn fall_back_to_integration_token(mut self) -> Self {
+        self.settings.fall_back = true;
+        self
+    }
+
+    /// The part of a shared store that is this application's. Default: `notion`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Who is told of [`Event`](super::Event)s.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// The runtime that loads and refreshes credentials. Default: the one in whose context a request
+    /// needs it.
+    ///
+    /// Give one that lives as long as the process if requests run on short-lived runtimes: a refresh
+    /// ends with its runtime.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The origin of Notion's API: the only place that is sent a token. https, or http on this
+    /// machine (`localhost`, 127.0.0.0/8, `[::1]`). Default: `https://api.notion.com`.
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = url.into();
+        self
+    }
+
+    /// The revocation endpoint. Default: `revoke` beside the token URL.
+    pub fn revoke_url(mut self, url: impl Into<String>) -> Self {
+        self.revoke_url = Some(url.into());
+        self
+    }
+
+    /// The introspection endpoint. Default: `introspect` beside the token URL.
+    pub fn introspect_url(mut self, url: impl Into<String>) -> Self {
+        self.introspect_url = Some(url.into());
+        self
+    }
+
+    /// Makes the random delays the same in every run, for tests that are to be repeatable.
+    #[cfg(feature = "testing")]
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// When something is missing or cannot be; [`AuthError::is_configuration`].
+    pub fn build(self) -> Result<NotionAuthProvider, AuthError> {
+        let app = self.app.ok_or_else(|| {
+            AuthError::configuration(
+                "the provider needs app credentials: call `app` on its builder",
+            )
+        })?;
+        self.settings.timings.check()?;
+        let api_url = parse_url(&self.api_url, API_URL)
+            .ok()
+            .filter(|url| url.path() == "/" && url.query().is_none())
+            .ok_or_else(|| AuthError::configuration(API_URL))?;
+        let revoke = self.revoke_url.map(|url| parse_url(&url, REVOKE_URL));
+        let introspect = self
+            .introspect_url
+            .map(|url| parse_url(&url, INTROSPECT_URL));
+        let endpoints = Endpoints {
+            revoke: revoke.transpose()?,
+            introspect: introspect.transpose()?,
+        };
+        let version = HeaderValue::from_str(app.version())
+            .map_err(|_| AuthError::configuration("the app's version is not a date"))?;
+        let integration = app.token().map(AccessToken::to_header_value);
+        let integration = integration.transpose()?;
+        let has_oauth_client = app.has_oauth_client();
+        let oauth = OAuthFlow::new(
+            app,
+            endpoints,
+            self.transport.or_else(built_in_transport),
+            Arc::clone(&self.clock),
+            self.settings.timings.call,
+        );
+        let (store, store_is_shared) = self.store.unwrap_or_else(|| {
+            let store = MemoryStore::with_clock(Arc::clone(&self.clock));
+            (Arc::new(store), false)
+        });
+        let id = ProviderId::next();
+        let shared = Arc::new(Shared {
+            id,
+            settings: self.settings,
+            clock: self.clock,
+            store,
+            store_is_shared,
+            namespace: self.namespace.into(),
+            oauth,
+            api_url,
+            version: as_static(version),
+            integration,
+            has_oauth_client,
+            cache: Cache::new(self.cache_capacity),
+            flights: Flights::new(),
+            jitter: Jitter::new(self.jitter_seed),
+            observer: self.observer,
+            runtime: self.runtime,
+            gate: Mutex::new(Gate::default()),
+        });
+        id.register(&shared);
+        Ok(NotionAuthProvider::from_shared(shared))
+    }
+}
+
+const API_URL: &str = "api_url: expected the origin of Notion's API, such as \
+    https://api.notion.com: https, or http on this machine, without path or user name";
+const REVOKE_URL: &str = "revoke_url: expected an absolute https URL, or http on this machine";
+const INTROSPECT_URL: &str =
+    "introspect_url: expected an absolute https URL, or http on this machine";
+
+fn parse_url(text: &str, problem: &'static str) -> Result<Url, AuthError> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| {
+            is_https_or_loopback(url)
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.fragment().is_none()
+        })
+        .ok_or_else(|| AuthError::configuration(problem))
+}
+
+/// A version that is known at compile time is copied for a request without counting a reference,
+/// for which threads would contend.
+fn as_static(version: HeaderValue) -> HeaderValue {
+    const KNOWN: [&str; 7] = [
+        "2021-05-11",
+        "2021-05-13",
+        "2021-08-16",
+        "2022-02-22",
+        "2022-06-28",
+        "2025-09-03",
+        "2026-03-11",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| version == known)
+        .map_or(version, HeaderValue::from_static)
+}
+
+#[cfg(feature = "https")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without the feature there is none"
+)]
+fn built_in_transport() -> Option<Transport> {
+    Some(Transport::new(crate::oauth::HttpsTransport::new()))
+}
+
+#[cfg(not(feature = "https"))]
+fn built_in_transport() -> Option<Transport> {
+    None
+}
+
+impl fmt::Debug for NotionAuthProviderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotionAuthProviderBuilder")
+            .field("app", &self.app)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,307 @@
+//! Connections as the application handles them: stored, looked at, ended.
+
+use std::time::SystemTime;
+
+use super::{Event, NotionAuthProvider, publish::Vintage};
+use crate::{
+    credentials::{AccessToken, NotionUserCredentials, ReauthorizationReason},
+    error::AuthError,
+    oauth::OAuthError,
+    store::{
+        AttemptId, Change, Expected, Filter, Labels, NewRecord, Payload, Record, RecordKey,
+        RecordState, Saved, Summary,
+    },
+    subject::Subject,
+};
+
+/// A connection, without its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStatus {
+    /// Whether it can be used.
+    pub state: RecordState,
+    /// The record's generation.
+    pub generation: u64,
+    /// The workspace's id.
+    pub workspace_id: Option<String>,
+    /// The workspace's name.
+    pub workspace_name: Option<String>,
+    /// The workspace's icon: a URL or an emoji.
+    pub workspace_icon: Option<String>,
+    /// When the user connected, UTC.
+    pub connected_at: SystemTime,
+    /// When the credentials were refreshed last, UTC.
+    pub refreshed_at: Option<SystemTime>,
+}
+
+/// What became of the tokens of a connection that was ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// Notion has revoked them.
+    Done,
+    /// There was no connection any more.
+    NothingToRevoke,
+    /// Notion was not reached, or refused: the tokens are deleted here, but may still be good there
+    /// until the user removes the connection in Notion.
+    Failed(OAuthError),
+}
+
+/// How often a change is tried anew when another one came between.
+const TRIES: u32 = 16;
+
+impl NotionAuthProvider {
+    /// Stores what a user's authorization gave, replacing what was stored for the subject, also
+    /// while that is being refreshed.
+    ///
+    /// # Errors
+    /// When the access token cannot be sent (nothing is stored then), and when the store fails.
+    pub async fn store_credentials(
+        &self,
+        subject: &Subject,
+        credentials: NotionUserCredentials,
+    ) -> Result<(), AuthError> {
+        credentials
+            .access_token
+            .check()
+            .map_err(|error| AuthError::from(error).with_subject(subject))?;
+        let new = NewRecord {
+            change: Change::Connect,
+            payload: Payload::encode(&credentials),
+            labels: Labels::of(&credentials),
+        };
+        for _ in 0..TRIES {
+            let current = self.load(subject).await?;
+            if let Some(generation) = self.save(subject, new.clone(), current.as_ref()).await? {
+                self.shared().flights.forget_failure(subject);
+                let vintage = Vintage {
+                    generation,
+                    age: std::time::Duration::ZERO,
+                    is_refreshed: false,
+                };
+                self.shared().tell(Event::Connected {
+                    subject: subject.clone(),
+                    generation,
+                });
+                return self
+                    .shared()
+                    .publish(subject, vintage, &credentials, false)
+                    .map(drop);
+            }
+        }
+        Err(contended(subject))
+    }
+
+    /// The subject's stored credentials, tokens included; `None` if there are none that can be used.
+    ///
+    /// # Errors
+    /// When the store fails, or the record cannot be read.
+    pub async fn load_credentials(
+        &self,
+        subject: &Subject,
+    ) -> Result<Option<NotionUserCredentials>, AuthError> {
+        match self.load(subject).await? {
+            Some(record) if record.state == RecordState::Active => read(&record, subject).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Forgets the subject's credentials. The tokens stay good at Notion; to end them too, use
+    /// [`disconnect`](Self::disconnect).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn delete_credentials(&self, subject: &Subject) -> Result<(), AuthError> {
+        for _ in 0..TRIES {
+            match self.load(subject).await? {
+                Some(record) if record.state != RecordState::Disconnected => {
+                    if self.bury(subject, &record).await? {
+                        return Ok(());
+                    }
+                }
+                _ => {
+                    self.shared().cache.remove(subject, u64::MAX);
+                    return Ok(());
+                }
+            }
+        }
+        Err(contended(subject))
+    }
+
+    /// Ends the subject's connection: revokes its tokens at Notion, then forgets them, also if they
+    /// could not be revoked. A refresh under way is overruled, and what it obtains is revoked.
+    ///
+    /// Doing it again does nothing. If this future is dropped, the tokens may be revoked and not yet
+    /// forgotten: call it again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn disconnect(&self, subject: &Subject) -> Result<Revocation, AuthError> {
+        for _ in 0..TRIES {
+            match self.load(subject).await? {
+                Some(record) if record.state != RecordState::Disconnected => {
+                    let revocation = self.revoke(&record).await;
+                    if self.bury(subject, &record).await? {
+                        return Ok(revocation);
+                    }
+                }
+                _ => {
+                    self.shared().cache.remove(subject, u64::MAX);
+                    return Ok(Revocation::NothingToRevoke);
+                }
+            }
+        }
+        Err(contended(subject))
+    }
+
+    /// The subject's connection as it is stored; `None` if there never was one, or it was ended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn status(&self, subject: &Subject) -> Result<Option<ConnectionStatus>, AuthError> {
+        let Some(record) = self
+            .load(subject)
+            .await?
+            .filter(|record| record.state != RecordState::Disconnected)
+        else {
+            return Ok(None);
+        };
+        let mut status = ConnectionStatus {
+            state: record.state,
+            generation: record.generation,
+            workspace_id: None,
+            workspace_name: record.labels.workspace_name.clone(),
+            workspace_icon: None,
+            connected_at: record.connected_at,
+            refreshed_at: record.refreshed_at,
+        };
+        match record.payload.decode() {
+            Ok(credentials) => {
+                status.workspace_id = credentials.workspace_id;
+                status.workspace_icon = credentials.workspace_icon;
+            }
+            Err(_) => {
+                status.state = RecordState::NeedsReauthorization(ReauthorizationReason::Unreadable);
+            }
+        }
+        Ok(Some(status))
+    }
+
+    /// Up to `limit` records of this provider's namespace, in the byte order of their subjects,
+    /// behind `after`: the last one of the page before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(
+        &self,
+        filter: Filter,
+        after: Option<&Subject>,
+        limit: usize,
+    ) -> Result<Vec<Summary>, AuthError> {
+        let shared = self.shared();
+        shared
+            .store
+            .list(&shared.namespace, after.map(Subject::as_str), limit, filter)
+            .await
+            .map_err(AuthError::store_unavailable)
+    }
+
+    /// Removes what the store need not keep any longer (tombstones after 24 hours, marks of used
+    /// flows), and answers how many. Call it from time to time, such as once an hour.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sweep(&self) -> Result<u64, AuthError> {
+        let swept = self.shared().store.sweep().await;
+        swept.map_err(AuthError::store_unavailable)
+    }
+
+    /// Checks what the store's durability rests on. Call it at the start.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, or would lose what it was given.
+    pub async fn health(&self) -> Result<(), AuthError> {
+        let health = self.shared().store.health().await;
+        health.map_err(AuthError::store_unavailable)
+    }
+
+    fn key(&self, subject: &Subject) -> RecordKey {
+        self.shared().key(subject)
+    }
+
+    async fn load(&self, subject: &Subject) -> Result<Option<Record>, AuthError> {
+        let loaded = self.shared().store.load(&self.key(subject)).await;
+        loaded.map_err(|error| AuthError::store_unavailable(error).with_subject(subject))
+    }
+
+    /// Saves over what was read; `None` if another change came between.
+    async fn save(
+        &self,
+        subject: &Subject,
+        new: NewRecord,
+        current: Option<&Record>,
+    ) -> Result<Option<u64>, AuthError> {
+        let expected = match current {
+            None => Expected::Absent,
+            Some(record) => Expected::Generation(record.generation),
+        };
+        let key = self.key(subject);
+        let attempt = AttemptId::random();
+        let saved = self.shared().store.save(&key, new, expected, attempt).await;
+        match saved {
+            Ok(Saved::Done(generation)) => Ok(Some(generation)),
+            Ok(Saved::Conflict(_)) => Ok(None),
+            Err(error) => Err(AuthError::store_unavailable(error).with_subject(subject)),
+        }
+    }
+
+    /// Saves a tombstone over the record; `false` if another change came between.
+    async fn bury(&self, subject: &Subject, record: &Record) -> Result<bool, AuthError> {
+        let tombstone = NewRecord {
+            change: Change::Disconnect,
+            payload: Payload::default(),
+            labels: Labels::default(),
+        };
+        let Some(generation) = self.save(subject, tombstone, Some(record)).await? else {
+            return Ok(false);
+        };
+        self.shared().cache.remove(subject, generation);
+        self.shared().flights.forget_failure(subject);
+        self.shared().tell(Event::Disconnected {
+            subject: subject.clone(),
+        });
+        Ok(true)
+    }
+
+    /// Both tokens: which of them ends the grant is for the server to say.
+    async fn revoke(&self, record: &Record) -> Revocation {
+        let Ok(credentials) = record.payload.decode() else {
+            return Revocation::NothingToRevoke;
+        };
+        let access = self.oauth().revoke(&credentials.access_token).await;
+        let refresh = match &credentials.refresh_token {
+            Some(token) => {
+                let token = AccessToken::new(token.expose());
+                self.oauth().revoke(&token).await
+            }
+            None => Ok(()),
+        };
+        match access.and(refresh) {
+            Ok(()) => Revocation::Done,
+            Err(error) => Revocation::Failed(error),
+        }
+    }
+}
+
+fn read(record: &Record, subject: &Subject) -> Result<NotionUserCredentials, AuthError> {
+    record.payload.decode().map_err(|error| {
+        AuthError::reauthorize(ReauthorizationReason::Unreadable)
+            .with_subject(subject)
+            .with_source(error)
+    })
+}
+
+fn contended(subject: &Subject) -> AuthError {
+    AuthError::transient("the credentials were changed by others again and again; try again")
+        .with_subject(subject)
+}

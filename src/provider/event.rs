@@ -1,0 +1,81 @@
+use std::fmt;
+
+use crate::{Subject, credentials::ReauthorizationReason};
+
+/// Something that the host application may want to act on: tell a user to connect again, alert an
+/// operator, count.
+///
+/// An event is told at most once by each process, and not at all if the process ends first; what is
+/// true is what [`list`](crate::NotionAuthProvider::list) shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Credentials were stored for a new connection, or a renewed one.
+    Connected {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation now.
+        generation: u64,
+    },
+    /// The refresh token was exchanged, and the new pair is saved.
+    Refreshed {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation now.
+        generation: u64,
+    },
+    /// A refresh did not succeed; the credentials stay, and it will be tried again.
+    RefreshFailed {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation.
+        generation: u64,
+    },
+    /// The connection is over; the user must connect again.
+    NeedsReauthorization {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation.
+        generation: u64,
+        /// Why.
+        reason: ReauthorizationReason,
+    },
+    /// The connection was ended by the application.
+    Disconnected {
+        /// Whose.
+        subject: Subject,
+    },
+    /// Notion does not accept the app's client id and secret. No refresh is tried for a while; no
+    /// credentials are lost.
+    AppRejected,
+    /// The store holds an older generation than one that was seen here: it was restored from a
+    /// backup, or a lagging copy is read.
+    StoreRegressed {
+        /// Whose.
+        subject: Subject,
+        /// The generation in the store.
+        stored: u64,
+        /// The generation that was seen.
+        seen: u64,
+    },
+}
+
+/// Is told of [`Event`]s. A function will do.
+///
+/// It is called from the task or request in which the event happened, and should return at once.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened.
+    fn on_event(&self, event: &Event);
+}
+
+impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
+    fn on_event(&self, event: &Event) {
+        self(event);
+    }
+}
+
+impl fmt::Debug for dyn Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}

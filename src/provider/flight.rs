@@ -1,0 +1,325 @@
+//! One task for each subject, owned by no request.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use tokio::{runtime::Handle, sync::watch};
+
+use super::{cache::Tag, refresh, shared::Shared};
+use crate::{error::AuthError, subject::Subject};
+
+/// What a flight is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Credentials that can be used, from the store as they are.
+    Load,
+    /// Credentials that can be used, refreshed if they have expired.
+    Acquire,
+    /// Credentials newer than this generation, by a refresh if nobody else has made one.
+    Renew { generation: u64, why: Why },
+}
+
+/// Why a generation is not good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// It is still good, but about to expire.
+    Due,
+    /// The API answered 401.
+    Refused,
+    /// The API answered 401, again after the store was read again.
+    RefusedAgain,
+    /// The application asked for it.
+    Asked,
+}
+
+impl Purpose {
+    /// Whether the outcome of a flight for this purpose serves `other` as well.
+    fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (
+                Self::Renew {
+                    generation: a,
+                    why: x,
+                },
+                Self::Renew {
+                    generation: b,
+                    why: y,
+                },
+            ) => a > b || (a == b && x >= y),
+            (Self::Renew { why, .. }, Self::Acquire | Self::Load) => why != Why::Due,
+            (Self::Acquire, Self::Acquire | Self::Load) | (Self::Load, Self::Load) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Credentials that can be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) generation: u64,
+    pub(crate) tag: Tag,
+}
+
+pub(crate) type Outcome = Result<Grant, AuthError>;
+
+/// How far a flight is.
+#[derive(Debug, Clone)]
+enum Progress {
+    Flying,
+    /// It goes on, but it will take long: whoever waits is told this.
+    Delayed(AuthError),
+    Landed(Outcome),
+}
+
+#[derive(Debug)]
+pub(super) struct Flights {
+    slots: Mutex<Slots>,
+    /// How many are in the air.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    by_subject: HashMap<Subject, Slot>,
+    /// How many there may be before old failures are looked for.
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Flying {
+        purpose: Purpose,
+        progress: watch::Receiver<Progress>,
+    },
+    /// The last one failed, and until then (monotonic clock) the next one would too.
+    Failed {
+        purpose: Purpose,
+        error: AuthError,
+        until: Duration,
+        /// How many failed in a row.
+        failures: u32,
+    },
+}
+
+/// A failure is not repeated from memory for longer than this: another process may have mended it.
+const LONGEST_MEMORY: Duration = Duration::from_secs(5);
+
+/// How long the number of failures in a row is remembered.
+const COUNT_MEMORY: Duration = Duration::from_secs(600);
+
+impl Flights {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Mutex::default(),
+            count: watch::Sender::new(0),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a remembered failure: the subject's credentials have changed.
+    pub(super) fn forget_failure(&self, subject: &Subject) {
+        let mut slots = self.slots();
+        if let Some(Slot::Failed { .. }) = slots.by_subject.get(subject) {
+            slots.by_subject.remove(subject);
+        }
+    }
+
+    /// Waits until no flight is in the air.
+    pub(super) async fn all_landed(&self) {
+        // It fails only when the sender is gone, which is here.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+/// How a request takes part in a flight.
+struct Seat {
+    progress: watch::Receiver<Progress>,
+    /// Whether the flight's outcome is what the request needs.
+    serves: bool,
+}
+
+/// Waits for credentials, on a flight that exists or a new one.
+///
+/// Dropping this future leaves the flight alone.
+pub(super) async fn join(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Outcome {
+    loop {
+        let mut seat = match board(shared, subject, purpose) {
+            Ok(seat) => seat,
+            Err(error) => return Err(error),
+        };
+        let progress = seat
+            .progress
+            .wait_for(|progress| !matches!(progress, Progress::Flying))
+            .await;
+        match progress.as_deref() {
+            Ok(Progress::Landed(outcome)) if seat.serves => return outcome.clone(),
+            Ok(Progress::Landed(_)) => {}
+            Ok(Progress::Delayed(error)) => return Err(error.clone()),
+            Ok(Progress::Flying) | Err(_) => return Err(crashed()),
+        }
+    }
+}
+
+/// Starts a flight if none is in the air, and does not wait for it.
+pub(super) fn start(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) {
+    if let Err(error) = board(shared, subject, purpose) {
+        tracing::debug!(%error, "no flight was started");
+    }
+}
+
+fn board(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Result<Seat, AuthError> {
+    let mut slots = shared.flights.slots();
+    match slots.by_subject.get(subject) {
+        Some(Slot::Flying {
+            purpose: flying,
+            progress,
+        }) => {
+            return Ok(Seat {
+                progress: progress.clone(),
+                serves: flying.covers(purpose),
+            });
+        }
+        Some(Slot::Failed {
+            purpose: failed,
+            error,
+            until,
+            ..
+        }) if failed.covers(purpose) => {
+            let now = shared.clock.monotonic();
+            if let Some(left) = until.checked_sub(now).filter(|left| !left.is_zero()) {
+                return Err(error.clone().with_retry_after(left));
+            }
+        }
+        _ => {}
+    }
+    let runtime = match &shared.runtime {
+        Some(runtime) => runtime.clone(),
+        None => Handle::try_current().map_err(|error| {
+            AuthError::configuration(
+                "there is no tokio runtime to load or refresh credentials on: call from within \
+                 one, or give its handle to the provider's builder",
+            )
+            .with_source(error)
+        })?,
+    };
+    let (sender, progress) = watch::channel(Progress::Flying);
+    let flying = Slot::Flying {
+        purpose,
+        progress: progress.clone(),
+    };
+    let failures = match slots.by_subject.insert(subject.clone(), flying) {
+        Some(Slot::Failed { failures, .. }) => failures,
+        _ => 0,
+    };
+    drop(slots);
+    shared.flights.count.send_modify(|count| *count += 1);
+    let flight = Flight {
+        shared: Arc::clone(shared),
+        subject: subject.clone(),
+        purpose,
+        failures,
+        progress: sender,
+    };
+    runtime.spawn(async move {
+        let outcome = refresh::fly(&flight).await;
+        flight.land(outcome);
+    });
+    Ok(Seat {
+        progress,
+        serves: true,
+    })
+}
+
+/// A flight in the air. Whatever ends it (its outcome, a panic, the end of the runtime) frees the
+/// subject's slot and is told to all who wait.
+pub(super) struct Flight {
+    pub(super) shared: Arc<Shared>,
+    pub(super) subject: Subject,
+    pub(super) purpose: Purpose,
+    /// How many flights before this one failed in a row.
+    pub(super) failures: u32,
+    progress: watch::Sender<Progress>,
+}
+
+impl Flight {
+    /// Sends those who wait away with this error, while the flight goes on.
+    pub(super) fn delay(&self, error: AuthError) {
+        self.progress.send_replace(Progress::Delayed(error));
+    }
+
+    /// Lets those who come from now on wait again.
+    pub(super) fn resume(&self) {
+        self.progress.send_replace(Progress::Flying);
+    }
+
+    fn land(&self, outcome: Outcome) {
+        let failure = match &outcome {
+            Err(error) => error.retry_after().map(|after| (error, after)),
+            Ok(_) => None,
+        };
+        {
+            let mut slots = self.shared.flights.slots();
+            slots.by_subject.remove(&self.subject);
+            if let Some((error, after)) = failure {
+                let now = self.shared.clock.monotonic();
+                slots.sweep(now);
+                slots.by_subject.insert(
+                    self.subject.clone(),
+                    Slot::Failed {
+                        purpose: self.purpose,
+                        error: error.clone(),
+                        until: now + after.min(LONGEST_MEMORY),
+                        failures: self.failures.saturating_add(1),
+                    },
+                );
+            }
+        }
+        self.progress.send_replace(Progress::Landed(outcome));
+    }
+}
+
+impl Slots {
+    /// Forgets the failures whose time is over, when there have come to be many slots.
+    fn sweep(&mut self, now: Duration) {
+        if self.by_subject.len() >= self.sweep_at {
+            self.by_subject.retain(|_, slot| match slot {
+                Slot::Flying { .. } => true,
+                // Beyond its time it still counts the failures for the next back-off.
+                Slot::Failed { until, .. } => *until + COUNT_MEMORY > now,
+            });
+            self.sweep_at = 64.max(self.by_subject.len() * 2);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !matches!(*self.progress.borrow(), Progress::Landed(_)) {
+            tracing::error!("a refresh ended without an outcome");
+            self.land(Err(crashed()));
+        }
+        self.shared.flights.count.send_modify(|count| *count -= 1);
+    }
+}
+
+fn crashed() -> AuthError {
+    AuthError::transient("loading or refreshing the credentials was cut off; try again")
+}
+
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight")
+            .field("subject", &self.subject)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! The way of a request to its credentials: at once from the cache, or by waiting for a flight.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use super::{
+    Shared,
+    cache::{Found, Stale, Tag},
+    flight::{self, Outcome, Purpose, Why},
+    registry::Ticket,
+};
+use crate::{
+    error::AuthError,
+    subject::{Mode, Subject},
+};
+
+/// What the cache says to a request.
+pub(crate) enum Lookup {
+    /// Send this; the ticket finds the entry again if it is refused.
+    Hit {
+        authorization: HeaderValue,
+        generation: u64,
+        ticket: Ticket,
+    },
+    /// Wait: [`Shared::acquire`].
+    Wait,
+}
+
+impl Shared {
+    /// The way of a hit: synchronous, without an allocation.
+    #[inline]
+    pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
+        match self.cache.find(subject, || self.clock.monotonic()) {
+            Found::Hit {
+                authorization,
+                generation,
+                tag,
+            } => Lookup::Hit {
+                authorization,
+                generation,
+                ticket: self.ticket(subject, tag, mode),
+            },
+            Found::Check(stale) => self.check(subject, stale, mode),
+            Found::Miss => Lookup::Wait,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ticket(&self, subject: &Subject, tag: Tag, mode: Mode) -> Ticket {
+        Ticket::new(self.id, subject.seeded_hash(), tag, mode)
+    }
+
+    /// Decides about an entry that is refused, expired, due, or to be compared with the store.
+    #[cold]
+    fn check(self: &Arc<Self>, subject: &Subject, stale: Stale, mode: Mode) -> Lookup {
+        let now = self.clock.monotonic();
+        let fresh = &stale.fresh;
+        let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
+        let is_too_old = self.store_is_shared
+            && now.saturating_sub(fresh.validated_at)
+                > self.settings.revalidation_age + self.settings.stale_if_store_down;
+        if stale.refused || is_past(fresh.expires_at) || is_too_old {
+            return Lookup::Wait;
+        }
+        // Somebody else need not ask the same question for a moment.
+        self.cache.postpone(subject, now + Duration::from_secs(1));
+        if is_past(fresh.due_at) && mode == Mode::Refreshing {
+            let generation = fresh.generation;
+            let why = Why::Due;
+            flight::start(self, subject, Purpose::Renew { generation, why });
+        } else if is_past(fresh.revalidate_at) {
+            flight::start(self, subject, Purpose::Load);
+        }
+        Lookup::Hit {
+            ticket: self.ticket(subject, stale.tag, mode),
+            generation: stale.fresh.generation,
+            authorization: stale.fresh.authorization,
+        }
+    }
+
+    /// The way of everything else: waits for credentials, each request with its own deadline.
+    pub(crate) async fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Outcome {
+        let stale = self.cache.peek(subject);
+        let refused = stale.as_ref().filter(|stale| stale.refused);
+        let purpose = match (mode, refused) {
+            (Mode::FailFast, _) => Purpose::Load,
+            (Mode::Refreshing, None) => Purpose::Acquire,
+            (Mode::Refreshing, Some(stale)) => Purpose::Renew {
+                generation: stale.fresh.generation,
+                why: stale.why_refused(),
+            },
+        };
+        let grant = self.wait(subject, purpose).await?;
+        let is_refused = refused.is_some_and(|stale| stale.fresh.generation == grant.generation);
+        if mode == Mode::FailFast && is_refused {
+            return Err(AuthError::expired().with_subject(subject));
+        }
+        Ok(grant)
+    }
+
+    /// Waits for a flight, no longer than a request waits.
+    pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, purpose: Purpose) -> Outcome {
+        let limit = self.settings.acquire_timeout;
+        match tokio::time::timeout(limit, flight::join(self, subject, purpose)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(AuthError::transient(
+                "the credentials were not ready in time; loading or refreshing them goes on",
+            )
+            .with_subject(subject)
+            .with_retry_after(Duration::from_secs(1))),
+        }
+    }
+
+    /// Starts what is to be done for a subject, without waiting for it.
+    pub(crate) fn start(self: &Arc<Self>, subject: &Subject, purpose: Purpose) {
+        flight::start(self, subject, purpose);
+    }
+}

@@ -1,0 +1,40 @@
+//! Who keeps credentials good: the provider.
+//!
+//! [`NotionAuthProvider`] knows for every subject which access token to send now. A token that can
+//! be used is found in its cache; what cannot, is a *flight*: one task for each subject, owned by no
+//! request, that reads the store and, if need be, spends the refresh token. Requests wait for a
+//! flight's outcome; none of them can stop it.
+//!
+//! What a flight does, step by step, is in `refresh.rs`; `DESIGN.md` explains why.
+
+mod backoff;
+mod builder;
+mod cache;
+mod connection;
+mod event;
+mod flight;
+mod handle;
+mod lookup;
+mod publish;
+mod refresh;
+mod refusal;
+mod registry;
+mod session;
+mod settings;
+mod shared;
+
+pub use self::{
+    builder::NotionAuthProviderBuilder,
+    connection::{ConnectionStatus, Revocation},
+    event::{Event, Observer},
+    handle::{Acquired, NotionAuthProvider},
+    session::Session,
+    settings::{RefreshTimings, UnknownExpiry},
+};
+pub(crate) use self::{
+    flight::{Grant, Purpose},
+    lookup::Lookup,
+    registry::Ticket,
+    session::Identity,
+    shared::Shared,
+};

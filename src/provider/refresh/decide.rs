@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use super::{
+    super::flight::{Flight, Purpose, Why},
+    Stored,
+};
+use crate::{
+    credentials::{ReauthorizationReason, RefreshToken},
+    error::AuthError,
+    store::AttemptId,
+};
+
+/// What a flight does with the record that it read.
+pub(super) enum Decision {
+    /// These credentials are good enough.
+    Use,
+    /// They were refused, but a refresh made them so recently that another would not help: the
+    /// refusal goes back to the caller, and they are used on.
+    Reinstate,
+    /// They were refused and cannot be refreshed. They get one more chance: the refusal may have
+    /// been for others that were replaced meanwhile.
+    Suspect,
+    /// That chance is gone.
+    Condemn(AttemptId),
+    Refresh(RefreshToken),
+    Fail(AuthError),
+}
+
+/// A server that hands out tokens without a life span must not be asked for one by every request.
+const SHORTEST_USE: Duration = Duration::from_secs(1);
+
+pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
+    let vintage = stored.vintage;
+    let has_expired = flight
+        .shared
+        .usable_for(&stored.credentials, vintage)
+        .is_some_and(|left| left.is_zero());
+    let is_new = |age: Duration| vintage.is_refreshed && vintage.age < age;
+    let fail = |error: AuthError| Decision::Fail(error.with_subject(&flight.subject));
+
+    let why = match flight.purpose {
+        Purpose::Renew { generation, why } if generation >= vintage.generation => why,
+        _ if !has_expired || is_new(SHORTEST_USE) => return Decision::Use,
+        Purpose::Load => return fail(AuthError::expired()),
+        // Expired, so nobody can go on with it.
+        Purpose::Acquire | Purpose::Renew { .. } => Why::Refused,
+    };
+    let was_refused = matches!(why, Why::Refused | Why::RefusedAgain);
+    if was_refused && !has_expired && is_new(flight.shared.settings.min_refresh_interval) {
+        return Decision::Reinstate;
+    }
+    match (&stored.credentials.refresh_token, why) {
+        (Some(token), _) => Decision::Refresh(token.clone()),
+        (None, _) if has_expired => fail(AuthError::expired()),
+        (None, Why::Due) => Decision::Use,
+        (None, Why::Refused) => Decision::Suspect,
+        (None, Why::RefusedAgain) => Decision::Condemn(AttemptId::random()),
+        (None, Why::Asked) => fail(AuthError::reauthorize(
+            ReauthorizationReason::NoRefreshToken,
+        )),
+    }
+}

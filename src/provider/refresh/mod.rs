@@ -1,0 +1,94 @@
+//! A flight from the inside: how stored credentials become credentials that can be sent, and how a
+//! refresh token that can be spent only once is spent.
+//!
+//! 1. [`read`]: the record, as the store has it now.
+//! 2. [`decide`]: is it good enough for what the flight is for?
+//! 3. [`claim`]: a durable note that this attempt is about to spend the token; or wait for whoever
+//!    has one.
+//! 4. [`spend`]: one call of the token endpoint. When it is not known what became of it, the claim
+//!    stays and the call is repeated until an answer is definite.
+//! 5. [`settle`]: commit the new pair before anybody uses it; or release the claim; or, after a
+//!    definite `invalid_grant` and another look at the record, condemn the credentials.
+//!
+//! Whenever the record turns out to have moved, the flight starts again at 1: somebody else has done
+//! the work.
+
+mod claim;
+mod decide;
+mod read;
+mod settle;
+mod spend;
+
+use std::time::Duration;
+
+use self::{
+    claim::{Claiming, claim},
+    decide::{Decision, decide},
+    read::{Stored, read},
+    settle::condemn,
+    spend::spend,
+};
+use super::flight::{Flight, Outcome, Purpose, Why};
+use crate::{credentials::ReauthorizationReason, error::AuthError};
+
+/// Brings a flight to its outcome.
+pub(super) async fn fly(flight: &Flight) -> Outcome {
+    loop {
+        let stored = read(flight).await?;
+        let token = match decide(flight, &stored) {
+            Decision::Use => return stored.publish(flight, false),
+            Decision::Reinstate => {
+                flight
+                    .shared
+                    .cache
+                    .remove(&flight.subject, stored.vintage.generation);
+                return stored.publish(flight, false);
+            }
+            Decision::Suspect => return stored.publish(flight, true),
+            Decision::Fail(error) => return Err(error),
+            Decision::Condemn(attempt) => {
+                match condemn(
+                    flight,
+                    &stored,
+                    attempt,
+                    ReauthorizationReason::NoRefreshToken,
+                )
+                .await
+                {
+                    Some(error) => return Err(error),
+                    None => continue,
+                }
+            }
+            Decision::Refresh(token) => token,
+        };
+        let refreshed = match claim(flight, &stored).await {
+            Claiming::Claimed(claim) => spend(flight, &stored, &token, claim).await,
+            Claiming::Moved => Ok(None),
+            Claiming::NotNow(error) => Err(error),
+        };
+        match refreshed {
+            Ok(Some(grant)) => return Ok(grant),
+            Ok(None) => {}
+            Err(error) => return stored.go_on_with_old(flight, error),
+        }
+    }
+}
+
+impl Stored {
+    /// A token that is only about to expire is used on when its refresh fails.
+    fn go_on_with_old(&self, flight: &Flight, error: AuthError) -> Outcome {
+        let Purpose::Renew { why: Why::Due, .. } = flight.purpose else {
+            return Err(error);
+        };
+        if error.needs_reauthorization().is_some() {
+            return Err(error);
+        }
+        let shared = &flight.shared;
+        let grant = self.publish(flight, false)?;
+        let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
+        shared
+            .cache
+            .postpone(&flight.subject, shared.clock.monotonic() + pause);
+        Ok(grant)
+    }
+}

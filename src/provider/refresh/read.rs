@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use super::super::{
+    Event,
+    flight::{Flight, Outcome},
+    publish::Vintage,
+};
+use crate::{
+    credentials::{NotionUserCredentials, ReauthorizationReason},
+    error::AuthError,
+    store::{Record, RecordState, StoreError},
+};
+
+/// A record whose credentials can be read.
+pub(super) struct Stored {
+    pub(super) credentials: NotionUserCredentials,
+    pub(super) vintage: Vintage,
+}
+
+/// A tombstone may be purged after 24 hours, and generations start again behind it. What was last
+/// seen longer ago than this is no measure of the store.
+const MEMORY_OF_GENERATIONS: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Reads the subject's record, and takes out of the cache what is no longer so.
+pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
+    let shared = &flight.shared;
+    let subject = &flight.subject;
+    let record = shared
+        .store
+        .load(&shared.key(subject))
+        .await
+        .map_err(|error| store_failed(flight, error))?;
+    let Some(record) = record else {
+        shared.cache.remove(subject, u64::MAX);
+        return Err(AuthError::not_connected().with_subject(subject));
+    };
+    check_not_regressed(flight, &record)?;
+    match record.state {
+        RecordState::Active => {}
+        RecordState::NeedsReauthorization(reason) => {
+            shared.cache.remove(subject, record.generation);
+            return Err(AuthError::reauthorize(reason).with_subject(subject));
+        }
+        RecordState::Disconnected => {
+            shared.cache.remove(subject, record.generation);
+            return Err(AuthError::not_connected().with_subject(subject));
+        }
+    }
+    // Not condemned: the key may be missing here and be there in another process.
+    let credentials = record.payload.decode().map_err(|error| {
+        AuthError::reauthorize(ReauthorizationReason::Unreadable)
+            .with_subject(subject)
+            .with_source(error)
+    })?;
+    Ok(Stored {
+        credentials,
+        vintage: Vintage {
+            generation: record.generation,
+            age: record
+                .read_at
+                .duration_since(record.updated_at)
+                .unwrap_or_default(),
+            is_refreshed: record.refreshed_at.is_some(),
+        },
+    })
+}
+
+fn check_not_regressed(flight: &Flight, record: &Record) -> Result<(), AuthError> {
+    let shared = &flight.shared;
+    let Some(seen) = shared.cache.peek(&flight.subject) else {
+        return Ok(());
+    };
+    let is_recent = shared.clock.monotonic() < seen.fresh.validated_at + MEMORY_OF_GENERATIONS;
+    if record.generation >= seen.fresh.generation || !is_recent {
+        return Ok(());
+    }
+    shared.tell(Event::StoreRegressed {
+        subject: flight.subject.clone(),
+        stored: record.generation,
+        seen: seen.fresh.generation,
+    });
+    Err(AuthError::transient(
+        "the store has older credentials than were seen before: was it restored from a backup, or \
+         is a lagging copy being read? Connect the subject again if it stays so",
+    )
+    .with_subject(&flight.subject)
+    .with_retry_after(Duration::from_secs(1)))
+}
+
+pub(super) fn store_failed(flight: &Flight, error: StoreError) -> AuthError {
+    AuthError::store_unavailable(error).with_subject(&flight.subject)
+}
+
+impl Stored {
+    pub(super) fn publish(&self, flight: &Flight, suspect: bool) -> Outcome {
+        flight
+            .shared
+            .publish(&flight.subject, self.vintage, &self.credentials, suspect)
+    }
+}

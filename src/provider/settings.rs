@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use crate::error::AuthError;
+
+/// How long the steps of a refresh may take.
+///
+/// A claim must outlive the call and the save that it was made for, so `call + save + margin` must
+/// be less than `lease`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefreshTimings {
+    /// A call of the token endpoint, head and body; also the longest time from the claim to the
+    /// first byte of the call. 10 seconds.
+    pub call: Duration,
+    /// One try to save. 5 seconds.
+    pub save: Duration,
+    /// How long a save is certain to be tried again, and so how long another process waits, beyond
+    /// the lease, before it takes over. 60 seconds.
+    pub save_retries: Duration,
+    /// What clocks and schedulers may be off by. 5 seconds.
+    pub margin: Duration,
+    /// How long a claim keeps others out. 30 seconds.
+    pub lease: Duration,
+}
+
+impl Default for RefreshTimings {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(10),
+            save: Duration::from_secs(5),
+            save_retries: Duration::from_secs(60),
+            margin: Duration::from_secs(5),
+            lease: Duration::from_secs(30),
+        }
+    }
+}
+
+impl RefreshTimings {
+    pub(super) fn check(&self) -> Result<(), AuthError> {
+        if self.call + self.save + self.margin < self.lease {
+            Ok(())
+        } else {
+            Err(AuthError::configuration(
+                "RefreshTimings: call + save + margin must be less than lease",
+            ))
+        }
+    }
+
+    /// After this time since a claim was made or renewed, its holder can no longer be committing.
+    pub(super) fn holder_is_gone_after(&self) -> Duration {
+        self.lease + self.save_retries + self.save
+    }
+}
+
+/// What to make of an access token whose expiry nobody told, which is Notion's normal case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnknownExpiry {
+    /// Use it until the API refuses it.
+    #[default]
+    TrustUntilRefused,
+    /// Take it for expired this long after it was obtained.
+    MaxAge(Duration),
+}
+
+/// What the builder was told.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) leeway: Duration,
+    pub(super) refresh_window: Duration,
+    pub(super) unknown_expiry: UnknownExpiry,
+    pub(super) revalidation_age: Duration,
+    pub(super) stale_if_store_down: Duration,
+    pub(super) min_refresh_interval: Duration,
+    pub(super) acquire_timeout: Duration,
+    pub(super) timings: RefreshTimings,
+    pub(super) fall_back: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            leeway: Duration::from_secs(10),
+            refresh_window: Duration::from_secs(5 * 60),
+            unknown_expiry: UnknownExpiry::default(),
+            revalidation_age: Duration::from_secs(60),
+            stale_if_store_down: Duration::from_secs(5 * 60),
+            min_refresh_interval: Duration::from_secs(60),
+            acquire_timeout: Duration::from_secs(15),
+            timings: RefreshTimings::default(),
+            fall_back: false,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::{
+    Event, Observer, backoff::Jitter, cache::Cache, flight::Flights, registry::ProviderId,
+    settings::Settings,
+};
+use crate::{
+    clock::Clock,
+    oauth::OAuthFlow,
+    store::{DynStore, RecordKey},
+    subject::Subject,
+};
+
+/// What all handles of a provider, its layers and its flights share.
+pub(crate) struct Shared {
+    pub(super) id: ProviderId,
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Arc<dyn DynStore>,
+    /// Whether others may write to the store.
+    pub(super) store_is_shared: bool,
+    pub(super) namespace: Arc<str>,
+    pub(super) oauth: OAuthFlow,
+    pub(super) api_url: Url,
+    pub(super) version: HeaderValue,
+    pub(super) integration: Option<HeaderValue>,
+    pub(super) has_oauth_client: bool,
+    pub(super) cache: Cache,
+    pub(super) flights: Flights,
+    pub(super) jitter: Jitter,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) runtime: Option<Handle>,
+    pub(super) gate: Mutex<Gate>,
+}
+
+/// What keeps the whole app from refreshing.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) is_shutting_down: bool,
+    /// Until when (monotonic clock), since Notion did not accept the app's client id and secret.
+    pub(super) app_rejected_until: Option<Duration>,
+}
+
+impl Shared {
+    pub(super) fn key(&self, subject: &Subject) -> RecordKey {
+        RecordKey::new(Arc::clone(&self.namespace), subject.clone())
+    }
+
+    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        tracing::debug!(?event, "notion_auth.event");
+        if let Some(observer) = &self.observer {
+            observer.on_event(&event);
+        }
+    }
+
+    /// The origin that requests with a token may go to.
+    pub(crate) fn api_url(&self) -> &Url {
+        &self.api_url
+    }
+
+    /// An app without an OAuth client has nobody's credentials but its own.
+    #[inline]
+    pub(crate) fn has_only_integration_token(&self) -> bool {
+        !self.has_oauth_client && self.integration.is_some()
+    }
+
+    /// Whether a request without credentials gets the integration token without asking for it.
+    pub(crate) fn falls_back_to_integration_token(&self) -> bool {
+        self.settings.fall_back || self.has_only_integration_token()
+    }
+
+    pub(crate) fn integration_token(&self) -> Option<&HeaderValue> {
+        self.integration.as_ref()
+    }
+
+    pub(crate) fn version(&self) -> &HeaderValue {
+        &self.version
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.id.unregister();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("settings", &self.settings)
+            .field("store", &self.store)
+            .field("namespace", &self.namespace)
+            .field("oauth", &self.oauth)
+            .field("api_url", &self.api_url.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! Whose credentials a request uses, and what else it may carry in its extensions.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, OnceLock},
+};
+
+use http::HeaderValue;
+
+use crate::credentials::{AccessToken, InvalidToken};
+
+/// Whose credentials a request uses: the name by which the host application knows a connection,
+/// such as a customer's or a workspace's id.
+///
+/// Put it into a request's extensions, from a place that the request's sender does not control (the
+/// host's session, never the query or a header). Cloning counts a reference; the text is hashed
+/// once, when the subject is made, with SipHash under a key drawn per process, so that nobody can
+/// choose subjects that collide.
+///
+/// `Debug` shows that hash and not the text, which may be somebody's e-mail address.
+///
+/// ```
+/// use notion_auth::Subject;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Subject::new("workspace-123"));
+/// ```
+#[derive(Clone)]
+pub struct Subject {
+    hash: u64,
+    text: Arc<str>,
+}
+
+impl Subject {
+    /// A subject of this name. Any text will do, also an empty one; it is compared byte by byte.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        static SEED: OnceLock<RandomState> = OnceLock::new();
+        let text = text.into();
+        Self {
+            hash: SEED.get_or_init(RandomState::new).hash_one(&*text),
+            text,
+        }
+    }
+
+    /// A subject named by several parts, such as tenant and user, encoded so that no two lists of
+    /// parts give the same subject: each part is preceded by its length in bytes.
+    ///
+    /// ```
+    /// use notion_auth::Subject;
+    ///
+    /// assert_eq!(Subject::from_parts(["acme", "ann"]).as_str(), "4:acme,3:ann,");
+    /// assert_ne!(Subject::from_parts(["a", "bc"]), Subject::from_parts(["ab", "c"]));
+    /// ```
+    pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        use fmt::Write as _;
+
+        let mut text = String::new();
+        for part in parts {
+            // Netstrings; writing to a `String` cannot fail.
+            let _ = write!(text, "{}:{part},", part.len());
+        }
+        Self::new(text)
+    }
+
+    /// The text it was made of.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn seeded_hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl PartialEq for Subject {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for Subject {}
+
+impl Hash for Subject {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject(#{:016x})", self.hash)
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Subject {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// A request extension: credentials of the caller's own for this one request.
+///
+/// They come before a [`Subject`] and before the integration token, are used as they are, and are
+/// never refreshed: a 401 goes back to the caller.
+///
+/// ```
+/// use notion_auth::{AccessToken, ExplicitCredentials};
+///
+/// let token = AccessToken::new("ntn_example");
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(ExplicitCredentials::new(&token)?);
+/// # Ok::<(), notion_auth::InvalidToken>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ExplicitCredentials {
+    authorization: HeaderValue,
+}
+
+impl ExplicitCredentials {
+    /// Credentials that consist of this access token.
+    ///
+    /// # Errors
+    /// When the token has a character that no bearer token has (RFC 6750 section 2.1).
+    pub fn new(token: &AccessToken) -> Result<Self, InvalidToken> {
+        Ok(Self {
+            authorization: token.to_header_value()?,
+        })
+    }
+
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
+    }
+}
+
+/// A request extension: without stored credentials, this request uses the app's integration token.
+///
+/// An app that has an OAuth client refuses a request without a subject, and one whose subject has
+/// no credentials, because a lost extension must not switch identities silently. This says that it
+/// is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UseIntegrationToken;
+
+impl UseIntegrationToken {
+    /// The extension.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Default for UseIntegrationToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A request extension, and the mode of a layer: what to do when the credentials have expired or
+/// were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Refresh them and go on.
+    Refreshing,
+    /// Answer with an error at once. The store may be read, the token endpoint is never called.
+    FailFast,
+}
+
+/// A response extension, set by a layer that was told to report: the credentials that were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialUsed {
+    /// The stored credentials of the request's subject.
+    Stored {
+        /// The generation of the record (a counter of its accepted changes) they came from.
+        generation: u64,
+    },
+    /// The request's [`ExplicitCredentials`].
+    Explicit,
+    /// The app's integration token.
+    IntegrationToken,
+}

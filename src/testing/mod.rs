@@ -1,0 +1,7 @@
+//! For your own tests: a local stand-in for Notion, and providers that know it.
+
+mod clock;
+pub mod notion;
+mod provider;
+
+pub use self::{clock::TestClock, notion::MockNotion, provider::fixed_token};

@@ -1,0 +1,74 @@
+//! `POST /v1/oauth/introspect` and `POST /v1/oauth/revoke`.
+//!
+//! Both require `Notion-Version`: the OpenAPI document says so, and no recorded answer says otherwise.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{StatusCode, request::Parts};
+use serde_json::{Value, json};
+
+use super::{
+    grants::Grants, ledger::Outcome, oauth, options::Options, respond, route::Decision,
+    state::State,
+};
+
+pub(super) fn introspect(
+    options: &Options,
+    state: &mut State,
+    head: &Parts,
+    body: &Bytes,
+) -> Decision {
+    decide(options, state, head, body, |grants, token| {
+        let standing = grants.standing_of(token);
+        let mut answer = json!({ "active": standing == Outcome::Accepted });
+        if standing == Outcome::Accepted {
+            answer["scope"] = "read_content insert_content update_content".into();
+            if let Some(bearer) = grants.bearer(token) {
+                let issued = bearer.issued.duration_since(SystemTime::UNIX_EPOCH);
+                answer["iat"] = issued.unwrap_or_default().as_secs().into();
+            }
+        }
+        (answer, standing)
+    })
+}
+
+/// A token that is not good is answered like one that was: whoever revokes wants it dead.
+pub(super) fn revoke(options: &Options, state: &mut State, head: &Parts, body: &Bytes) -> Decision {
+    decide(options, state, head, body, |grants, token| {
+        let outcome = grants.revoke(token);
+        (json!({}), outcome)
+    })
+}
+
+fn decide(
+    options: &Options,
+    state: &mut State,
+    head: &Parts,
+    body: &Bytes,
+    answer: impl FnOnce(&mut Grants, &str) -> (Value, Outcome),
+) -> Decision {
+    let request_id = state.request_id();
+    let members = oauth::members(options, head, body, true);
+    let answered = members.and_then(|members| {
+        oauth::only(&members, &["token"])?;
+        let token = oauth::required(&members, "token")?;
+        Ok(answer(&mut state.grants, token))
+    });
+    match answered {
+        Ok((mut answer, outcome)) => {
+            answer["request_id"] = request_id.into();
+            let reply = respond::json(StatusCode::OK, &answer);
+            Decision {
+                reply,
+                outcome,
+                hold: None,
+            }
+        }
+        Err(refusal) => Decision {
+            reply: refusal.reply(options.error_shape, &request_id),
+            outcome: Outcome::refused(refusal.code),
+            hold: None,
+        },
+    }
+}

@@ -1,0 +1,129 @@
+//! What all handles, services and connections of one server share.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::request::Parts;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    fault::{Call, Fault, Script},
+    grants::Grants,
+    log::{Log, Presented},
+    mint::{self, Id},
+    options::Options,
+    pages::Pages,
+};
+
+pub(super) struct Shared {
+    pub(super) base_url: String,
+    pub(super) options: Options,
+    started: Instant,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) grants: Grants,
+    pub(super) pages: Pages,
+    pub(super) faults: Script,
+    pub(super) log: Log,
+    pub(super) restricted: HashSet<String>,
+    pub(super) held_back: usize,
+    requests: u64,
+}
+
+impl Shared {
+    pub(super) fn new(base_url: String, options: Options) -> Self {
+        Self {
+            base_url,
+            options,
+            started: Instant::now(),
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes those who wait for a change.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.changed.send_replace(());
+        result
+    }
+
+    /// Waits until the token that a family had after `born_at` refreshes is not its newest any more.
+    pub(super) async fn moved_on(&self, family: usize, born_at: u64) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let moved = {
+                let state = self.lock();
+                let family = state.grants.family(family);
+                !family.alive || family.refreshes > born_at
+            };
+            // The sender lives in `self`: `changed` cannot fail while we are here.
+            if moved || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Enters a call in the ledger and takes the fault that is next for it, in one step.
+    pub(super) fn arrived(
+        self: &Arc<Self>,
+        call: Call,
+        head: &Parts,
+        presented: Option<Presented>,
+    ) -> (Handling, Fault) {
+        let mut state = self.lock();
+        let presented = presented.map(|mut presented| {
+            if let Some((kind, bot_id)) = state.grants.identify(&presented.token) {
+                presented.token_kind = kind;
+                presented.bot_id = Some(bot_id.to_owned());
+            }
+            presented
+        });
+        let at = self.started.elapsed();
+        let seq = state.log.arrived(at, call, head, presented);
+        let fault = state.faults.next(call);
+        drop(state);
+        let handling = Handling {
+            shared: Arc::clone(self),
+            seq,
+            answered: false,
+        };
+        (handling, fault)
+    }
+}
+
+impl State {
+    pub(super) fn request_id(&mut self) -> String {
+        self.requests += 1;
+        mint::id(Id::Request, self.requests)
+    }
+}
+
+/// One call that is being handled; the ledger learns when it is dropped, answered or not.
+pub(super) struct Handling {
+    shared: Arc<Shared>,
+    pub(super) seq: u64,
+    answered: bool,
+}
+
+impl Handling {
+    pub(super) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        self.shared.lock().log.left(self.seq, self.answered);
+    }
+}
