@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::sync::watch;
 
 use super::{cache::Tag, refresh, shared::Shared};
 use crate::{error::AuthError, subject::Subject};
@@ -201,16 +201,7 @@ fn board(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Result<Se
         }
         _ => {}
     }
-    let runtime = match &shared.runtime {
-        Some(runtime) => runtime.clone(),
-        None => Handle::try_current().map_err(|error| {
-            AuthError::configuration(
-                "there is no tokio runtime to load or refresh credentials on: call from within \
-                 one, or give its handle to the provider's builder",
-            )
-            .with_source(error)
-        })?,
-    };
+    let runtime = shared.runtime()?;
     let (sender, progress) = watch::channel(Progress::Flying);
     let flying = Slot::Flying {
         purpose,

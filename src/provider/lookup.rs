@@ -101,8 +101,14 @@ impl Shared {
 
     /// Waits for a flight, no longer than a request waits.
     pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, purpose: Purpose) -> Outcome {
-        let limit = self.settings.acquire_timeout;
-        match tokio::time::timeout(limit, flight::join(self, subject, purpose)).await {
+        let deadline = {
+            // The timer is the flights' runtime's: the caller may be polled by another executor.
+            let runtime = self.runtime()?;
+            let _context = runtime.enter();
+            let limit = self.settings.acquire_timeout;
+            tokio::time::timeout(limit, flight::join(self, subject, purpose))
+        };
+        match deadline.await {
             Ok(outcome) => outcome,
             Err(_) => Err(AuthError::transient(
                 "the credentials were not ready in time; loading or refreshing them goes on",

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    error::AuthError,
     oauth::OAuthFlow,
     store::{DynStore, RecordKey},
     subject::Subject,
@@ -52,6 +53,20 @@ pub(super) struct Gate {
 impl Shared {
     pub(super) fn key(&self, subject: &Subject) -> RecordKey {
         RecordKey::new(Arc::clone(&self.namespace), subject.clone())
+    }
+
+    /// The runtime that flights are spawned on.
+    pub(super) fn runtime(&self) -> Result<Handle, AuthError> {
+        match &self.runtime {
+            Some(runtime) => Ok(runtime.clone()),
+            None => Handle::try_current().map_err(|error| {
+                AuthError::configuration(
+                    "there is no tokio runtime to load or refresh credentials on: call from \
+                     within one, or give its handle to the provider's builder",
+                )
+                .with_source(error)
+            }),
+        }
     }
 
     pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {

@@ -1,1 +1,20 @@
-fn main() {}
+//! What this crate promises, one test for each promise.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects and fails where it is not so"
+)]
+
+mod cancellation;
+mod fail_fast;
+mod headers;
+mod identity;
+mod memory_store;
+mod readiness;
+mod refresh;
+mod secrets;
+mod size;
+mod stacks;
+mod support;
+mod traits;

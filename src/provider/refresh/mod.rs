@@ -69,26 +69,29 @@ pub(super) async fn fly(flight: &Flight) -> Outcome {
         match refreshed {
             Ok(Some(grant)) => return Ok(grant),
             Ok(None) => {}
-            Err(error) => return stored.go_on_with_old(flight, error),
+            Err(error) => {
+                stored.keep_in_use(flight, &error);
+                return Err(error);
+            }
         }
     }
 }
 
 impl Stored {
-    /// A token that is only about to expire is used on when its refresh fails.
-    fn go_on_with_old(&self, flight: &Flight, error: AuthError) -> Outcome {
-        let Purpose::Renew { why: Why::Due, .. } = flight.purpose else {
-            return Err(error);
-        };
-        if error.needs_reauthorization().is_some() {
-            return Err(error);
+    /// A token that is only about to expire is used on when its refresh fails. The flight has failed
+    /// all the same: nobody waits for it, and the next one backs off.
+    fn keep_in_use(&self, flight: &Flight, error: &AuthError) {
+        let is_due = matches!(flight.purpose, Purpose::Renew { why: Why::Due, .. });
+        if !is_due || error.needs_reauthorization().is_some() {
+            return;
+        }
+        if let Err(error) = self.publish(flight, false) {
+            tracing::debug!(%error, "the token that was to be refreshed cannot be used");
         }
         let shared = &flight.shared;
-        let grant = self.publish(flight, false)?;
         let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
         shared
             .cache
             .postpone(&flight.subject, shared.clock.monotonic() + pause);
-        Ok(grant)
     }
 }

@@ -1,0 +1,605 @@
+//! The daily case: one refresh, whoever asks, and nothing lost.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use notion_auth::{
+    AccessToken, Event, NotionAuthLayer, NotionUserCredentials, ReauthorizationReason, Subject,
+    https_client,
+    provider::UnknownExpiry,
+    store::{Filter, RecordState},
+    testing::{
+        MockNotion,
+        notion::{Call, Fault},
+    },
+};
+use std::sync::{Arc, Mutex};
+use tokio::{task::JoinSet, time::sleep};
+use tower::{Layer, ServiceExt};
+
+use crate::support::{World, auth_error, send, status};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_requests_with_a_refused_token_spend_one_refresh_token() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_millis(50))
+        .start()
+        .await
+        .unwrap();
+    let provider = notion.provider_builder().unwrap().build().unwrap();
+    let credentials = notion.connect();
+    let bot = credentials.bot_id().unwrap().to_owned();
+    let subject = Subject::new("ann");
+    provider
+        .store_credentials(&subject, credentials.clone())
+        .await
+        .unwrap();
+    let session = provider.session(subject.clone()).wrap(https_client());
+    notion.revoke_access_token(credentials.access_token.expose());
+    // These 401s come when the new token is long in use.
+    notion.hold_back_401s(100);
+
+    let mut requests = JoinSet::new();
+    for _ in 0..1000 {
+        let request = crate::support::get(&format!("{}/v1/users/me", notion.base_url()));
+        let session = session.clone();
+        requests.spawn(async move { session.oneshot(request).await.unwrap().status() });
+    }
+    let answers = requests.join_all().await;
+
+    assert!(answers.iter().all(|status| *status == StatusCode::OK));
+    assert_eq!(notion.ledger().refreshes().len(), 1);
+    let stored = provider.load_credentials(&subject).await.unwrap().unwrap();
+    let (access, refresh) = notion.ledger().living_pair(&bot).unwrap();
+    assert_eq!(stored.access_token.expose(), access);
+    assert_eq!(stored.refresh_token.unwrap().expose(), refresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_shared_by_all_who_wait_and_followed_by_a_back_off() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world.notion.always(
+        Call::Refresh,
+        Some(Fault::after_delay(
+            Duration::from_secs(1),
+            Fault::RateLimited {
+                retry_after: Some(30),
+            },
+        )),
+    );
+
+    let mut requests = JoinSet::new();
+    for _ in 0..100 {
+        requests.spawn(send(world.client(), world.get("ann")));
+    }
+    for answer in requests.join_all().await {
+        let error = answer.unwrap_err();
+        let error = auth_error(&error);
+        assert!(error.is_transient(), "{error}");
+        assert!(error.retry_after().is_some());
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    // During the back-off nobody asks Notion again, from memory or from the record.
+    for _ in 0..10 {
+        sleep(Duration::from_secs(2)).await;
+        let error = send(world.client(), world.get("ann")).await.unwrap_err();
+        assert!(auth_error(&error).is_transient());
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    world.notion.always(Call::Refresh, None);
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_401_of_an_old_generation_refreshes_nothing() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world.notion.hold_back_401s(1);
+    let layer = NotionAuthLayer::refreshing(world.provider.clone());
+    let unreplayed = layer.layer(world.notion.service());
+
+    let straggler = tokio::spawn(unreplayed.oneshot(world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+
+    // Its token was refused, and it is told so; the new one is not touched.
+    assert_eq!(straggler.await.unwrap().unwrap().status(), 401);
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_401_does_not_touch_credentials_that_were_connected_meanwhile() {
+    let world = World::new();
+    let old = world.connect("ann").await;
+    world.notion.revoke_access_token(old.access_token.expose());
+    // Held back until a refresh of its family, which never comes.
+    world.notion.script(
+        Call::Api,
+        [Fault::after_delay(Duration::from_secs(5), Fault::None)],
+    );
+    let late = tokio::spawn(send(world.client(), world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+
+    world.connect("ann").await;
+    assert_eq!(late.await.unwrap().unwrap().status(), 200);
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert!(world.notion.ledger().refreshes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_replay_the_401_goes_back_and_the_next_request_has_the_new_token() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    let client = NotionAuthLayer::refreshing(world.provider.clone()).layer(world.notion.service());
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+
+    let refused = client.clone().oneshot(world.get("ann")).await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let next = client.clone().oneshot(world.get("ann")).await.unwrap();
+    assert_eq!(next.status(), 200);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_not_tried_again_within_the_minimum_interval() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .restrict_account(credentials.bot_id().unwrap(), true);
+
+    for _ in 0..5 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 401);
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 401);
+    assert_eq!(world.notion.ledger().refreshes().len(), 2);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_is_refreshed_before_the_request_is_sent() {
+    let world = World::with(MockNotion::builder().expires_in(3600).in_process(), |b| b);
+    let credentials = exchanged(&world, "ann").await;
+    sleep(Duration::from_secs(3600 - 9)).await;
+
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    let ledger = world.notion.ledger();
+    assert_eq!(ledger.refreshes().len(), 1);
+    let old = ledger.api_calls_with(credentials.access_token.expose());
+    assert!(old.is_empty(), "the expired token was sent: {old:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inside_the_refresh_window_the_token_is_used_and_refreshed_behind() {
+    let notion = MockNotion::builder()
+        .expires_in(3600)
+        .keep_old_access_tokens(true)
+        .token_delay(Duration::from_secs(3))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    exchanged(&world, "ann").await;
+    let start = tokio::time::Instant::now();
+
+    sleep(Duration::from_secs(3600 - 400)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert!(world.notion.ledger().refreshes().is_empty(), "too early");
+
+    sleep(Duration::from_secs(200)).await;
+    let before = tokio::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO, "a request waited");
+
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(3600));
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_valid_token_is_kept_when_its_refresh_fails() {
+    let notion = MockNotion::builder()
+        .expires_in(3600)
+        .keep_old_access_tokens(true)
+        .in_process();
+    let world = World::with(notion, |b| b);
+    exchanged(&world, "ann").await;
+    world.notion.always(
+        Call::Refresh,
+        Some(Fault::RateLimited { retry_after: None }),
+    );
+
+    sleep(Duration::from_secs(3600 - 200)).await;
+    for _ in 0..100 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        sleep(Duration::from_secs(1)).await;
+    }
+    let tries = world.notion.ledger().refreshes().len();
+    assert!((1..30).contains(&tries), "{tries} tries in 100 seconds");
+
+    world.notion.always(Call::Refresh, None);
+    sleep(Duration::from_secs(80)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maximum_age_stands_in_for_an_expiry_that_is_not_known() {
+    let age = Duration::from_secs(600);
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.unknown_expiry(UnknownExpiry::MaxAge(age))
+    });
+    world.connect("ann").await;
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert!(world.notion.ledger().refreshes().is_empty());
+
+    sleep(Duration::from_secs(500)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_an_expiry_is_trusted_until_it_is_refused() {
+    let world = World::new();
+    world.connect("ann").await;
+    sleep(Duration::from_secs(365 * 24 * 3600)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert!(world.notion.ledger().refreshes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn invalid_grant_ends_the_connection_once_and_a_reconnect_mends_it() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&events);
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.observer(move |event: &Event| sink.lock().unwrap().push(event.clone()))
+    });
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_grant(credentials.refresh_token.as_ref().unwrap().expose());
+
+    for _ in 0..3 {
+        let error = send(world.client(), world.get("ann")).await.unwrap_err();
+        let error = auth_error(&error);
+        assert_eq!(
+            error.needs_reauthorization(),
+            Some(ReauthorizationReason::Revoked)
+        );
+        assert_eq!(error.to_response().status(), 401);
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+    let ends = |event: &Event| matches!(event, Event::NeedsReauthorization { .. });
+    let count = events.lock().unwrap().iter().filter(|it| ends(it)).count();
+    assert_eq!(count, 1);
+    let listed = world
+        .provider
+        .list(Filter::NeedsReauthorization, None, 10)
+        .await
+        .unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        listed[0].state,
+        RecordState::NeedsReauthorization(ReauthorizationReason::Revoked)
+    );
+
+    world.connect("ann").await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_without_a_refresh_token_get_a_second_chance_before_they_are_given_up() {
+    let world = World::with(
+        MockNotion::builder().refresh_tokens(false).in_process(),
+        |b| b,
+    );
+    let credentials = world.connect("ann").await;
+    assert!(credentials.refresh_token.is_none());
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+
+    assert_eq!(status(world.client(), world.get("ann")).await, 401);
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert_eq!(
+        auth_error(&error).needs_reauthorization(),
+        Some(ReauthorizationReason::NoRefreshToken)
+    );
+    assert!(world.notion.ledger().refreshes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stragglers_do_not_count_as_the_second_chance() {
+    let world = World::with(
+        MockNotion::builder().refresh_tokens(false).in_process(),
+        |b| b,
+    );
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .restrict_account(credentials.bot_id().unwrap(), true);
+    let mut requests = JoinSet::new();
+    for seconds in 1..20 {
+        world
+            .notion
+            .script(Call::Api, [Fault::Delay(Duration::from_secs(seconds))]);
+        requests.spawn(status(world.client(), world.get("ann")));
+    }
+    for status in requests.join_all().await {
+        assert_eq!(status, 401);
+    }
+    world
+        .notion
+        .restrict_account(credentials.bot_id().unwrap(), false);
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_stops_refreshes_for_the_whole_app_and_harms_nobody() {
+    let world = World::new();
+    for subject in ["ann", "ben"] {
+        let credentials = world.connect(subject).await;
+        world
+            .notion
+            .revoke_access_token(credentials.access_token.expose());
+    }
+    world
+        .notion
+        .always(Call::Refresh, Some(Fault::refuse(401, "invalid_client")));
+
+    for subject in ["ann", "ben", "ann"] {
+        let error = send(world.client(), world.get(subject)).await.unwrap_err();
+        let error = auth_error(&error);
+        assert!(error.is_configuration(), "{error}");
+        assert_eq!(error.to_response().status(), 500);
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    world.notion.always(Call::Refresh, None);
+    sleep(Duration::from_secs(61)).await;
+    for subject in ["ann", "ben"] {
+        assert_eq!(status(world.client(), world.get(subject)).await, 200);
+        world.assert_nothing_lost(subject).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_replayed_and_a_server_that_remembers_gives_the_pair_again() {
+    let notion = MockNotion::builder()
+        .grace(Duration::from_secs(60))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world.notion.script(Call::Refresh, [Fault::DropAfter]);
+
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(world.notion.ledger().refreshes().len(), 2);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_never_left_is_tried_again_later() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world
+        .notion
+        .script(Call::Refresh, [Fault::StatusBefore(503)]);
+
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn providers_that_share_a_store_spend_one_refresh_token() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(2))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+
+    let mut requests = JoinSet::new();
+    for _ in 0..8 {
+        let layer =
+            NotionAuthLayer::refreshing(world.another_provider()).replaying(notion_auth::CloneBody);
+        for _ in 0..20 {
+            requests.spawn(status(
+                layer.layer(world.notion.service()),
+                world.get("ann"),
+            ));
+        }
+    }
+    for status in requests.join_all().await {
+        assert_eq!(status, 200);
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_elsewhere_is_seen_within_the_revalidation_age() {
+    let world = World::new();
+    world.connect("ann").await;
+    let other = world.another_provider();
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    other.delete_credentials(&"ann".into()).await.unwrap();
+
+    sleep(Duration::from_secs(61)).await;
+    // This one still has the token, and sees to it behind.
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(Duration::from_secs(1)).await;
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert!(auth_error(&error).is_not_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_refreshes_and_starts_no_more() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(4))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    let request = tokio::spawn(status(world.client(), world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+
+    assert!(
+        world
+            .provider
+            .shutdown(Duration::from_secs(1))
+            .await
+            .is_err()
+    );
+    world
+        .provider
+        .shutdown(Duration::from_secs(10))
+        .await
+        .expect("the refresh ends in time");
+    assert_eq!(request.await.unwrap(), 200);
+    world.assert_nothing_lost("ann").await;
+
+    let (access, _) = world
+        .notion
+        .ledger()
+        .living_pair(credentials.bot_id().unwrap())
+        .unwrap();
+    world.notion.revoke_access_token(&access);
+    sleep(Duration::from_secs(120)).await;
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert!(auth_error(&error).is_transient());
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_with_another_client_refuse_and_refresh_by_hand() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    let subject = Subject::new("ann");
+    let first = world.provider.acquire(&subject).await.unwrap();
+    assert_eq!(first.expose_token(), credentials.access_token.expose());
+    assert!(first.authorization().is_sensitive());
+
+    let second = world
+        .provider
+        .refused(&subject, first.generation())
+        .await
+        .unwrap();
+    assert_eq!(second.generation(), 2);
+    // Told again of the old one, it has the new one ready; told of the new one so soon, it declines.
+    for generation in [1, 2] {
+        let again = world.provider.refused(&subject, generation).await.unwrap();
+        assert_eq!(again.generation(), 2);
+    }
+    let third = world.provider.refresh(&subject).await.unwrap();
+    assert_eq!(third.generation(), 3);
+    assert_eq!(world.notion.ledger().refreshes().len(), 2);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_revokes_and_overrules_a_refresh_under_way() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(2))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    let credentials = world.connect("ann").await;
+    let bot = credentials.bot_id().unwrap();
+    let subject = Subject::new("ann");
+    let refresh = tokio::spawn({
+        let provider = world.provider.clone();
+        let subject = subject.clone();
+        async move { provider.refresh(&subject).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+
+    world.provider.disconnect(&subject).await.unwrap();
+    let error = refresh.await.unwrap().unwrap_err();
+    assert!(error.is_not_connected() || error.is_transient(), "{error}");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.notion.ledger().living_pair(bot), None);
+    assert_eq!(world.provider.status(&subject).await.unwrap(), None);
+    // Again, it does nothing.
+    world.provider.disconnect(&subject).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_runtime_is_an_error_and_not_a_panic() {
+    let world = World::new();
+    let provider = world.another_provider();
+    world.connect("ann").await;
+    let waker = std::task::Waker::noop();
+    let error = std::thread::spawn(move || {
+        let subject = Subject::new("ann");
+        let mut acquire = Box::pin(provider.acquire(&subject));
+        let mut context = std::task::Context::from_waker(waker);
+        match acquire.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(outcome) => outcome.unwrap_err(),
+            std::task::Poll::Pending => panic!("it waits"),
+        }
+    })
+    .join()
+    .expect("no panic");
+    assert!(error.is_configuration(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_no_header_can_hold_is_refused_when_it_is_stored() {
+    let world = World::new();
+    let credentials = NotionUserCredentials::new(AccessToken::new("two words"));
+    let error = world
+        .provider
+        .store_credentials(&"ann".into(), credentials)
+        .await
+        .unwrap_err();
+    assert!(error.is_configuration());
+    assert_eq!(world.provider.status(&"ann".into()).await.unwrap(), None);
+}
+
+/// Connects by an exchange, so that the mock's expiry is in the credentials.
+async fn exchanged(world: &World, subject: &str) -> NotionUserCredentials {
+    let subject = Subject::new(subject);
+    let flow = world.provider.oauth();
+    let authorization = flow.authorize(&subject).unwrap();
+    let callback = world.notion.consent(authorization.url.as_str()).unwrap();
+    let answer = notion_auth::oauth::CallbackAnswer::from_url(&callback).unwrap();
+    let credentials = flow
+        .exchange(authorization.pending, &subject, answer)
+        .await
+        .unwrap();
+    world
+        .provider
+        .store_credentials(&subject, credentials.clone())
+        .await
+        .unwrap();
+    credentials
+}
