@@ -1,1 +1,108 @@
+//! Requests come and go; a refresh is nobody's.
 
+use std::time::Duration;
+
+use notion_auth::{Subject, testing::MockNotion};
+use tokio::time::sleep;
+use tokio_test::task;
+use tower::ServiceExt;
+
+use crate::support::{World, status};
+
+#[tokio::test(start_paused = true)]
+async fn a_request_dropped_after_any_poll_loses_no_credentials() {
+    let mut cut = 0;
+    loop {
+        let notion = MockNotion::builder()
+            .token_delay(Duration::from_millis(20))
+            .in_process();
+        let world = World::with(notion, |builder| builder);
+        let credentials = world.connect("ann").await;
+        world
+            .notion
+            .revoke_access_token(credentials.access_token.expose());
+
+        let mut request = task::spawn(world.client().oneshot(world.get("ann")));
+        let mut is_answered = false;
+        for _ in 0..cut {
+            is_answered = request.poll().is_ready();
+            if is_answered {
+                break;
+            }
+            // Whatever it waits for goes on.
+            sleep(Duration::from_millis(3)).await;
+        }
+        drop(request);
+
+        sleep(Duration::from_secs(60)).await;
+        world.assert_nothing_lost("ann").await;
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        assert_eq!(
+            world.notion.ledger().refreshes().len(),
+            1,
+            "cut after {cut}"
+        );
+        if is_answered {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(
+        cut > 4,
+        "the request was answered after {cut} polls: nothing was cut"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_gives_up_waiting_leaves_the_refresh_to_go_on() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(5))
+        .in_process();
+    let world = World::with(notion, |builder| {
+        builder.acquire_timeout(Duration::from_secs(2))
+    });
+    world.connect("ann").await;
+    let subject = Subject::new("ann");
+
+    let error = world.provider.refresh(&subject).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(error.retry_after().is_some());
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        world.provider.acquire(&subject).await.unwrap().generation(),
+        2
+    );
+    world.assert_nothing_lost("ann").await;
+}
+
+#[test]
+fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    let first = runtime();
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(3600))
+        .in_process();
+    let world = first.block_on(async { World::with(notion, |builder| builder) });
+    let subject = Subject::new("ann");
+    first.block_on(async {
+        world.connect("ann").await;
+        let refresh = world.provider.refresh(&subject);
+        let waited = tokio::time::timeout(Duration::from_millis(1), refresh).await;
+        assert!(waited.is_err(), "the refresh takes an hour");
+    });
+    drop(first);
+
+    // The claim is left in the store; the slot is free, and the cached token still good.
+    runtime().block_on(async {
+        let acquired = world.provider.acquire(&subject).await.unwrap();
+        assert_eq!(acquired.generation(), 1);
+        let shutdown = world.provider.shutdown(Duration::from_secs(1)).await;
+        shutdown.expect("no refresh is under way");
+    });
+}

@@ -1,1 +1,162 @@
+//! The inner service is called when it is ready, on every way a request can take.
 
+use std::{
+    future::{Ready, ready},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use notion_auth::{BoxError, CloneBody, Mode, NotionAuthLayer, Subject, UseIntegrationToken};
+use tokio::{task::JoinSet, time::sleep};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+
+use crate::support::{Body, World, get};
+
+/// Answers by token, and panics when it is called without having been found ready, as its clones
+/// must be too.
+#[derive(Debug, Default)]
+struct Strict {
+    is_ready: bool,
+    refused: Option<String>,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self {
+            is_ready: false,
+            refused: self.refused.clone(),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Strict {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Ready<Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.is_ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(self.is_ready, "called without being ready");
+        self.is_ready = false;
+        let token = request.headers()["authorization"].to_str().unwrap();
+        let mut response = Response::new(Body::default());
+        if self.refused.as_deref() == Some(token) {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        ready(Ok(response))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_way_calls_a_service_that_is_not_ready() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    let refused = Some(format!("Bearer {}", credentials.access_token.expose()));
+    let layer = NotionAuthLayer::refreshing(world.provider.clone());
+    let mut service = layer.replaying(CloneBody).layer(Strict {
+        is_ready: false,
+        refused,
+    });
+    let send = async |service: &mut notion_auth::NotionAuth<Strict, CloneBody>, request| {
+        service.ready().await?.call(request).await
+    };
+    let hasty = {
+        let mut request = world.get("ann");
+        request.extensions_mut().insert(Mode::FailFast);
+        request
+    };
+
+    // A refused one that is replayed, a hit, a miss, errors, and each after the other.
+    let answer = send(&mut service, world.get("ann")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(send(&mut service, hasty).await.unwrap().status(), 200);
+    for _ in 0..2 {
+        send(&mut service, world.get("nobody")).await.unwrap_err();
+        let elsewhere = get("https://evil.example/");
+        send(&mut service, elsewhere).await.unwrap_err();
+        let answer = send(&mut service, world.get("ann")).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let other = world.another_provider();
+    let ben = world.notion.connect();
+    other.store_credentials(&"ben".into(), ben).await.unwrap();
+    let answer = send(&mut service, world.get("ben")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_ready_exactly_when_the_inner_service_is() {
+    let world = World::new();
+    world.connect("ann").await;
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    handle.allow(0);
+    let layer = NotionAuthLayer::refreshing(world.provider.clone());
+    let mut service = layer.layer(service);
+    let mut poll = || task::spawn(()).enter(|cx, _| service.poll_ready(cx));
+    assert_pending!(poll());
+    assert_pending!(poll());
+    handle.allow(1);
+    assert_ready_ok!(poll());
+
+    let call = tokio::spawn(service.call(world.get("ann")));
+    let (request, answer) = handle.next_request().await.unwrap();
+    assert!(request.headers().contains_key("authorization"));
+    answer.send_response(Response::new(Body::default()));
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+
+    handle.send_error("broken");
+    let error = service.ready().await.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("broken"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_works_around_a_limit_of_one_and_a_buffer() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    let client = ServiceBuilder::new()
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .buffer(2)
+        .concurrency_limit(1)
+        .service(world.notion.service());
+    let limited = ServiceBuilder::new()
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .concurrency_limit(1)
+        .service(world.notion.service());
+    let mut revoked = credentials.access_token.expose().to_owned();
+    for _ in 0..3 {
+        world.notion.revoke_access_token(&revoked);
+        let mut requests = JoinSet::new();
+        for number in 0..60 {
+            let request = if number % 10 == 9 {
+                let mut request = world.get("nobody");
+                request.extensions_mut().insert(UseIntegrationToken::new());
+                request
+            } else {
+                world.get("ann")
+            };
+            if number % 2 == 0 {
+                requests.spawn(client.clone().oneshot(request));
+            } else {
+                requests.spawn(limited.clone().oneshot(request));
+            }
+        }
+        let answers = requests.join_all().await;
+        let is_good = |it: &&Result<Response<_>, _>| it.as_ref().is_ok_and(|it| it.status() == 200);
+        assert_eq!(answers.iter().filter(is_good).count(), 54, "{answers:?}");
+        // Beyond the minimum interval.
+        sleep(Duration::from_secs(61)).await;
+        let subject = Subject::new("ann");
+        let acquired = world.provider.acquire(&subject).await.unwrap();
+        acquired.expose_token().clone_into(&mut revoked);
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 3);
+}
