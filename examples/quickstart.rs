@@ -103,7 +103,7 @@ async fn stand_in() -> Result<(), BoxError> {
     );
     check(status == StatusCode::OK, "the first request succeeds")?;
     check(
-        body["bot"]["workspace_name"] == Value::from(workspace),
+        body["bot"]["workspace_name"].as_str() == Some(&workspace),
         "it is answered for the workspace that was connected",
     )?;
 

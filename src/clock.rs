@@ -31,7 +31,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 }
 
 /// The system's clocks. The monotonic one is the coarse clock where the system has one: a tenth
-/// of the cost of [`Instant::now`], good to a few milliseconds.
+/// of the cost of [`Instant::now`](std::time::Instant::now), good to a few milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct SystemClock;

@@ -11,6 +11,7 @@ mod fail_fast;
 mod headers;
 mod identity;
 mod memory_store;
+mod mock_notion;
 mod readiness;
 mod refresh;
 mod secrets;
