@@ -1,5 +1,98 @@
 //! Tower middleware that puts the right Notion credentials on every request, and never loses a
 //! rotating token.
+//!
+//! [`NotionAuthLayer`] wraps any HTTP service. For each request it looks up credentials by the
+//! [`Subject`] in the request's extensions, sets `Authorization` and `Notion-Version`, and calls the
+//! service. Credentials that have expired, or that the API refused, are refreshed: once, however many
+//! requests wait, saved before anybody uses them, and without regard to which requests are dropped
+//! meanwhile.
+//!
+//! # A backend whose users connect their workspaces
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::Empty;
+//! use notion_auth::{
+//!     CloneBody, NotionAuthLayer, NotionAuthProvider, Subject, oauth::CallbackAnswer, testing::MockNotion,
+//! };
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), notion_auth::BoxError> {
+//! // A stand-in for Notion; yours is `NotionAppCredentials::from_env()?` and no `api_url`.
+//! let notion = MockNotion::start().await?;
+//! let provider = NotionAuthProvider::builder()
+//!     .app(notion.app_credentials()?)
+//!     .api_url(notion.base_url())
+//!     .build()?;
+//!
+//! // When Ann wants to connect: redirect her browser to `url`, keep `pending` in her session.
+//! let ann = Subject::new("ann");
+//! let authorization = provider.oauth().authorize(&ann)?;
+//!
+//! // When her browser is back at the redirect URI:
+//! let callback_url = notion.consent(authorization.url.as_str())?;
+//! let answer = CallbackAnswer::from_url(&callback_url)?;
+//! let credentials = provider.oauth().exchange(authorization.pending, &ann, answer).await?;
+//! provider.store_credentials(&ann, credentials).await?;
+//!
+//! // From then on, one client for everybody:
+//! let client = ServiceBuilder::new()
+//!     .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
+//!     .service(notion_auth::https_client());
+//! let mut request = Request::get(format!("{}/v1/users/me", notion.base_url()))
+//!     .body(Empty::<Bytes>::new())?;
+//! request.extensions_mut().insert(ann);
+//! assert_eq!(client.oneshot(request).await?.status(), 200);
+//! # Ok(()) }
+//! ```
+//!
+//! # A script with an integration token
+//!
+//! With `NOTION_TOKEN` in the environment and no OAuth client, every request gets that token:
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::Empty;
+//! use notion_auth::{NotionAppCredentials, NotionAuthLayer, NotionAuthProvider};
+//! use tower::{Layer, ServiceExt};
+//!
+//! # async fn example() -> Result<(), notion_auth::BoxError> {
+//! let provider = NotionAuthProvider::builder()
+//!     .app(NotionAppCredentials::from_env()?)
+//!     .build()?;
+//! let client = NotionAuthLayer::refreshing(provider).layer(notion_auth::https_client());
+//! let request = http::Request::get("https://api.notion.com/v1/users/me").body(Empty::<Bytes>::new())?;
+//! println!("{}", client.oneshot(request).await?.status());
+//! # Ok(()) }
+//! ```
+//!
+//! # With another HTTP client
+//!
+//! [`NotionAuthProvider::acquire`] gives the token, [`NotionAuthProvider::refused`] takes a 401.
+//!
+//! # Where it stands among other middleware
+//!
+//! From the outside in: tracing, retries, redirects, this layer, limits of rate and concurrency, the
+//! client. Redirects go outside, so that each hop is checked before it gets a token. Limits go inside,
+//! so that a request that waits for credentials takes no place that a sent one could have; a replay
+//! counts as a request of its own.
+//!
+//! # Modules
+//!
+//! [`credentials`] is what is kept, [`store`] where it is kept, [`oauth`] how it is got, [`provider`]
+//! who keeps it good, [`inject`] how it gets on a request.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `https` (default) | a transport for the OAuth endpoints and [`https_client()`], over hyper and rustls |
+//! | `testing` | [`testing`]: `MockNotion`, a test clock, a provider with a fixed token |
+//! | `full` | all of them |
+//!
+//! Rust 1.85 or newer is declared; it is kept by the dependencies' declared versions and a lint, and
+//! only 1.95 is run.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
@@ -30,3 +123,7 @@ pub use crate::{
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
