@@ -87,8 +87,8 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `https` (default) | a transport for the OAuth endpoints and [`https_client()`], over hyper and rustls |
-//! | `testing` | [`testing`]: `MockNotion`, a test clock, a provider with a fixed token |
+//! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
 //! Rust 1.85 or newer is declared; it is kept by the dependencies' declared versions and a lint, and
