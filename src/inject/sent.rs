@@ -46,10 +46,8 @@ impl Sent {
         else {
             return None;
         };
-        provider
-            .refused(subject, generation, Some(ticket))
-            .filter(|_| self.is_renewable())
-            .map(|purpose| (subject.clone(), purpose))
+        let purpose = provider.refused(subject, generation, Some(ticket));
+        self.is_renewable().then(|| (subject.clone(), purpose))
     }
 
     /// What the request is sent with next.

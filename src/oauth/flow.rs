@@ -211,6 +211,19 @@ impl OAuthFlow {
         self.post_token(&url, token).await.map(drop)
     }
 
+    /// Revokes both tokens: which of them ends the grant is for the server to say.
+    pub(crate) async fn revoke_both(
+        &self,
+        credentials: &NotionUserCredentials,
+    ) -> Result<(), OAuthError> {
+        let access = self.revoke(&credentials.access_token).await;
+        let refresh = match &credentials.refresh_token {
+            Some(token) => self.revoke(&AccessToken::new(token.expose())).await,
+            None => Ok(()),
+        };
+        access.and(refresh)
+    }
+
     /// Asks whether an access token is good.
     ///
     /// # Errors

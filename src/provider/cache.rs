@@ -39,8 +39,6 @@ pub(super) struct Fresh {
     pub(super) revalidate_at: Option<Duration>,
     /// When it was read from the store or written to it.
     pub(super) validated_at: Duration,
-    /// When a refresh made it, if one did.
-    pub(super) refreshed_at: Option<Duration>,
     /// A 401 came for it once already, and there is no refresh token to answer that with.
     pub(super) suspect: bool,
 }

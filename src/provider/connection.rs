@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Event, NotionAuthProvider, publish::Vintage};
 use crate::{
-    credentials::{AccessToken, NotionUserCredentials, ReauthorizationReason},
+    credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
     oauth::OAuthError,
     store::{
@@ -273,20 +273,11 @@ impl NotionAuthProvider {
         Ok(true)
     }
 
-    /// Both tokens: which of them ends the grant is for the server to say.
     async fn revoke(&self, record: &Record) -> Revocation {
         let Ok(credentials) = record.payload.decode() else {
             return Revocation::NothingToRevoke;
         };
-        let access = self.oauth().revoke(&credentials.access_token).await;
-        let refresh = match &credentials.refresh_token {
-            Some(token) => {
-                let token = AccessToken::new(token.expose());
-                self.oauth().revoke(&token).await
-            }
-            None => Ok(()),
-        };
-        match access.and(refresh) {
+        match self.oauth().revoke_both(&credentials).await {
             Ok(()) => Revocation::Done,
             Err(error) => Revocation::Failed(error),
         }

@@ -94,10 +94,9 @@ impl NotionAuthProvider {
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
     pub async fn refused(&self, subject: &Subject, generation: u64) -> Result<Acquired, AuthError> {
-        match self.shared.refused(subject, generation, None) {
-            Some(purpose) => self.shared.wait(subject, purpose).await.map(Acquired::from),
-            None => self.acquire(subject).await,
-        }
+        let purpose = self.shared.refused(subject, generation, None);
+        let grant = self.shared.wait(subject, purpose).await;
+        grant.map(Acquired::from)
     }
 
     /// Refreshes the subject's credentials now, whatever is known of their expiry.

@@ -72,9 +72,6 @@ impl Shared {
                     .store_is_shared
                     .then(|| now + self.settings.revalidation_age),
                 validated_at: now,
-                refreshed_at: vintage
-                    .is_refreshed
-                    .then(|| now.saturating_sub(vintage.age)),
                 suspect,
             },
         );

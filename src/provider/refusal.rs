@@ -17,15 +17,13 @@ impl Shared {
         let Some((subject, stale)) = self.cache.resolve(hash, tag) else {
             return;
         };
-        if let Some(purpose) = self.refuse(&subject, &stale) {
-            if mode == Mode::Refreshing {
-                flight::start(self, &subject, purpose);
-            }
+        let purpose = self.refuse(&subject, &stale);
+        if mode == Mode::Refreshing {
+            flight::start(self, &subject, purpose);
         }
     }
 
-    /// A 401 came for the subject's credentials of this generation. Answers what is to be done, if
-    /// something can be: not when a refresh made them so recently that another would not help.
+    /// A 401 came for the subject's credentials of this generation. Answers what is to be done.
     ///
     /// A ticket tells requests that were sent before the store was read again from those after it.
     pub(crate) fn refused(
@@ -33,33 +31,28 @@ impl Shared {
         subject: &Subject,
         generation: u64,
         ticket: Option<Ticket>,
-    ) -> Option<Purpose> {
-        let Some(stale) = self.cache.peek(subject) else {
-            let why = Why::Refused;
-            return Some(Purpose::Renew { generation, why });
-        };
-        let is_current = stale.fresh.generation == generation
-            && ticket.is_none_or(|ticket| ticket.is_for(stale.tag));
-        if is_current {
-            self.refuse(subject, &stale)
-        } else {
-            Some(Purpose::Acquire)
+    ) -> Purpose {
+        match self.cache.peek(subject) {
+            None => Purpose::Renew {
+                generation,
+                why: Why::Refused,
+            },
+            Some(stale)
+                if stale.fresh.generation == generation
+                    && ticket.is_none_or(|ticket| ticket.is_for(stale.tag)) =>
+            {
+                self.refuse(subject, &stale)
+            }
+            Some(_) => Purpose::Acquire,
         }
     }
 
-    fn refuse(&self, subject: &Subject, stale: &Stale) -> Option<Purpose> {
-        let fresh = &stale.fresh;
-        let is_cooling_down = fresh
-            .refreshed_at
-            .is_some_and(|at| self.clock.monotonic() < at + self.settings.min_refresh_interval);
-        if is_cooling_down && !stale.refused {
-            return None;
-        }
-        self.cache.refuse(subject, fresh.generation);
-        Some(Purpose::Renew {
-            generation: fresh.generation,
+    fn refuse(&self, subject: &Subject, stale: &Stale) -> Purpose {
+        self.cache.refuse(subject, stale.fresh.generation);
+        Purpose::Renew {
+            generation: stale.fresh.generation,
             why: stale.why_refused(),
-        })
+        }
     }
 }
 

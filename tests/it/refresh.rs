@@ -553,6 +553,50 @@ async fn a_disconnect_revokes_and_overrules_a_refresh_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_refresh_obtains_after_a_disconnect_is_revoked() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    let bot = credentials.bot_id().unwrap();
+    let subject = Subject::new("ann");
+    // The server has rotated, and its answer is on the way for long.
+    let late = Fault::DelayAfter(Duration::from_secs(5));
+    world.notion.script(Call::Refresh, [late]);
+    let refresh = tokio::spawn({
+        let provider = world.provider.clone();
+        let subject = subject.clone();
+        async move { provider.refresh(&subject).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    world.provider.disconnect(&subject).await.unwrap();
+    assert!(world.notion.ledger().living_pair(bot).is_some());
+
+    assert!(refresh.await.unwrap().unwrap_err().is_not_connected());
+    assert_eq!(world.notion.ledger().living_pair(bot), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_overrules_a_refresh_under_way() {
+    let notion = MockNotion::builder()
+        .reconnect_ends_older(false)
+        .in_process();
+    let world = World::with(notion, |b| b);
+    world.connect("ann").await;
+    let late = Fault::DelayAfter(Duration::from_secs(5));
+    world.notion.script(Call::Refresh, [late]);
+    let refresh = tokio::spawn({
+        let provider = world.provider.clone();
+        async move { provider.refresh(&"ann".into()).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    let new = world.connect("ann").await;
+
+    let acquired = refresh.await.unwrap().unwrap();
+    assert_eq!(acquired.expose_token(), new.access_token.expose());
+    assert_eq!(acquired.generation(), 2);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_runtime_is_an_error_and_not_a_panic() {
     let world = World::new();
     let provider = world.another_provider();

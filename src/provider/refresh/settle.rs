@@ -84,7 +84,7 @@ async fn drop_superseded(flight: &Flight, credentials: &NotionUserCredentials) {
     let is_disconnected =
         current.is_ok_and(|record| record.is_none_or(|it| it.state == RecordState::Disconnected));
     if is_disconnected {
-        if let Err(error) = shared.oauth.revoke(&credentials.access_token).await {
+        if let Err(error) = shared.oauth.revoke_both(credentials).await {
             tracing::warn!(%error, "what a refresh obtained after a disconnect was not revoked");
         }
     }
