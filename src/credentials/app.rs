@@ -373,7 +373,14 @@ fn check_client_secret(text: &str) -> Result<(), &'static str> {
 
 fn check_redirect_uri(text: &str) -> Result<(), &'static str> {
     match Url::parse(text) {
-        Ok(url) if is_https_or_loopback(&url) && is_plain(&url) && text.trim() == text => Ok(()),
+        // The URL parser skips tabs and line breaks, wherever they are.
+        Ok(url)
+            if is_https_or_loopback(&url)
+                && is_plain(&url)
+                && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
+        {
+            Ok(())
+        }
         _ => Err(
             "expected the absolute https URL that is registered with Notion (or http on this \
              machine, for development), without fragment",

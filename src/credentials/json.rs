@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
         if let Some(token_type) = take::<String, _>(&mut members, "token_type")? {
             credentials.token_type = canonical_token_type(token_type);
         }
-        credentials.refresh_token = take(&mut members, "refresh_token")?;
+        credentials.refresh_token = take(&mut members, "refresh_token")?
+            .filter(|token: &super::RefreshToken| !token.expose().is_empty());
         credentials.id_token = take(&mut members, "id_token")?;
         credentials.scope = parse(&mut members, "scope", scope_list)?;
         credentials.expires_in = parse(&mut members, "expires_in", seconds)?;
@@ -155,7 +156,11 @@ pub(crate) fn unix_time(value: &Value) -> Option<SystemTime> {
             None => Duration::try_from_secs_f64(number.as_f64()?.max(0.0)).ok()?,
         },
         Value::String(text) => {
-            Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()?.max(0.0)).ok()?
+            let number: f64 = text.trim().parse().ok()?;
+            if number.is_nan() {
+                return None;
+            }
+            Duration::try_from_secs_f64(number.max(0.0)).ok()?
         }
         _ => return None,
     };
@@ -179,6 +184,7 @@ pub(crate) fn drop_tokens(credentials: &mut NotionUserCredentials) {
     fn clean(members: &mut Map<String, Value>, tokens: &[&str]) {
         members.retain(|name, value| {
             !matches!(name.as_str(), "access_token" | "refresh_token" | "id_token")
+                && !tokens.iter().any(|token| name.contains(token))
                 && keep(value, tokens)
         });
     }

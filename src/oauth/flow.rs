@@ -52,7 +52,7 @@ pub(crate) struct Endpoints {
 }
 
 /// The first step of a connection: where to send the user, and what to keep until they are back.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
     /// Where to redirect the user's browser. It holds the flow's `state`: not for logs.
@@ -110,9 +110,17 @@ impl OAuthFlow {
         let client = self.client()?;
         let pending = PendingFlow::begin(subject, app.redirect_uri(), self.shared.clock.wall());
         let mut url = app.authorization_url().clone();
+        // Notion's page of an integration shows a URL that has some of them already.
+        let others: Vec<(String, String)> = url
+            .query_pairs()
+            .into_owned()
+            .filter(|(name, _)| !PARAMETERS.contains(&&**name))
+            .collect();
         {
             let mut query = url.query_pairs_mut();
             query
+                .clear()
+                .extend_pairs(others)
                 .append_pair("client_id", client.id)
                 .append_pair("response_type", "code")
                 .append_pair("owner", "user");
@@ -338,6 +346,16 @@ impl Client<'_> {
     }
 }
 
+/// The parameters of an authorization request, of which none may stand twice (RFC 6749 section 3.1).
+const PARAMETERS: [&str; 6] = [
+    "client_id",
+    "response_type",
+    "owner",
+    "redirect_uri",
+    "scope",
+    "state",
+];
+
 /// The URL with its path's last segment replaced.
 fn sibling(url: &Url, name: &str) -> Url {
     let mut sibling = url.clone();
@@ -346,6 +364,15 @@ fn sibling(url: &Url, name: &str) -> Url {
         segments.pop_if_empty().pop().push(name);
     }
     sibling
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the URL: the state is in it.
+        f.debug_struct("AuthorizationRequest")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for OAuthFlow {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use subtle::ConstantTimeEq;
 
 use super::OAuthError;
@@ -16,7 +16,7 @@ use crate::{Subject, random::random_bytes};
 /// It serialises, so that it can be kept in a session. It holds the flow's `state`: keep it where
 /// only the application can read it (a session on the server, an encrypted cookie), and take it out
 /// of there when it is used.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,
     subject: String,
@@ -73,6 +73,29 @@ impl PendingFlow {
             return Err(OAuthError::flow_expired());
         }
         Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingFlow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "PendingFlow")]
+        struct Kept {
+            state: String,
+            subject: String,
+            redirect_uri: Option<String>,
+            created_at: u64,
+        }
+
+        // Not the derived error: it would show a value of another type.
+        let kept = Kept::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("this is no pending flow"))?;
+        Ok(Self {
+            state: kept.state,
+            subject: kept.subject,
+            redirect_uri: kept.redirect_uri,
+            created_at: kept.created_at,
+        })
     }
 }
 

@@ -7,7 +7,14 @@ const LONGEST: usize = 200;
 /// without words that look like a token, on one line, and not too long.
 pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    // The longest first: one may be a part of another.
+    let mut secrets: Vec<&str> = secrets
+        .iter()
+        .copied()
+        .filter(|it| !it.is_empty())
+        .collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         text = text.replace(secret, "[REDACTED]");
     }
     let mut words = text.split_whitespace().map(|word| {
@@ -40,5 +47,6 @@ mod tests {
         );
         assert_eq!(redact(&"x".repeat(900), &[]).len(), 200);
         assert_eq!(redact("a\u{7}b", &[""]), "ab");
+        assert_eq!(redact("s3cret", &["cre", "s3cret"]), "[REDACTED]");
     }
 }

@@ -7,11 +7,13 @@
 )]
 
 mod cancellation;
+mod credentials;
 mod fail_fast;
 mod headers;
 mod identity;
 mod memory_store;
 mod mock_notion;
+mod oauth;
 mod readiness;
 mod refresh;
 mod secrets;
