@@ -7,6 +7,8 @@
 //! are wiped from memory when dropped, and show their text by one method, `expose`.
 
 mod app;
+mod app_builder;
+mod check;
 mod env;
 mod error;
 mod expiry;
@@ -17,7 +19,8 @@ mod secret;
 mod user;
 
 pub use self::{
-    app::{NotionAppCredentials, NotionAppCredentialsBuilder},
+    app::NotionAppCredentials,
+    app_builder::NotionAppCredentialsBuilder,
     error::AppCredentialsError,
     expiry::Freshness,
     json::ExposedCredentials,

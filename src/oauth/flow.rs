@@ -1,25 +1,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
-};
-use http_body_util::Full;
 use serde_json::{Map, Value, json};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{
-    CallbackAnswer, OAuthError, PendingFlow, SendGate, TokenAnswer, Transport, response::definite,
+    CallbackAnswer, OAuthError, PendingFlow, SendGate, TokenAnswer, Transport,
+    request::{Client, request, sibling},
+    response::definite,
 };
 use crate::{
     clock::Clock,
-    credentials::{
-        AccessToken, ClientSecret, NotionAppCredentials, NotionUserCredentials, RefreshToken,
-    },
-    header::NOTION_VERSION,
+    credentials::{AccessToken, NotionAppCredentials, NotionUserCredentials, RefreshToken},
     subject::Subject,
 };
 
@@ -74,11 +65,6 @@ pub struct Introspection {
     pub issued_at: Option<u64>,
     /// Notion's id of the request.
     pub request_id: Option<String>,
-}
-
-struct Client<'a> {
-    id: &'a str,
-    secret: &'a ClientSecret,
 }
 
 impl OAuthFlow {
@@ -283,42 +269,11 @@ impl OAuthFlow {
             )
         })?;
         let basic = client.basic();
-        let request = self.request(url, body, &basic)?;
+        let request = request(url, body, &basic, self.shared.app.version())?;
         let outcome = transport.send(request, self.shared.deadline, gate).await;
         let mut secrets = secrets.to_vec();
         secrets.extend([client.secret.expose(), basic.trim_start_matches("Basic ")]);
         definite(outcome, &secrets)
-    }
-
-    fn request(
-        &self,
-        url: &Url,
-        body: &Value,
-        basic: &str,
-    ) -> Result<Request<Full<Bytes>>, OAuthError> {
-        const UNSENDABLE: &str =
-            "the request to the OAuth endpoint cannot be written down: check the app credentials";
-        let unsendable = |_| OAuthError::configuration(UNSENDABLE);
-        // Room for all of it: growing would leave copies behind.
-        let mut json = Vec::with_capacity(4096);
-        serde_json::to_writer(&mut json, body)
-            .map_err(|_| OAuthError::configuration(UNSENDABLE))?;
-        let mut authorization =
-            HeaderValue::from_str(basic).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
-        authorization.set_sensitive(true);
-        Request::builder()
-            .method(Method::POST)
-            .uri(url.as_str())
-            .header(AUTHORIZATION, authorization)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json")
-            .header(NOTION_VERSION, self.shared.app.version())
-            .header(
-                USER_AGENT,
-                concat!("notion-auth/", env!("CARGO_PKG_VERSION")),
-            )
-            .body(Full::new(Bytes::from_owner(Zeroizing::new(json))))
-            .map_err(unsendable)
     }
 
     fn client(&self) -> Result<Client<'_>, OAuthError> {
@@ -333,37 +288,6 @@ impl OAuthFlow {
         })?;
         Ok(Client { id, secret })
     }
-}
-
-impl Client<'_> {
-    /// RFC 7617.
-    fn basic(&self) -> Zeroizing<String> {
-        let pair = Zeroizing::new([self.id, ":", self.secret.expose()].concat());
-        let mut basic = Zeroizing::new(String::with_capacity(16 + pair.len() * 4 / 3));
-        basic.push_str("Basic ");
-        STANDARD.encode_string(pair.as_bytes(), &mut basic);
-        basic
-    }
-}
-
-/// The parameters of an authorization request, of which none may stand twice (RFC 6749 section 3.1).
-const PARAMETERS: [&str; 6] = [
-    "client_id",
-    "response_type",
-    "owner",
-    "redirect_uri",
-    "scope",
-    "state",
-];
-
-/// The URL with its path's last segment replaced.
-fn sibling(url: &Url, name: &str) -> Url {
-    let mut sibling = url.clone();
-    sibling.set_query(None);
-    if let Ok(mut segments) = sibling.path_segments_mut() {
-        segments.pop_if_empty().pop().push(name);
-    }
-    sibling
 }
 
 impl fmt::Debug for AuthorizationRequest {
@@ -383,3 +307,13 @@ impl fmt::Debug for OAuthFlow {
             .finish_non_exhaustive()
     }
 }
+
+/// The parameters of an authorization request, of which none may stand twice (RFC 6749 section 3.1).
+const PARAMETERS: [&str; 6] = [
+    "client_id",
+    "response_type",
+    "owner",
+    "redirect_uri",
+    "scope",
+    "state",
+];

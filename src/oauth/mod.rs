@@ -37,6 +37,7 @@ mod flow;
 mod https;
 mod pending;
 mod redact;
+mod request;
 mod response;
 mod transport;
 

@@ -1,0 +1,71 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::Full;
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::OAuthError;
+use crate::{credentials::ClientSecret, header::NOTION_VERSION};
+
+/// Who asks.
+pub(super) struct Client<'a> {
+    pub(super) id: &'a str,
+    pub(super) secret: &'a ClientSecret,
+}
+
+impl Client<'_> {
+    /// RFC 7617.
+    pub(super) fn basic(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new([self.id, ":", self.secret.expose()].concat());
+        let mut basic = Zeroizing::new(String::with_capacity(16 + pair.len() * 4 / 3));
+        basic.push_str("Basic ");
+        STANDARD.encode_string(pair.as_bytes(), &mut basic);
+        basic
+    }
+}
+
+/// The URL with its path's last segment replaced.
+pub(super) fn sibling(url: &Url, name: &str) -> Url {
+    let mut sibling = url.clone();
+    sibling.set_query(None);
+    if let Ok(mut segments) = sibling.path_segments_mut() {
+        segments.pop_if_empty().pop().push(name);
+    }
+    sibling
+}
+
+/// A request to an OAuth endpoint: JSON, by Basic, of Notion's version.
+pub(super) fn request(
+    url: &Url,
+    body: &Value,
+    basic: &str,
+    version: &str,
+) -> Result<Request<Full<Bytes>>, OAuthError> {
+    const UNSENDABLE: &str =
+        "the request to the OAuth endpoint cannot be written down: check the app credentials";
+    let unsendable = |_| OAuthError::configuration(UNSENDABLE);
+    // Room for all of it: growing would leave copies behind.
+    let mut json = Vec::with_capacity(4096);
+    serde_json::to_writer(&mut json, body).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+    let mut authorization =
+        HeaderValue::from_str(basic).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+    authorization.set_sensitive(true);
+    Request::builder()
+        .method(Method::POST)
+        .uri(url.as_str())
+        .header(AUTHORIZATION, authorization)
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json")
+        .header(NOTION_VERSION, version)
+        .header(
+            USER_AGENT,
+            concat!("notion-auth/", env!("CARGO_PKG_VERSION")),
+        )
+        .body(Full::new(Bytes::from_owner(Zeroizing::new(json))))
+        .map_err(unsendable)
+}
