@@ -11,10 +11,10 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
+    config::Config,
     identity::Credentials,
     replay::{NoReplay, ReplayBody},
     sent::Sent,
-    service::Config,
 };
 use crate::{
     error::{AuthError, BoxError},

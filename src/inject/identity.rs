@@ -2,7 +2,7 @@
 
 use http::{Extensions, HeaderValue};
 
-use super::service::Config;
+use super::config::Config;
 use crate::{
     error::AuthError,
     provider::{Grant, Lookup, Ticket},

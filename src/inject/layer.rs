@@ -2,11 +2,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{
-    destination::Destination,
-    replay::NoReplay,
-    service::{Config, NotionAuth},
-};
+use super::{config::Config, destination::Destination, replay::NoReplay, service::NotionAuth};
 use crate::{provider::NotionAuthProvider, subject::Mode};
 
 /// Layer that applies [`NotionAuth`], which puts Notion credentials on each request.

@@ -33,6 +33,7 @@
 //! and no other, and starts a refresh. With [`replaying`](NotionAuthLayer::replaying) the request is
 //! then sent once more.
 
+mod config;
 mod destination;
 mod driven;
 mod future;

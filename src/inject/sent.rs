@@ -3,8 +3,8 @@
 use http::Extensions;
 
 use super::{
+    config::Config,
     identity::{Credentials, Source},
-    service::Config,
 };
 use crate::{
     provider::{Grant, Purpose, Shared},

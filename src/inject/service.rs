@@ -8,18 +8,13 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{
-    destination::Destination,
+    config::Config,
     driven::Driven,
     future::ResponseFuture,
-    headers::inject,
     identity::{Choice, Credentials},
     replay::{NoReplay, ReplayBody},
 };
-use crate::{
-    error::{AuthError, BoxError},
-    provider::Shared,
-    subject::Mode,
-};
+use crate::error::{AuthError, BoxError};
 
 /// Middleware that puts Notion credentials on each request.
 ///
@@ -33,16 +28,6 @@ pub struct NotionAuth<S, R = NoReplay> {
     inner: S,
     config: Arc<Config>,
     replay: R,
-}
-
-/// What a layer was told.
-#[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub(super) provider: Arc<Shared>,
-    pub(super) destination: Destination,
-    pub(super) mode: Mode,
-    pub(super) overrides_version: bool,
-    pub(super) reports: bool,
 }
 
 impl<S, R> NotionAuth<S, R> {
@@ -140,17 +125,5 @@ impl<S, R> NotionAuth<S, R> {
             }
             Err(error) => Driven::failed(config, replay, error),
         })
-    }
-}
-
-impl Config {
-    #[inline]
-    pub(super) fn inject<B>(&self, request: &mut Request<B>, authorization: http::HeaderValue) {
-        inject(
-            request.headers_mut(),
-            authorization,
-            self.provider.version(),
-            self.overrides_version,
-        );
     }
 }

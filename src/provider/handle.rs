@@ -4,8 +4,8 @@ use http::HeaderValue;
 
 use super::{
     NotionAuthProviderBuilder, Session,
-    flight::{Grant, Purpose, Why},
     lookup::Lookup,
+    purpose::{Grant, Purpose, Why},
     shared::Shared,
 };
 use crate::{

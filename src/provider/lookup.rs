@@ -7,7 +7,8 @@ use http::HeaderValue;
 use super::{
     Shared,
     cache::{Found, Stale, Tag},
-    flight::{self, Outcome, Purpose, Why},
+    flight,
+    purpose::{Outcome, Purpose, Why},
     registry::Ticket,
 };
 use crate::{

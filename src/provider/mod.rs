@@ -16,6 +16,7 @@ mod flight;
 mod handle;
 mod lookup;
 mod publish;
+mod purpose;
 mod refresh;
 mod refusal;
 mod registry;
@@ -32,8 +33,8 @@ pub use self::{
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    flight::{Grant, Purpose},
     lookup::Lookup,
+    purpose::{Grant, Purpose},
     registry::Ticket,
     session::Identity,
     shared::Shared,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Shared, UnknownExpiry,
     cache::Fresh,
-    flight::{Grant, Outcome},
+    purpose::{Grant, Outcome},
 };
 use crate::{credentials::NotionUserCredentials, error::AuthError, subject::Subject};
 

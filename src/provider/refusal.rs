@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     Shared,
     cache::{Stale, Tag},
-    flight::{self, Purpose, Why},
+    flight,
+    purpose::{Purpose, Why},
     registry::Ticket,
 };
 use crate::subject::{Mode, Subject};

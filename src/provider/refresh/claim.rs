@@ -5,7 +5,8 @@ use std::{
 
 use super::{
     super::{
-        flight::{Flight, Purpose, Why},
+        flight::Flight,
+        purpose::{Purpose, Why},
         shared::Shared,
     },
     Stored,

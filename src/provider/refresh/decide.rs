@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::{
-    super::flight::{Flight, Purpose, Why},
+    super::{
+        flight::Flight,
+        purpose::{Purpose, Why},
+    },
     Stored,
 };
 use crate::{

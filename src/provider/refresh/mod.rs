@@ -28,7 +28,10 @@ use self::{
     settle::condemn,
     spend::spend,
 };
-use super::flight::{Flight, Outcome, Purpose, Why};
+use super::{
+    flight::Flight,
+    purpose::{Outcome, Purpose, Why},
+};
 use crate::{credentials::ReauthorizationReason, error::AuthError};
 
 /// Brings a flight to its outcome.

@@ -1,10 +1,6 @@
 use std::time::Duration;
 
-use super::super::{
-    Event,
-    flight::{Flight, Outcome},
-    publish::Vintage,
-};
+use super::super::{Event, flight::Flight, publish::Vintage, purpose::Outcome};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,

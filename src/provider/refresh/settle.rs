@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{
-        Event,
-        flight::{Flight, Grant},
-        publish::Vintage,
-    },
+    super::{Event, flight::Flight, publish::Vintage, purpose::Grant},
     Stored,
     read::store_failed,
 };

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::{
     super::{
         Event,
-        flight::{Flight, Grant, Purpose, Why},
+        flight::Flight,
+        purpose::{Grant, Purpose, Why},
     },
     Stored,
     claim::Claim,
