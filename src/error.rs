@@ -81,8 +81,14 @@ impl AuthError {
     }
 
     /// The store failed; nobody asks it again for a second.
-    pub(crate) fn store_unavailable(error: impl Into<BoxError>) -> Self {
-        Self::transient("the credential store does not answer")
+    pub(crate) fn store_failed(is_unavailable: bool, error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        let failed = if is_unavailable {
+            Self::transient("the credential store does not answer")
+        } else {
+            Self::configuration("the credential store cannot be used as it is: see the cause")
+        };
+        failed
             .with_retry_after(Duration::from_secs(1))
             .with_source(error)
     }
@@ -144,6 +150,12 @@ impl AuthError {
             Kind::NeedsReauthorization(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// The access token was refused for good, and there never was a refresh token: the API has said
+    /// all there is to say.
+    pub(crate) fn is_end_of_access_token(&self) -> bool {
+        self.kind == Kind::NeedsReauthorization(ReauthorizationReason::NoRefreshToken)
     }
 
     /// The credentials have expired or were refused, and the request was not to refresh them.
@@ -228,10 +240,10 @@ impl AuthError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.is_transient() {
+            let after = self.retry_after.unwrap_or_default();
             // Whole seconds, and never "at once".
-            let after = self.retry_after.unwrap_or_default().as_secs_f64().ceil();
-            let after = Duration::from_secs_f64(after.max(1.0)).as_secs();
-            headers.insert(RETRY_AFTER, HeaderValue::from(after));
+            let after = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.max(1)));
         }
         response
     }

@@ -22,13 +22,14 @@ use crate::{
     subject::{Mode, Subject},
 };
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Grant, AuthError>> + Send>>;
+pub(super) type Waiting = Pin<Box<dyn Future<Output = Result<Grant, AuthError>> + Send>>;
 
 /// A request, and the service that it can be sent with.
 type Unsent<S, B> = Option<(S, Request<B>)>;
 
 pin_project! {
-    /// One request: wait → send → on a 401, wait for newer credentials → be ready → send again.
+    /// One request: wait → be ready → send → on a 401, wait for newer credentials → be ready → send
+    /// again.
     pub(super) struct Driven<S, B, R>
     where
         S: Service<Request<B>>,
@@ -44,9 +45,9 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, Q, F, P> {
         Waiting { grant: Waiting, mode: Mode, subject: Subject, unsent: Option<(S, Q)> },
+        Readying { credentials: Option<Credentials>, is_replay: bool, unsent: Option<(S, Q)> },
         Sending { #[pin] call: F, sent: Sent, copy: Option<(S, Q)> },
         Renewing { grant: Waiting, sent: Sent, refusal: Option<P>, copy: Option<(S, Q)> },
-        Readying { credentials: Option<Credentials>, copy: Option<(S, Q)> },
         Failed { error: Option<AuthError> },
     }
 }
@@ -80,7 +81,8 @@ where
         }
     }
 
-    /// `service` is ready.
+    /// `service` is not ready: while it waits for credentials, a request takes no place that another
+    /// one could be sent in.
     pub(super) fn waiting(
         config: Arc<Config>,
         replay: R,
@@ -149,12 +151,32 @@ where
                     unsent,
                 } => {
                     let granted = ready!(grant.as_mut().poll(cx));
-                    let (service, request) = taken(unsent);
+                    let unsent = taken(unsent);
                     let credentials = match granted {
                         Ok(grant) => this.config.granted(grant, subject, *mode),
-                        Err(error) => this.config.not_granted(error, request.extensions())?,
+                        Err(error) => this.config.not_granted(error, unsent.1.extensions())?,
                     };
-                    send(this.config, this.replay, (service, request), credentials)
+                    State::Readying {
+                        credentials: Some(credentials),
+                        is_replay: false,
+                        unsent: Some(unsent),
+                    }
+                }
+                StateProjection::Readying {
+                    credentials,
+                    is_replay,
+                    unsent,
+                } => {
+                    if let Some((service, _)) = unsent {
+                        ready!(service.poll_ready(cx)).map_err(Into::into)?;
+                    }
+                    let (unsent, credentials) = (taken(unsent), taken(credentials));
+                    if *is_replay {
+                        // Once: what is refused again goes back to the caller.
+                        send(this.config, &NoReplay, unsent, credentials)
+                    } else {
+                        send(this.config, this.replay, unsent, credentials)
+                    }
                 }
                 StateProjection::Sending { call, sent, copy } => {
                     let mut response = ready!(call.poll(cx)).map_err(Into::into)?;
@@ -164,16 +186,15 @@ where
                     if response.status() != StatusCode::UNAUTHORIZED {
                         return Poll::Ready(Ok(response));
                     }
-                    let Some((subject, purpose)) = sent.refused(&this.config.provider) else {
+                    let renewal = copy
+                        .as_ref()
+                        .and_then(|_| sent.renewal(&this.config.provider));
+                    let Some(grant) = renewal else {
+                        sent.refused(&this.config.provider);
                         return Poll::Ready(Ok(response));
                     };
-                    let provider = Arc::clone(&this.config.provider);
-                    if copy.is_none() {
-                        provider.start(&subject, purpose);
-                        return Poll::Ready(Ok(response));
-                    }
                     State::Renewing {
-                        grant: Box::pin(async move { provider.wait(&subject, purpose).await }),
+                        grant,
                         sent: sent.clone(),
                         refusal: Some(response),
                         copy: copy.take(),
@@ -185,24 +206,21 @@ where
                     refusal,
                     copy,
                 } => {
-                    let grant = ready!(grant.as_mut().poll(cx))?;
+                    let granted = ready!(grant.as_mut().poll(cx));
                     let refusal = taken(refusal);
-                    if sent.is_of(grant.generation) {
-                        return Poll::Ready(Ok(refusal));
+                    match granted {
+                        Ok(grant) if !sent.is_of(grant.generation) => State::Readying {
+                            credentials: sent.renewed(grant, this.config),
+                            is_replay: true,
+                            unsent: copy.take(),
+                        },
+                        // There is nothing better to send.
+                        Ok(_) => return Poll::Ready(Ok(refusal)),
+                        Err(error) if error.is_end_of_access_token() => {
+                            return Poll::Ready(Ok(refusal));
+                        }
+                        Err(error) => return Poll::Ready(Err(error.into())),
                     }
-                    State::Readying {
-                        credentials: sent.renewed(grant, this.config),
-                        copy: copy.take(),
-                    }
-                }
-                StateProjection::Readying { credentials, copy } => {
-                    if let Some((service, _)) = copy {
-                        ready!(service.poll_ready(cx)).map_err(Into::into)?;
-                    }
-                    let (service, request) = taken(copy);
-                    let credentials = taken(credentials);
-                    // Once: what is refused again goes back to the caller.
-                    send(this.config, &NoReplay, (service, request), credentials)
                 }
                 StateProjection::Failed { error } => {
                     return Poll::Ready(Err(taken(error).into()));

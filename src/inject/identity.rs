@@ -52,14 +52,7 @@ impl Config {
         match subject {
             Some(subject) if !self.provider.has_only_integration_token() => {
                 Ok(match self.provider.look_up(subject, mode) {
-                    Lookup::Hit {
-                        authorization,
-                        ticket,
-                        generation,
-                    } => Choice::Send(Credentials {
-                        authorization,
-                        source: Source::Stored { generation, ticket },
-                    }),
+                    Lookup::Hit(grant) => Choice::Send(self.granted(grant, subject, mode)),
                     Lookup::Wait => Choice::Wait(subject.clone(), mode),
                 })
             }
@@ -92,7 +85,8 @@ impl Config {
         })
     }
 
-    /// What was waited for.
+    /// What the provider has for a subject.
+    #[inline]
     pub(super) fn granted(&self, grant: Grant, subject: &Subject, mode: Mode) -> Credentials {
         Credentials {
             source: Source::Stored {

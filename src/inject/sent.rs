@@ -1,13 +1,16 @@
 //! What a request was sent with, for as long as its answer is awaited.
 
+use std::sync::Arc;
+
 use http::Extensions;
 
 use super::{
     config::Config,
+    driven::Waiting,
     identity::{Credentials, Source},
 };
 use crate::{
-    provider::{Grant, Purpose, Shared},
+    provider::{Grant, Shared},
     subject::{CredentialUsed, Mode, Subject},
 };
 
@@ -40,14 +43,25 @@ impl Sent {
         matches!(self.source, Source::Stored { .. }) && self.mode == Mode::Refreshing
     }
 
-    /// A 401 came: what is to be done about it, and for whom.
-    pub(super) fn refused(&self, provider: &Shared) -> Option<(Subject, Purpose)> {
-        let (Some(subject), Source::Stored { generation, ticket }) = (&self.subject, self.source)
+    /// A 401 came, and the request cannot be sent again.
+    pub(super) fn refused(&self, provider: &Arc<Shared>) {
+        if let (Some(subject), Source::Stored { generation, ticket }) = (&self.subject, self.source)
+        {
+            provider.refused(subject, generation, ticket, self.mode);
+        }
+    }
+
+    /// A 401 came, and the request is sent again with what this answers.
+    pub(super) fn renewal(&self, provider: &Arc<Shared>) -> Option<Waiting> {
+        let (Some(subject), Source::Stored { generation, ticket }) =
+            (self.subject.clone(), self.source)
         else {
             return None;
         };
-        let purpose = provider.refused(subject, generation, Some(ticket));
-        self.is_renewable().then(|| (subject.clone(), purpose))
+        let provider = Arc::clone(provider);
+        Some(Box::pin(async move {
+            provider.renewed(&subject, generation, ticket).await
+        }))
     }
 
     /// What the request is sent with next.

@@ -61,6 +61,13 @@ impl<S: Clone, R> NotionAuth<S, R> {
         let clone = self.inner.clone();
         mem::replace(&mut self.inner, clone)
     }
+
+    /// A service that is not ready. What was found ready lets go of its place, such as in a limit of
+    /// concurrency, since it is not called.
+    fn take_unready(&mut self) -> S {
+        drop(self.take_ready());
+        self.inner.clone()
+    }
 }
 
 impl<S, R, B, ResBody> Service<Request<B>> for NotionAuth<S, R>
@@ -120,10 +127,13 @@ impl<S, R> NotionAuth<S, R> {
                 Driven::sending(config, replay, service, request, credentials)
             }
             Ok(Choice::Wait(subject, mode)) => {
-                let service = self.take_ready();
+                let service = self.take_unready();
                 Driven::waiting(config, replay, service, request, subject, mode)
             }
-            Err(error) => Driven::failed(config, replay, error),
+            Err(error) => {
+                drop(self.take_ready());
+                Driven::failed(config, replay, error)
+            }
         })
     }
 }

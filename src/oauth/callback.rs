@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -36,20 +36,15 @@ impl CallbackAnswer {
     /// In this order: a parameter that stands twice; an `error` (`access_denied` when the user
     /// refused, with a state that may be empty); no `code`; no `state`.
     pub fn from_query(query: &str) -> Result<Self, OAuthError> {
-        let mut code = None;
-        let mut state = None;
-        let mut error = None;
+        let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let slot = match &*name {
-                "code" => &mut code,
-                "state" => &mut state,
-                "error" => &mut error,
-                _ => continue,
-            };
-            if slot.replace(Zeroizing::new(value.into_owned())).is_some() {
+            let value = Zeroizing::new(value.into_owned());
+            if parameters.insert(name, value).is_some() {
                 return Err(OAuthError::duplicate_parameter());
             }
         }
+        let mut take = |name| parameters.remove(name);
+        let (code, state, error) = (take("code"), take("state"), take("error"));
         if let Some(error) = error {
             return Err(OAuthError::authorization_refused(&error));
         }

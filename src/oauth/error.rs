@@ -118,6 +118,13 @@ impl OAuthError {
         matches!(self.kind, Kind::Configuration(_))
     }
 
+    pub(crate) fn configuration_problem(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Configuration(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
     /// No byte of the request left this machine: nothing was spent.
     #[must_use]
     pub fn is_not_sent(&self) -> bool {
@@ -152,7 +159,7 @@ impl OAuthError {
         }
     }
 
-    /// How long the server asks to wait.
+    /// How long the server asks to wait; an hour, if it asks for more.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {

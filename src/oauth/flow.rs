@@ -262,6 +262,11 @@ impl OAuthFlow {
         gate: SendGate,
     ) -> Result<Map<String, Value>, OAuthError> {
         let client = self.client()?;
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(OAuthError::configuration(
+                "there is no tokio runtime to call the OAuth endpoints on: call from within one",
+            ));
+        }
         let transport = self.shared.transport.as_ref().ok_or_else(|| {
             OAuthError::configuration(
                 "there is no transport for the OAuth endpoints: give one to the provider's \

@@ -47,8 +47,24 @@ pub(super) fn definite(
 
 fn retry_after(answer: &Answer) -> Option<Duration> {
     let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().map(Duration::from_secs).ok()
+    let after = Duration::from_secs(text.trim().parse().ok()?);
+    Some(after.min(LONGEST_WAIT))
 }
+
+/// No server can make a subject wait for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Codes that mean what they say even if a secret happens to be a part of one.
+const KNOWN_CODES: [&str; 8] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "validation_error",
+    "unauthorized",
+];
 
 /// `{"error", "error_description"?}` (RFC 6749 section 5.2) and `{"object":"error", "code",
 /// "message"}` (Notion's API).
@@ -64,7 +80,7 @@ fn refusal(status: StatusCode, members: &Map<String, Value>, secrets: &[&str]) -
         && code
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && redact(code, secrets) == code;
+        && (KNOWN_CODES.contains(&code) || redact(code, secrets) == code);
     is_code.then(|| Refusal {
         status: status.as_u16(),
         code: code.to_owned(),

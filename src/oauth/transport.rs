@@ -161,6 +161,7 @@ pub(crate) struct SendGate(Arc<Gate>);
 
 struct Gate {
     check: Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>,
+    refused: AtomicBool,
     passed: AtomicBool,
 }
 
@@ -168,6 +169,7 @@ impl SendGate {
     pub(crate) fn new(check: impl Fn() -> Result<(), BoxError> + Send + Sync + 'static) -> Self {
         Self(Arc::new(Gate {
             check: Box::new(check),
+            refused: AtomicBool::new(false),
             passed: AtomicBool::new(false),
         }))
     }
@@ -178,7 +180,7 @@ impl SendGate {
 
     /// Checks, and from here on the request counts as sent.
     pub(super) fn hand_over(&self) -> Result<(), BoxError> {
-        (self.0.check)()?;
+        (self.0.check)().inspect_err(|_| self.0.refused.store(true, Ordering::Release))?;
         self.0.passed.store(true, Ordering::Release);
         Ok(())
     }
@@ -187,6 +189,11 @@ impl SendGate {
     #[cfg(feature = "https")]
     pub(super) fn hold(&self) {
         self.0.passed.store(false, Ordering::Release);
+    }
+
+    /// Whether a request was held back by the check.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.0.refused.load(Ordering::Acquire)
     }
 
     fn is_closed(&self) -> bool {

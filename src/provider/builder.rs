@@ -8,18 +8,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tower_service::Service;
 use url::Url;
 
 use super::{
-    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry,
-    backoff::Jitter,
-    cache::Cache,
-    flight::Flights,
-    registry::ProviderId,
-    settings::Settings,
-    shared::{Gate, Shared},
+    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry, backoff::Jitter, cache::Cache,
+    flight::Flights, registry::ProviderId, settings::Settings, shared::Shared,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -47,6 +42,8 @@ pub struct NotionAuthProviderBuilder {
     revoke_url: Option<String>,
     introspect_url: Option<String>,
     jitter_seed: Option<u64>,
+    #[cfg(feature = "testing")]
+    interrupt: Option<super::point::Interrupt>,
 }
 
 impl NotionAuthProviderBuilder {
@@ -65,6 +62,8 @@ impl NotionAuthProviderBuilder {
             revoke_url: None,
             introspect_url: None,
             jitter_seed: None,
+            #[cfg(feature = "testing")]
+            interrupt: None,
         }
     }
 
@@ -224,6 +223,20 @@ impl NotionAuthProviderBuilder {
         self
     }
 
+    /// Lets a test hold refreshes up at their named points: a flight goes on when the future that
+    /// `interrupt` answers is ready. One that never is stands for a process that died there.
+    #[cfg(feature = "testing")]
+    pub fn interrupt<F>(
+        mut self,
+        interrupt: impl Fn(super::Point) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.interrupt = Some(Box::new(move |point| Box::pin(interrupt(point))));
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -281,7 +294,10 @@ impl NotionAuthProviderBuilder {
             jitter: Jitter::new(self.jitter_seed),
             observer: self.observer,
             runtime: self.runtime,
-            gate: Mutex::new(Gate::default()),
+            app_rejected_until: Mutex::new(None),
+            shutting_down: watch::Sender::new(false),
+            #[cfg(feature = "testing")]
+            interrupt: self.interrupt,
         });
         id.register(&shared);
         Ok(NotionAuthProvider::from_shared(shared))

@@ -70,13 +70,32 @@ struct Entry {
     /// Milliseconds of the monotonic clock; until then a hit needs no other question.
     check_at: AtomicU64,
     tag: Tag,
-    refused: bool,
+    standing: Standing,
     /// Since the last time that room was made.
     is_used: AtomicBool,
 }
 
+/// Whether an entry can be given to anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Good,
+    /// The API answered it with a 401.
+    Refused,
+    /// The connection was ended with this generation. It holds no token, and keeps an older one
+    /// from coming back by who had read it before.
+    Buried,
+}
+
 const NEVER: u64 = u64::MAX;
 const SHARDS: usize = 64;
+
+/// What a comparison with the store has shown. Times are readings of the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Validated {
+    pub(super) generation: u64,
+    pub(super) at: Duration,
+    pub(super) again_at: Option<Duration>,
+}
 
 /// What the cache knows of a subject.
 pub(super) enum Found {
@@ -96,7 +115,7 @@ pub(super) enum Found {
 pub(super) struct Stale {
     pub(super) fresh: Fresh,
     pub(super) tag: Tag,
-    pub(super) refused: bool,
+    pub(super) standing: Standing,
 }
 
 impl Cache {
@@ -167,7 +186,7 @@ impl Cache {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         if let Some(entry) = table.find(hash, |entry| entry.subject == *subject) {
-            if !entry.refused {
+            if entry.standing == Standing::Good {
                 let until = entry.fresh.expires_at.map_or(until, |end| end.min(until));
                 entry.check_at.store(millis(until), Ordering::Relaxed);
             }
@@ -182,47 +201,85 @@ impl Cache {
             .map(|entry| (entry.subject.clone(), entry.stale()))
     }
 
-    /// From now on nobody is given the entry, if it is still of this generation.
-    pub(super) fn refuse(&self, subject: &Subject, generation: u64) {
+    /// The entry was compared with the store and stays: it is used without a question until `until`,
+    /// or until it must be compared again.
+    pub(super) fn keep(&self, subject: &Subject, until: Duration, validated: Validated) {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
-        if let Some(entry) = table.find_mut(hash, |entry| entry.subject == *subject) {
-            if entry.fresh.generation == generation {
-                entry.refused = true;
+        let entry = table
+            .find_mut(hash, |entry| entry.subject == *subject)
+            .filter(|entry| {
+                entry.standing == Standing::Good && entry.fresh.generation == validated.generation
+            });
+        if let Some(entry) = entry {
+            entry.fresh.validated_at = validated.at;
+            entry.fresh.revalidate_at = validated.again_at;
+            let ends = [entry.fresh.expires_at, validated.again_at];
+            let until = ends.into_iter().flatten().fold(until, Duration::min);
+            entry.check_at = AtomicU64::new(millis(until));
+        }
+    }
+
+    /// From now on nobody is given the entry that this tag names.
+    pub(super) fn refuse(&self, subject: &Subject, tag: Tag) {
+        let hash = subject.seeded_hash();
+        let mut table = self.write(hash);
+        if let Some(entry) = table.find_mut(hash, |entry| entry.tag == tag) {
+            if entry.standing == Standing::Good {
+                entry.standing = Standing::Refused;
                 entry.check_at = AtomicU64::new(0);
             }
         }
     }
 
-    /// Puts credentials in, unless newer ones are there.
+    /// Puts credentials in; `None` if newer ones are there, or were ended.
     ///
-    /// The same generation again brings its times up to date: a refusal of it stays.
-    pub(super) fn publish(&self, subject: &Subject, fresh: Fresh) -> Tag {
+    /// The same generation again brings its times up to date. A refusal of it stays, unless these are
+    /// now known to be suspect: then they are tried once more, under another tag.
+    pub(super) fn publish(&self, subject: &Subject, fresh: Fresh) -> Option<Tag> {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
-        let current = table.find_mut(hash, |entry| entry.subject == *subject);
-        if let Some(entry) = current {
-            if entry.fresh.generation > fresh.generation {
-                return Tag::NONE;
+        let Some(entry) = table.find_mut(hash, |entry| entry.subject == *subject) else {
+            return Some(self.insert(&mut table, self.entry(subject, fresh, Standing::Good)));
+        };
+        let is_same = entry.fresh.generation == fresh.generation;
+        if entry.fresh.generation > fresh.generation
+            || (is_same && entry.standing == Standing::Buried)
+        {
+            return None;
+        }
+        if is_same && entry.fresh.suspect >= fresh.suspect {
+            if entry.standing == Standing::Good {
+                entry.check_at = AtomicU64::new(fresh.check_at());
             }
-            let is_same = entry.fresh.generation == fresh.generation;
-            if is_same && entry.fresh.suspect == fresh.suspect {
-                if !entry.refused {
-                    entry.check_at = AtomicU64::new(fresh.check_at());
-                }
-                entry.fresh = fresh;
-                return entry.tag;
-            }
-            *entry = self.entry(subject, fresh);
-            entry.tag
+            let suspect = entry.fresh.suspect;
+            entry.fresh = Fresh { suspect, ..fresh };
         } else {
-            let entry = self.entry(subject, fresh);
-            let tag = entry.tag;
-            if table.len() >= self.capacity_per_shard {
-                make_room(&mut table, self.capacity_per_shard);
+            *entry = self.entry(subject, fresh, Standing::Good);
+        }
+        Some(entry.tag)
+    }
+
+    /// Forgets a subject's token, and that the connection was ended with this generation.
+    pub(super) fn bury(&self, subject: &Subject, generation: u64) {
+        let hash = subject.seeded_hash();
+        let mut table = self.write(hash);
+        let nothing = Fresh {
+            authorization: HeaderValue::from_static(""),
+            generation,
+            expires_at: Some(Duration::ZERO),
+            due_at: None,
+            revalidate_at: None,
+            validated_at: Duration::ZERO,
+            suspect: false,
+        };
+        let grave = self.entry(subject, nothing, Standing::Buried);
+        match table.find_mut(hash, |entry| entry.subject == *subject) {
+            Some(entry) if entry.fresh.generation > generation => {}
+            Some(entry) => *entry = grave,
+            None => {
+                self.insert(&mut table, grave);
             }
-            table.insert_unique(hash, entry, |entry| entry.subject.seeded_hash());
-            tag
         }
     }
 
@@ -237,14 +294,24 @@ impl Cache {
         }
     }
 
-    fn entry(&self, subject: &Subject, fresh: Fresh) -> Entry {
+    fn insert(&self, table: &mut HashTable<Entry>, entry: Entry) -> Tag {
+        if table.len() >= self.capacity_per_shard {
+            make_room(table, self.capacity_per_shard);
+        }
+        let tag = entry.tag;
+        let hash = entry.subject.seeded_hash();
+        table.insert_unique(hash, entry, |entry| entry.subject.seeded_hash());
+        tag
+    }
+
+    fn entry(&self, subject: &Subject, fresh: Fresh, standing: Standing) -> Entry {
         Entry {
             subject: subject.clone(),
             check_at: AtomicU64::new(fresh.check_at()),
             fresh,
             tag: self.next_tag(),
-            refused: false,
-            is_used: AtomicBool::new(true),
+            standing,
+            is_used: AtomicBool::new(standing == Standing::Good),
         }
     }
 
@@ -278,7 +345,7 @@ impl Entry {
         Stale {
             fresh: self.fresh.clone(),
             tag: self.tag,
-            refused: self.refused,
+            standing: self.standing,
         }
     }
 }

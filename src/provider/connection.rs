@@ -2,14 +2,17 @@
 
 use std::time::SystemTime;
 
-use super::{Event, NotionAuthProvider, publish::Vintage};
+use super::{
+    Event, NotionAuthProvider,
+    publish::{Vintage, sendable},
+};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
     oauth::OAuthError,
     store::{
         AttemptId, Change, Expected, Filter, Labels, NewRecord, Payload, Record, RecordKey,
-        RecordState, Saved, Summary,
+        RecordState, Saved, StoreError, Summary,
     },
     subject::Subject,
 };
@@ -55,16 +58,14 @@ impl NotionAuthProvider {
     /// while that is being refreshed.
     ///
     /// # Errors
-    /// When the access token cannot be sent (nothing is stored then), and when the store fails.
+    /// When the credentials cannot be sent (not a bearer token, or one that no header can hold; nothing
+    /// is stored then), and when the store fails.
     pub async fn store_credentials(
         &self,
         subject: &Subject,
         credentials: NotionUserCredentials,
     ) -> Result<(), AuthError> {
-        credentials
-            .access_token
-            .check()
-            .map_err(|error| AuthError::from(error).with_subject(subject))?;
+        sendable(&credentials).map_err(|error| error.with_subject(subject))?;
         let new = NewRecord {
             change: Change::Connect,
             payload: Payload::encode(&credentials),
@@ -83,10 +84,9 @@ impl NotionAuthProvider {
                     subject: subject.clone(),
                     generation,
                 });
-                return self
-                    .shared()
-                    .publish(subject, vintage, &credentials, false)
-                    .map(drop);
+                // If it is newer already, so much the better.
+                let published = self.shared().publish(subject, vintage, &credentials, false);
+                return published.map(drop);
             }
         }
         Err(contended(subject))
@@ -203,7 +203,7 @@ impl NotionAuthProvider {
             .store
             .list(&shared.namespace, after.map(Subject::as_str), limit, filter)
             .await
-            .map_err(AuthError::store_unavailable)
+            .map_err(StoreError::into_auth_error)
     }
 
     /// Removes what the store need not keep any longer (tombstones after 24 hours, marks of used
@@ -213,7 +213,7 @@ impl NotionAuthProvider {
     /// When the store fails.
     pub async fn sweep(&self) -> Result<u64, AuthError> {
         let swept = self.shared().store.sweep().await;
-        swept.map_err(AuthError::store_unavailable)
+        swept.map_err(StoreError::into_auth_error)
     }
 
     /// Checks what the store's durability rests on. Call it at the start.
@@ -222,7 +222,7 @@ impl NotionAuthProvider {
     /// When the store cannot be reached, or would lose what it was given.
     pub async fn health(&self) -> Result<(), AuthError> {
         let health = self.shared().store.health().await;
-        health.map_err(AuthError::store_unavailable)
+        health.map_err(StoreError::into_auth_error)
     }
 
     fn key(&self, subject: &Subject) -> RecordKey {
@@ -230,8 +230,9 @@ impl NotionAuthProvider {
     }
 
     async fn load(&self, subject: &Subject) -> Result<Option<Record>, AuthError> {
-        let loaded = self.shared().store.load(&self.key(subject)).await;
-        loaded.map_err(|error| AuthError::store_unavailable(error).with_subject(subject))
+        let key = self.key(subject);
+        let loaded = self.shared().within(self.shared().store.load(&key)).await;
+        loaded.map_err(|error| error.into_auth_error().with_subject(subject))
     }
 
     /// Saves over what was read; `None` if another change came between.
@@ -247,11 +248,12 @@ impl NotionAuthProvider {
         };
         let key = self.key(subject);
         let attempt = AttemptId::random();
-        let saved = self.shared().store.save(&key, new, expected, attempt).await;
+        let save = self.shared().store.save(&key, new, expected, attempt);
+        let saved = self.shared().within(save).await;
         match saved {
             Ok(Saved::Done(generation)) => Ok(Some(generation)),
             Ok(Saved::Conflict(_)) => Ok(None),
-            Err(error) => Err(AuthError::store_unavailable(error).with_subject(subject)),
+            Err(error) => Err(error.into_auth_error().with_subject(subject)),
         }
     }
 
@@ -265,7 +267,7 @@ impl NotionAuthProvider {
         let Some(generation) = self.save(subject, tombstone, Some(record)).await? else {
             return Ok(false);
         };
-        self.shared().cache.remove(subject, generation);
+        self.shared().cache.bury(subject, generation);
         self.shared().flights.forget_failure(subject);
         self.shared().tell(Event::Disconnected {
             subject: subject.clone(),

@@ -14,7 +14,7 @@ use super::{
     refresh,
     shared::Shared,
 };
-use crate::{error::AuthError, subject::Subject};
+use crate::{error::AuthError, store::AttemptId, subject::Subject};
 
 /// How far a flight is.
 #[derive(Debug, Clone)]
@@ -37,6 +37,9 @@ struct Slots {
     by_subject: HashMap<Subject, Slot>,
     /// How many there may be before old failures are looked for.
     sweep_at: usize,
+    /// The attempts of this process of which it is not known whether they have spent the refresh
+    /// token of a generation.
+    doubts: HashMap<Subject, (u64, AttemptId)>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,28 @@ impl Flights {
         if let Some(Slot::Failed { .. }) = slots.by_subject.get(subject) {
             slots.by_subject.remove(subject);
         }
+    }
+
+    /// This process's attempt may have spent the refresh token of the generation, and holds its claim.
+    pub(super) fn in_doubt(&self, subject: &Subject, generation: u64, attempt: AttemptId) {
+        let doubt = (generation, attempt);
+        self.slots().doubts.insert(subject.clone(), doubt);
+    }
+
+    /// What became of it is known.
+    pub(super) fn no_doubt(&self, subject: &Subject) {
+        self.slots().doubts.remove(subject);
+    }
+
+    /// This process's attempt that may have spent the refresh token of the generation.
+    pub(super) fn doubt(&self, subject: &Subject, generation: u64) -> Option<AttemptId> {
+        let mut slots = self.slots();
+        let (in_doubt, attempt) = slots.doubts.get(subject).copied()?;
+        if in_doubt == generation {
+            return Some(attempt);
+        }
+        slots.doubts.remove(subject);
+        None
     }
 
     /// Waits until no flight is in the air.
@@ -216,7 +241,7 @@ impl Flight {
                     Slot::Failed {
                         purpose: self.purpose,
                         error: error.clone(),
-                        until: now + after.min(LONGEST_MEMORY),
+                        until: now.saturating_add(after.min(LONGEST_MEMORY)),
                         failures: self.failures.saturating_add(1),
                     },
                 );

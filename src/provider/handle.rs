@@ -6,6 +6,7 @@ use super::{
     NotionAuthProviderBuilder, Session,
     lookup::Lookup,
     purpose::{Grant, Purpose, Why},
+    registry::Ticket,
     shared::Shared,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
 /// # provider.store_credentials(&subject, notion.connect()).await?;
 /// let acquired = provider.acquire(&subject).await?;
 /// // … send a request with `acquired.authorization()`. If the answer is 401:
-/// let newer = provider.refused(&subject, acquired.generation()).await?;
+/// let newer = provider.refused(&subject, &acquired).await?;
 /// assert!(newer.generation() > acquired.generation());
 /// # Ok(()) }
 /// ```
@@ -47,6 +48,8 @@ pub struct NotionAuthProvider {
 pub struct Acquired {
     authorization: HeaderValue,
     generation: u64,
+    /// None for the integration token.
+    ticket: Option<Ticket>,
 }
 
 impl NotionAuthProvider {
@@ -64,39 +67,45 @@ impl NotionAuthProvider {
     }
 
     /// The subject's access token: from the cache, from the store, or by a refresh if it has
-    /// expired.
+    /// expired. An app without an OAuth client has its integration token for every subject.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
     pub async fn acquire(&self, subject: &Subject) -> Result<Acquired, AuthError> {
-        match self.shared.look_up(subject, Mode::Refreshing) {
-            Lookup::Hit {
-                authorization,
-                generation,
-                ..
-            } => Ok(Acquired {
-                authorization,
-                generation,
-            }),
-            Lookup::Wait => {
-                let grant = self.shared.acquire(subject, Mode::Refreshing).await;
-                grant.map(Acquired::from)
+        let shared = &self.shared;
+        if shared.has_only_integration_token() {
+            return self.integration(AuthError::no_subject());
+        }
+        let granted = match shared.look_up(subject, Mode::Refreshing) {
+            Lookup::Hit(grant) => Ok(grant),
+            Lookup::Wait => shared.acquire(subject, Mode::Refreshing).await,
+        };
+        match granted {
+            Ok(grant) => Ok(self.acquired(subject, grant)),
+            Err(error) if error.is_not_connected() && shared.falls_back_to_integration_token() => {
+                self.integration(error)
             }
+            Err(error) => Err(error),
         }
     }
 
-    /// Says that the API answered 401 to the subject's access token of this generation, and waits
-    /// for what to use instead.
+    /// Says that the API answered 401 to what was acquired for the subject, and waits for what to use
+    /// instead.
     ///
-    /// If the answer is of the same generation, there is nothing newer, and a refresh made it so
-    /// recently that another would not help: pass the 401 on.
+    /// If that is of the same generation, there is nothing better: pass the 401 on.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
-    pub async fn refused(&self, subject: &Subject, generation: u64) -> Result<Acquired, AuthError> {
-        let purpose = self.shared.refused(subject, generation, None);
-        let grant = self.shared.wait(subject, purpose).await;
-        grant.map(Acquired::from)
+    pub async fn refused(
+        &self,
+        subject: &Subject,
+        acquired: &Acquired,
+    ) -> Result<Acquired, AuthError> {
+        let Some(ticket) = acquired.ticket else {
+            return Ok(acquired.clone());
+        };
+        let renewed = self.shared.renewed(subject, acquired.generation, ticket);
+        Ok(self.acquired(subject, renewed.await?))
     }
 
     /// Refreshes the subject's credentials now, whatever is known of their expiry.
@@ -116,7 +125,25 @@ impl NotionAuthProvider {
         };
         let why = Why::Asked;
         let purpose = Purpose::Renew { generation, why };
-        self.shared.wait(subject, purpose).await.map(Acquired::from)
+        let grant = self.shared.wait(subject, purpose).await?;
+        Ok(self.acquired(subject, grant))
+    }
+
+    fn acquired(&self, subject: &Subject, grant: Grant) -> Acquired {
+        Acquired {
+            ticket: Some(self.shared.ticket(subject, grant.tag, Mode::Refreshing)),
+            authorization: grant.authorization,
+            generation: grant.generation,
+        }
+    }
+
+    fn integration(&self, otherwise: AuthError) -> Result<Acquired, AuthError> {
+        let token = self.shared.integration_token().ok_or(otherwise)?;
+        Ok(Acquired {
+            authorization: token.clone(),
+            generation: 0,
+            ticket: None,
+        })
     }
 
     /// The calls of Notion's OAuth endpoints for this app.
@@ -151,22 +178,16 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the deadline passed first.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), AuthError> {
-        self.shared.gate().is_shutting_down = true;
-        tokio::time::timeout(deadline, self.shared.flights.all_landed())
-            .await
-            .map_err(|elapsed| {
-                AuthError::transient("refreshes were still under way at the deadline")
-                    .with_source(elapsed)
-            })
-    }
-}
-
-impl From<Grant> for Acquired {
-    fn from(grant: Grant) -> Self {
-        Self {
-            authorization: grant.authorization,
-            generation: grant.generation,
-        }
+        self.shared.shutting_down.send_replace(true);
+        let landed = {
+            let runtime = self.shared.runtime()?;
+            let _context = runtime.enter();
+            tokio::time::timeout(deadline, self.shared.flights.all_landed())
+        };
+        landed.await.map_err(|elapsed| {
+            AuthError::transient("refreshes were still under way at the deadline")
+                .with_source(elapsed)
+        })
     }
 }
 
@@ -184,8 +205,7 @@ impl Acquired {
         value.strip_prefix("Bearer ").unwrap_or_default()
     }
 
-    /// The generation of the record it is of: what to give to
-    /// [`refused`](NotionAuthProvider::refused).
+    /// The generation of the record it is of; 0 for the integration token, which has no record.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation

@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderValue;
-
 use super::{
     Shared,
-    cache::{Found, Stale, Tag},
+    cache::{Found, Stale, Standing, Tag},
     flight,
-    purpose::{Outcome, Purpose, Why},
+    purpose::{Grant, Outcome, Purpose, Why},
     registry::Ticket,
 };
 use crate::{
@@ -18,12 +16,8 @@ use crate::{
 
 /// What the cache says to a request.
 pub(crate) enum Lookup {
-    /// Send this; the ticket finds the entry again if it is refused.
-    Hit {
-        authorization: HeaderValue,
-        generation: u64,
-        ticket: Ticket,
-    },
+    /// Send this.
+    Hit(Grant),
     /// Wait: [`Shared::acquire`].
     Wait,
 }
@@ -37,16 +31,17 @@ impl Shared {
                 authorization,
                 generation,
                 tag,
-            } => Lookup::Hit {
+            } => Lookup::Hit(Grant {
                 authorization,
                 generation,
-                ticket: self.ticket(subject, tag, mode),
-            },
+                tag,
+            }),
             Found::Check(stale) => self.check(subject, stale, mode),
             Found::Miss => Lookup::Wait,
         }
     }
 
+    /// What a request that is sent with an entry remembers of it.
     #[inline]
     pub(crate) fn ticket(&self, subject: &Subject, tag: Tag, mode: Mode) -> Ticket {
         Ticket::new(self.id, subject.seeded_hash(), tag, mode)
@@ -60,12 +55,16 @@ impl Shared {
         let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
         let is_too_old = self.store_is_shared
             && now.saturating_sub(fresh.validated_at)
-                > self.settings.revalidation_age + self.settings.stale_if_store_down;
-        if stale.refused || is_past(fresh.expires_at) || is_too_old {
+                > self
+                    .settings
+                    .revalidation_age
+                    .saturating_add(self.settings.stale_if_store_down);
+        if stale.standing != Standing::Good || is_past(fresh.expires_at) || is_too_old {
             return Lookup::Wait;
         }
         // Somebody else need not ask the same question for a moment.
-        self.cache.postpone(subject, now + Duration::from_secs(1));
+        let a_moment = now.saturating_add(Duration::from_secs(1));
+        self.cache.postpone(subject, a_moment);
         if is_past(fresh.due_at) && mode == Mode::Refreshing {
             let generation = fresh.generation;
             let why = Why::Due;
@@ -73,17 +72,17 @@ impl Shared {
         } else if is_past(fresh.revalidate_at) {
             flight::start(self, subject, Purpose::Load);
         }
-        Lookup::Hit {
-            ticket: self.ticket(subject, stale.tag, mode),
-            generation: stale.fresh.generation,
+        Lookup::Hit(Grant {
             authorization: stale.fresh.authorization,
-        }
+            generation: stale.fresh.generation,
+            tag: stale.tag,
+        })
     }
 
     /// The way of everything else: waits for credentials, each request with its own deadline.
     pub(crate) async fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Outcome {
         let stale = self.cache.peek(subject);
-        let refused = stale.as_ref().filter(|stale| stale.refused);
+        let refused = stale.as_ref().filter(|stale| stale.is_refused());
         let purpose = match (mode, refused) {
             (Mode::FailFast, _) => Purpose::Load,
             (Mode::Refreshing, None) => Purpose::Acquire,
@@ -117,10 +116,5 @@ impl Shared {
             .with_subject(subject)
             .with_retry_after(Duration::from_secs(1))),
         }
-    }
-
-    /// Starts what is to be done for a subject, without waiting for it.
-    pub(crate) fn start(self: &Arc<Self>, subject: &Subject, purpose: Purpose) {
-        flight::start(self, subject, purpose);
     }
 }

@@ -5,7 +5,7 @@
 //! request, that reads the store and, if need be, spends the refresh token. Requests wait for a
 //! flight's outcome; none of them can stop it.
 //!
-//! What a flight does, step by step, is in `refresh.rs`; `DESIGN.md` explains why.
+//! What a flight does, step by step, is in `refresh/`; `DESIGN.md` explains why.
 
 mod backoff;
 mod builder;
@@ -15,6 +15,7 @@ mod event;
 mod flight;
 mod handle;
 mod lookup;
+mod point;
 mod publish;
 mod purpose;
 mod refresh;
@@ -24,6 +25,8 @@ mod session;
 mod settings;
 mod shared;
 
+#[cfg(feature = "testing")]
+pub use self::point::Point;
 pub use self::{
     builder::NotionAuthProviderBuilder,
     connection::{ConnectionStatus, Revocation},
@@ -33,9 +36,5 @@ pub use self::{
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    lookup::Lookup,
-    purpose::{Grant, Purpose},
-    registry::Ticket,
-    session::Identity,
-    shared::Shared,
+    lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity, shared::Shared,
 };

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    Shared, UnknownExpiry,
-    cache::Fresh,
-    purpose::{Grant, Outcome},
-};
+use http::HeaderValue;
+
+use super::{Shared, UnknownExpiry, cache::Fresh, purpose::Grant};
 use crate::{credentials::NotionUserCredentials, error::AuthError, subject::Subject};
 
 /// Where credentials stand in the history of their record.
@@ -36,7 +34,8 @@ impl Shared {
         }
     }
 
-    /// Puts credentials into the cache and answers them ready to be sent.
+    /// Puts credentials into the cache and answers them ready to be sent; `None` if newer ones are
+    /// there, or the connection was ended since these were read.
     ///
     /// `suspect` says that the API has refused them once.
     pub(super) fn publish(
@@ -45,41 +44,36 @@ impl Shared {
         vintage: Vintage,
         credentials: &NotionUserCredentials,
         suspect: bool,
-    ) -> Outcome {
-        if credentials.token_type != "Bearer" {
-            return Err(AuthError::unusable(
-                "the stored token is not a bearer token, which is the only kind that can be sent",
-            )
-            .with_subject(subject));
-        }
-        let authorization = credentials
-            .access_token
-            .to_header_value()
-            .map_err(|error| AuthError::from(error).with_subject(subject))?;
+    ) -> Result<Option<Grant>, AuthError> {
+        let authorization = sendable(credentials).map_err(|error| error.with_subject(subject))?;
         let now = self.clock.monotonic();
         let usable_for = self.usable_for(credentials, vintage);
         let due_in = usable_for
             .filter(|_| credentials.refresh_token.is_some())
-            .map(|left| left.saturating_sub(self.refresh_window(left + vintage.age)));
+            .map(|left| left.saturating_sub(self.refresh_window(left.saturating_add(vintage.age))));
         let tag = self.cache.publish(
             subject,
             Fresh {
                 authorization: authorization.clone(),
                 generation: vintage.generation,
-                expires_at: usable_for.map(|left| now + left),
-                due_at: due_in.map(|left| now + left),
-                revalidate_at: self
-                    .store_is_shared
-                    .then(|| now + self.settings.revalidation_age),
+                expires_at: usable_for.map(|left| now.saturating_add(left)),
+                due_at: due_in.map(|left| now.saturating_add(left)),
+                revalidate_at: self.revalidate_at(now),
                 validated_at: now,
                 suspect,
             },
         );
-        Ok(Grant {
+        Ok(tag.map(|tag| Grant {
             authorization,
             generation: vintage.generation,
             tag,
-        })
+        }))
+    }
+
+    /// When an entry that was compared with the store at `now` must be compared again.
+    pub(super) fn revalidate_at(&self, now: Duration) -> Option<Duration> {
+        self.store_is_shared
+            .then(|| now.saturating_add(self.settings.revalidation_age))
     }
 
     /// How long before its end a token is refreshed behind: at most half of its life, and up to a
@@ -88,4 +82,14 @@ impl Shared {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)
     }
+}
+
+/// What the credentials are sent as.
+pub(super) fn sendable(credentials: &NotionUserCredentials) -> Result<HeaderValue, AuthError> {
+    if !credentials.token_type.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::unusable(
+            "the token is not a bearer token, which is the only kind that can be sent",
+        ));
+    }
+    Ok(credentials.access_token.to_header_value()?)
 }

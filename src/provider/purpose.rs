@@ -50,6 +50,20 @@ impl Purpose {
     }
 }
 
+impl Purpose {
+    /// Whether those who asked can use the credentials that are there meanwhile: they were not
+    /// refused and have not expired.
+    pub(super) fn can_go_on(self) -> bool {
+        matches!(
+            self,
+            Self::Renew {
+                why: Why::Due | Why::Asked,
+                ..
+            }
+        )
+    }
+}
+
 /// Credentials that can be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{
     Shared,
-    cache::{Stale, Tag},
+    cache::{Stale, Standing, Tag},
     flight,
-    purpose::{Purpose, Why},
+    lookup::Lookup,
+    purpose::{Outcome, Purpose, Why},
     registry::Ticket,
 };
 use crate::subject::{Mode, Subject};
@@ -24,32 +25,56 @@ impl Shared {
         }
     }
 
-    /// A 401 came for the subject's credentials of this generation. Answers what is to be done.
-    ///
-    /// A ticket tells requests that were sent before the store was read again from those after it.
+    /// A 401 came for the subject's credentials of this generation, and nobody waits for newer ones.
     pub(crate) fn refused(
-        &self,
+        self: &Arc<Self>,
         subject: &Subject,
         generation: u64,
-        ticket: Option<Ticket>,
-    ) -> Purpose {
+        ticket: Ticket,
+        mode: Mode,
+    ) {
+        if let Some(purpose) = self.cure(subject, generation, ticket) {
+            if mode == Mode::Refreshing {
+                flight::start(self, subject, purpose);
+            }
+        }
+    }
+
+    /// A 401 came for the subject's credentials of this generation: waits for what to use instead.
+    ///
+    /// If that is of the same generation, there is nothing better, and the 401 goes back.
+    pub(crate) async fn renewed(
+        self: &Arc<Self>,
+        subject: &Subject,
+        generation: u64,
+        ticket: Ticket,
+    ) -> Outcome {
+        if let Some(purpose) = self.cure(subject, generation, ticket) {
+            return self.wait(subject, purpose).await;
+        }
+        match self.look_up(subject, Mode::Refreshing) {
+            Lookup::Hit(grant) => Ok(grant),
+            Lookup::Wait => self.acquire(subject, Mode::Refreshing).await,
+        }
+    }
+
+    /// What is to be done about a 401; nothing if other credentials have taken the place of the
+    /// refused ones.
+    ///
+    /// The ticket tells requests that were sent before the store was read again from those after it.
+    fn cure(&self, subject: &Subject, generation: u64, ticket: Ticket) -> Option<Purpose> {
         match self.cache.peek(subject) {
-            None => Purpose::Renew {
+            None => Some(Purpose::Renew {
                 generation,
                 why: Why::Refused,
-            },
-            Some(stale)
-                if stale.fresh.generation == generation
-                    && ticket.is_none_or(|ticket| ticket.is_for(stale.tag)) =>
-            {
-                self.refuse(subject, &stale)
-            }
-            Some(_) => Purpose::Acquire,
+            }),
+            Some(stale) if ticket.is_for(stale.tag) => Some(self.refuse(subject, &stale)),
+            Some(_) => None,
         }
     }
 
     fn refuse(&self, subject: &Subject, stale: &Stale) -> Purpose {
-        self.cache.refuse(subject, stale.fresh.generation);
+        self.cache.refuse(subject, stale.tag);
         Purpose::Renew {
             generation: stale.fresh.generation,
             why: stale.why_refused(),
@@ -58,6 +83,10 @@ impl Shared {
 }
 
 impl Stale {
+    pub(super) fn is_refused(&self) -> bool {
+        self.standing == Standing::Refused
+    }
+
     pub(super) fn why_refused(&self) -> Why {
         if self.fresh.suspect {
             Why::RefusedAgain

@@ -12,7 +12,7 @@ pub struct RefreshTimings {
     /// A call of the token endpoint, head and body; also the longest time from the claim to the
     /// first byte of the call. 10 seconds.
     pub call: Duration,
-    /// One try to save. 5 seconds.
+    /// One operation of the store, such as one try to save. 5 seconds.
     pub save: Duration,
     /// How long a save is certain to be tried again, and so how long another process waits, beyond
     /// the lease, before it takes over. 60 seconds.
@@ -37,7 +37,13 @@ impl Default for RefreshTimings {
 
 impl RefreshTimings {
     pub(super) fn check(&self) -> Result<(), AuthError> {
-        if self.call + self.save + self.margin < self.lease {
+        if self.call.is_zero() || self.save.is_zero() {
+            return Err(AuthError::configuration(
+                "RefreshTimings: call and save must be more than zero",
+            ));
+        }
+        let held = self.call.saturating_add(self.save);
+        if held.saturating_add(self.margin) < self.lease {
             Ok(())
         } else {
             Err(AuthError::configuration(
@@ -48,7 +54,9 @@ impl RefreshTimings {
 
     /// After this time since a claim was made or renewed, its holder can no longer be committing.
     pub(super) fn holder_is_gone_after(&self) -> Duration {
-        self.lease + self.save_retries + self.save
+        self.lease
+            .saturating_add(self.save_retries)
+            .saturating_add(self.save)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use url::Url;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     error::AuthError,
     oauth::OAuthFlow,
-    store::{DynStore, RecordKey},
+    store::{DynStore, RecordKey, StoreError},
     subject::Subject,
 };
 
@@ -39,15 +39,12 @@ pub(crate) struct Shared {
     pub(super) jitter: Jitter,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) runtime: Option<Handle>,
-    pub(super) gate: Mutex<Gate>,
-}
-
-/// What keeps the whole app from refreshing.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    pub(super) is_shutting_down: bool,
-    /// Until when (monotonic clock), since Notion did not accept the app's client id and secret.
-    pub(super) app_rejected_until: Option<Duration>,
+    /// Until when (monotonic clock) nobody refreshes, since Notion did not accept the app's client
+    /// id and secret.
+    pub(super) app_rejected_until: Mutex<Option<Duration>>,
+    pub(super) shutting_down: watch::Sender<bool>,
+    #[cfg(feature = "testing")]
+    pub(super) interrupt: Option<super::point::Interrupt>,
 }
 
 impl Shared {
@@ -69,8 +66,40 @@ impl Shared {
         }
     }
 
-    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn app_rejected_until(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.app_rejected_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_shutting_down(&self) -> bool {
+        *self.shutting_down.borrow()
+    }
+
+    /// Waits, unless the process begins to shut down.
+    pub(super) async fn pause(&self, time: Duration) {
+        let mut shutting_down = self.shutting_down.subscribe();
+        let shut_down = shutting_down.wait_for(|it| *it);
+        // Either end will do: the caller looks for itself.
+        drop(tokio::time::timeout(time, shut_down).await);
+    }
+
+    /// One operation of the store, which may hang: nobody waits for it longer than it may take.
+    pub(super) async fn within<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.settings.timings.save;
+        let bounded = {
+            let Ok(runtime) = self.runtime() else {
+                return operation.await;
+            };
+            let _context = runtime.enter();
+            tokio::time::timeout(limit, operation)
+        };
+        bounded.await.unwrap_or_else(|elapsed| {
+            Err(StoreError::unavailable("credential", "no answer in time").with_source(elapsed))
+        })
     }
 
     pub(super) fn tell(&self, event: Event) {

@@ -1,26 +1,54 @@
 use std::fmt;
 
-use crate::error::BoxError;
+use crate::error::{AuthError, BoxError};
 
-/// A store could not do what it was asked: it cannot be reached, is not set up as it must be, or
-/// holds a record that it cannot read.
+/// A store could not do what it was asked.
 ///
 /// It says nothing about whether the operation was done.
 #[derive(Debug)]
 pub struct StoreError {
+    kind: StoreErrorKind,
     store: &'static str,
     message: String,
     source: Option<BoxError>,
 }
 
+/// What is the matter with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// It cannot be reached, or does not answer: try again.
+    Unavailable,
+    /// It is not set up as it must be: the operator's to mend.
+    Misconfigured,
+    /// It holds something that it cannot have written.
+    Corrupt,
+}
+
 impl StoreError {
-    /// An error of the named store (`"sqlite"`), in lower case, with what to do about it.
-    pub fn new(store: &'static str, message: impl Into<String>) -> Self {
+    fn new(kind: StoreErrorKind, store: &'static str, message: impl Into<String>) -> Self {
         Self {
+            kind,
             store,
             message: message.into(),
             source: None,
         }
+    }
+
+    /// The named store (`"sqlite"`) cannot be reached, or does not answer. The message is in lower
+    /// case and says what to do, if there is something to do.
+    pub fn unavailable(store: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Unavailable, store, message)
+    }
+
+    /// The named store is not set up as it must be.
+    pub fn misconfigured(store: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Misconfigured, store, message)
+    }
+
+    /// The named store holds something that it cannot have written.
+    pub fn corrupt(store: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Corrupt, store, message)
     }
 
     /// Adds the cause.
@@ -28,6 +56,19 @@ impl StoreError {
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// What is the matter.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl StoreError {
+    /// What it means for those who wanted credentials.
+    pub(crate) fn into_auth_error(self) -> AuthError {
+        AuthError::store_failed(self.kind == StoreErrorKind::Unavailable, self)
     }
 }
 

@@ -263,7 +263,7 @@ impl CredentialStore for MemoryStore {
             return Ok(Released::NotYours);
         };
         record.claim = None;
-        record.not_before = back_off.map(|back_off| now + back_off);
+        record.not_before = back_off.and_then(|back_off| now.checked_add(back_off));
         Ok(Released::Done)
     }
 
@@ -310,7 +310,7 @@ impl CredentialStore for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         Ok(records
             .range::<str, _>((from, Bound::Unbounded))
-            .filter(|(_, record)| filter.admits(record.state))
+            .filter(|(_, record)| filter.admits(record.state, &record.labels))
             .take(limit)
             .map(|(subject, record)| Summary {
                 subject: subject.as_str().into(),

@@ -12,8 +12,8 @@
 //!   generation". Nobody calls the token endpoint without one. A claim lapses, but what its holder
 //!   obtained can still be saved as long as the generation has not moved.
 //! - An **attempt** is the name of one try to change a record. Asked again by the same attempt, an
-//!   operation that was already done answers as it did, so that a caller whose answer was lost can
-//!   simply ask again.
+//!   operation that was already done does nothing, and `save`, `condemn` and `claim` answer as they
+//!   did, so that a caller whose answer was lost can simply ask again.
 //!
 //! Times are the store's own clock; nothing in the contract compares clocks of two machines.
 
@@ -28,7 +28,7 @@ use std::{fmt, time::Duration};
 
 pub(crate) use self::dynamic::DynStore;
 pub use self::{
-    error::StoreError,
+    error::{StoreError, StoreErrorKind},
     key::{AttemptId, OnceKey, RecordKey},
     memory::MemoryStore,
     payload::Payload,

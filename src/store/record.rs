@@ -206,7 +206,7 @@ pub struct Summary {
 }
 
 /// Which records [`list`](super::CredentialStore::list) shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Filter {
     /// All of them, tombstones too.
@@ -218,17 +218,20 @@ pub enum Filter {
     NeedsReauthorization,
     /// Tombstones.
     Disconnected,
+    /// Those of this bot: connections of which one may end the other.
+    Bot(String),
 }
 
 impl Filter {
-    /// Whether a record in this state is shown.
+    /// Whether a record in this state, with these labels, is shown.
     #[must_use]
-    pub fn admits(self, state: RecordState) -> bool {
+    pub fn admits(&self, state: RecordState, labels: &Labels) -> bool {
         match self {
             Self::All => true,
             Self::Active => state == RecordState::Active,
             Self::NeedsReauthorization => matches!(state, RecordState::NeedsReauthorization(_)),
             Self::Disconnected => state == RecordState::Disconnected,
+            Self::Bot(bot) => labels.bot_id.as_ref() == Some(bot),
         }
     }
 }

@@ -14,6 +14,7 @@ mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
+mod protocol;
 mod readiness;
 mod refresh;
 mod secrets;

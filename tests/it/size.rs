@@ -106,6 +106,7 @@ fn allocations(send: impl FnOnce(Request<Body>)) -> u64 {
 #[test]
 fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     let notion = MockNotion::in_process();

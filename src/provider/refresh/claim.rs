@@ -4,11 +4,7 @@ use std::{
 };
 
 use super::{
-    super::{
-        flight::Flight,
-        purpose::{Purpose, Why},
-        shared::Shared,
-    },
+    super::{flight::Flight, point::Point, shared::Shared},
     Stored,
     read::store_failed,
 };
@@ -16,7 +12,7 @@ use crate::{
     clock::Clock,
     error::{AuthError, BoxError},
     oauth::SendGate,
-    store::{AttemptId, ClaimAnswer},
+    store::{AttemptId, ClaimAnswer, StoreError},
 };
 
 pub(super) enum Claiming {
@@ -63,38 +59,41 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
     if let Err(error) = shared.may_refresh() {
         return Claiming::NotNow(error.with_subject(&flight.subject));
     }
-    let attempt = AttemptId::random();
+    let generation = stored.vintage.generation;
+    let doubt = shared.flights.doubt(&flight.subject, generation);
+    if doubt.is_some() && flight.purpose.can_go_on() {
+        // The replay can wait until the old token is refused.
+        return Claiming::NotNow(busy(flight, Duration::ZERO));
+    }
+    let attempt = doubt.unwrap_or_else(AttemptId::random);
     let mut taking_over = None;
+    flight.reach(Point::Claiming).await;
     loop {
         // Before the claim is made, so that its age is never taken for less than it is.
         let since = Moment::now(&*shared.clock);
-        let answer = shared
+        let key = shared.key(&flight.subject);
+        let lease = shared.settings.timings.lease;
+        let claim = shared
             .store
-            .claim(
-                &shared.key(&flight.subject),
-                stored.vintage.generation,
-                attempt,
-                shared.settings.timings.lease,
-                taking_over,
-            )
-            .await;
+            .claim(&key, generation, attempt, lease, taking_over);
+        let answer = shared.within(claim).await;
         match answer {
             Ok(ClaimAnswer::Claimed) => {
+                flight.reach(Point::Claimed).await;
                 return Claiming::Claimed(Claim {
                     attempt,
-                    in_doubt: taking_over.is_some(),
+                    in_doubt: taking_over.is_some() || doubt.is_some(),
                     since,
                 });
             }
             Ok(ClaimAnswer::Moved | ClaimAnswer::Absent) => return Claiming::Moved,
             Ok(ClaimAnswer::Held(left)) => {
-                if can_go_on(flight) {
+                if flight.purpose.can_go_on() {
                     return Claiming::NotNow(busy(flight, left));
                 }
-                let pause = shared
-                    .jitter
-                    .between(Duration::from_millis(25), Duration::from_millis(500));
-                tokio::time::sleep(pause.min(left)).await;
+                let low = Duration::from_millis(25);
+                let pause = shared.jitter.between(low, Duration::from_millis(500));
+                shared.pause(pause.min(left)).await;
                 return Claiming::Moved;
             }
             Ok(ClaimAnswer::BackingOff(left)) => {
@@ -111,21 +110,30 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
             }) => {
                 let gone_after = shared.settings.timings.holder_is_gone_after();
                 let left = gone_after.saturating_sub(age);
-                if can_go_on(flight) {
+                if flight.purpose.can_go_on() {
                     return Claiming::NotNow(busy(flight, left));
                 }
                 if left.is_zero() {
                     taking_over = Some(other);
                 } else {
-                    wait_for_late_commit(flight, left).await;
+                    // The holder may still be saving the successor.
+                    let low = Duration::from_secs(1);
+                    let pause = shared.jitter.between(low, Duration::from_secs(5));
+                    if left > shared.settings.acquire_timeout {
+                        flight.delay(busy(flight, left));
+                    }
+                    shared.pause(pause.min(left)).await;
+                    flight.resume();
                     return Claiming::Moved;
                 }
             }
             Err(error) => {
                 // It may have been made: then let go of it, or others wait for nothing.
-                let key = shared.key(&flight.subject);
-                if let Err(error) = shared.store.release(&key, attempt, None).await {
-                    tracing::debug!(%error, "a claim that may have been made was not released");
+                if doubt.is_none() {
+                    let release = shared.store.release(&key, attempt, None);
+                    if let Err(error) = shared.within(release).await {
+                        tracing::debug!(%error, "a claim that may have been made was not released");
+                    }
                 }
                 return Claiming::NotNow(store_failed(flight, error));
             }
@@ -133,28 +141,10 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
     }
 }
 
-/// Whether the flight's requests can use the old token meanwhile.
-fn can_go_on(flight: &Flight) -> bool {
-    matches!(flight.purpose, Purpose::Renew { why: Why::Due, .. })
-}
-
 fn busy(flight: &Flight, left: Duration) -> AuthError {
     AuthError::transient("another process is refreshing these credentials, or died over it")
         .with_subject(&flight.subject)
-        .with_retry_after(left)
-}
-
-/// The holder's lease is over, but it may still be saving the successor.
-async fn wait_for_late_commit(flight: &Flight, left: Duration) {
-    let shared = &flight.shared;
-    if left > shared.settings.acquire_timeout {
-        flight.delay(busy(flight, left));
-    }
-    let pause = shared
-        .jitter
-        .between(Duration::from_secs(1), Duration::from_secs(5));
-    tokio::time::sleep(pause.min(left)).await;
-    flight.resume();
+        .with_retry_after(left.max(Duration::from_secs(5)))
 }
 
 impl Claim {
@@ -175,25 +165,20 @@ impl Claim {
         })
     }
 
-    pub(super) fn is_stale(&self, shared: &Shared) -> bool {
-        self.since
-            .is_older_than(shared.settings.timings.call, &*shared.clock)
-    }
-
     /// Starts the lease anew. `Ok(false)` if the claim is no longer this attempt's.
     pub(super) async fn renew(
         &mut self,
         flight: &Flight,
         generation: u64,
         lease: Duration,
-    ) -> Result<bool, crate::store::StoreError> {
+    ) -> Result<bool, StoreError> {
         let shared = &flight.shared;
         let since = Moment::now(&*shared.clock);
         let key = shared.key(&flight.subject);
-        let answer = shared
+        let claim = shared
             .store
-            .claim(&key, generation, self.attempt, lease, None)
-            .await?;
+            .claim(&key, generation, self.attempt, lease, None);
+        let answer = shared.within(claim).await?;
         self.since = since;
         Ok(answer == ClaimAnswer::Claimed)
     }
@@ -202,15 +187,14 @@ impl Claim {
 impl Shared {
     /// Whether this process may start to spend refresh tokens.
     pub(super) fn may_refresh(&self) -> Result<(), AuthError> {
-        let gate = self.gate();
-        if gate.is_shutting_down {
+        if self.is_shutting_down() {
             return Err(AuthError::transient(
                 "this process is shutting down and starts no refresh",
             )
             .with_retry_after(Duration::from_secs(1)));
         }
-        let left = gate
-            .app_rejected_until
+        let left = self
+            .app_rejected_until()
             .and_then(|until| until.checked_sub(self.clock.monotonic()))
             .filter(|left| !left.is_zero());
         match left {

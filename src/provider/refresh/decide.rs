@@ -54,7 +54,9 @@ pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
     }
     match (&stored.credentials.refresh_token, why) {
         (Some(token), _) => Decision::Refresh(token.clone()),
-        (None, _) if has_expired => fail(AuthError::expired()),
+        (None, _) if has_expired => fail(AuthError::reauthorize(
+            ReauthorizationReason::NoRefreshToken,
+        )),
         (None, Why::Due) => Decision::Use,
         (None, Why::Refused) => Decision::Suspect,
         (None, Why::RefusedAgain) => Decision::Condemn(AttemptId::random()),

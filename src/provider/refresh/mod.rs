@@ -29,54 +29,61 @@ use self::{
     spend::spend,
 };
 use super::{
+    cache::Validated,
     flight::Flight,
-    purpose::{Outcome, Purpose, Why},
+    point::Point,
+    purpose::{Grant, Outcome},
 };
-use crate::{credentials::ReauthorizationReason, error::AuthError};
+use crate::{
+    credentials::{ReauthorizationReason, RefreshToken},
+    error::AuthError,
+};
 
 /// Brings a flight to its outcome.
 pub(super) async fn fly(flight: &Flight) -> Outcome {
     loop {
         let stored = read(flight).await?;
-        let token = match decide(flight, &stored) {
-            Decision::Use => return stored.publish(flight, false),
+        flight.reach(Point::Read).await;
+        let published = match decide(flight, &stored) {
+            Decision::Use => stored.publish(flight, false)?,
             Decision::Reinstate => {
-                flight
-                    .shared
-                    .cache
-                    .remove(&flight.subject, stored.vintage.generation);
-                return stored.publish(flight, false);
+                let cache = &flight.shared.cache;
+                cache.remove(&flight.subject, stored.vintage.generation);
+                stored.publish(flight, false)?
             }
-            Decision::Suspect => return stored.publish(flight, true),
+            Decision::Suspect => stored.publish(flight, true)?,
             Decision::Fail(error) => return Err(error),
             Decision::Condemn(attempt) => {
-                match condemn(
-                    flight,
-                    &stored,
-                    attempt,
-                    ReauthorizationReason::NoRefreshToken,
-                )
-                .await
-                {
+                let reason = ReauthorizationReason::NoRefreshToken;
+                match condemn(flight, &stored, attempt, reason).await {
                     Some(error) => return Err(error),
-                    None => continue,
+                    None => None,
                 }
             }
-            Decision::Refresh(token) => token,
+            Decision::Refresh(token) => match refresh(flight, &stored, &token).await {
+                Ok(refreshed) => refreshed,
+                Err(error) => {
+                    stored.keep_in_use(flight, &error);
+                    return Err(error);
+                }
+            },
         };
-        let refreshed = match claim(flight, &stored).await {
-            Claiming::Claimed(claim) => spend(flight, &stored, &token, claim).await,
-            Claiming::Moved => Ok(None),
-            Claiming::NotNow(error) => Err(error),
-        };
-        match refreshed {
-            Ok(Some(grant)) => return Ok(grant),
-            Ok(None) => {}
-            Err(error) => {
-                stored.keep_in_use(flight, &error);
-                return Err(error);
-            }
+        if let Some(grant) = published {
+            return Ok(grant);
         }
+    }
+}
+
+/// `None` when the record has moved.
+async fn refresh(
+    flight: &Flight,
+    stored: &Stored,
+    token: &RefreshToken,
+) -> Result<Option<Grant>, AuthError> {
+    match claim(flight, stored).await {
+        Claiming::Claimed(claim) => spend(flight, stored, token, claim).await,
+        Claiming::Moved => Ok(None),
+        Claiming::NotNow(error) => Err(error),
     }
 }
 
@@ -84,17 +91,20 @@ impl Stored {
     /// A token that is only about to expire is used on when its refresh fails. The flight has failed
     /// all the same: nobody waits for it, and the next one backs off.
     fn keep_in_use(&self, flight: &Flight, error: &AuthError) {
-        let is_due = matches!(flight.purpose, Purpose::Renew { why: Why::Due, .. });
-        if !is_due || error.needs_reauthorization().is_some() {
+        if !flight.purpose.can_go_on() || error.needs_reauthorization().is_some() {
             return;
         }
-        if let Err(error) = self.publish(flight, false) {
-            tracing::debug!(%error, "the token that was to be refreshed cannot be used");
-        }
         let shared = &flight.shared;
+        let now = shared.clock.monotonic();
         let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
-        shared
-            .cache
-            .postpone(&flight.subject, shared.clock.monotonic() + pause);
+        shared.cache.keep(
+            &flight.subject,
+            now.saturating_add(pause),
+            Validated {
+                generation: self.vintage.generation,
+                at: now,
+                again_at: shared.revalidate_at(now),
+            },
+        );
     }
 }

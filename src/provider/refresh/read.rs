@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::{Event, flight::Flight, publish::Vintage, purpose::Outcome};
+use super::super::{Event, cache::Stale, flight::Flight, publish::Vintage, purpose::Grant};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
@@ -21,16 +21,17 @@ const MEMORY_OF_GENERATIONS: Duration = Duration::from_secs(12 * 60 * 60);
 pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
     let shared = &flight.shared;
     let subject = &flight.subject;
+    // Before the record is read: a reconnect meanwhile makes the cache the newer one.
+    let seen = shared.cache.peek(subject);
     let record = shared
-        .store
-        .load(&shared.key(subject))
+        .within(shared.store.load(&shared.key(subject)))
         .await
         .map_err(|error| store_failed(flight, error))?;
     let Some(record) = record else {
         shared.cache.remove(subject, u64::MAX);
         return Err(AuthError::not_connected().with_subject(subject));
     };
-    check_not_regressed(flight, &record)?;
+    check_not_regressed(flight, seen.as_ref(), &record)?;
     match record.state {
         RecordState::Active => {}
         RecordState::NeedsReauthorization(reason) => {
@@ -38,7 +39,7 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
             return Err(AuthError::reauthorize(reason).with_subject(subject));
         }
         RecordState::Disconnected => {
-            shared.cache.remove(subject, record.generation);
+            shared.cache.bury(subject, record.generation);
             return Err(AuthError::not_connected().with_subject(subject));
         }
     }
@@ -61,9 +62,13 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
     })
 }
 
-fn check_not_regressed(flight: &Flight, record: &Record) -> Result<(), AuthError> {
+fn check_not_regressed(
+    flight: &Flight,
+    seen: Option<&Stale>,
+    record: &Record,
+) -> Result<(), AuthError> {
     let shared = &flight.shared;
-    let Some(seen) = shared.cache.peek(&flight.subject) else {
+    let Some(seen) = seen else {
         return Ok(());
     };
     let is_recent = shared.clock.monotonic() < seen.fresh.validated_at + MEMORY_OF_GENERATIONS;
@@ -84,11 +89,16 @@ fn check_not_regressed(flight: &Flight, record: &Record) -> Result<(), AuthError
 }
 
 pub(super) fn store_failed(flight: &Flight, error: StoreError) -> AuthError {
-    AuthError::store_unavailable(error).with_subject(&flight.subject)
+    error.into_auth_error().with_subject(&flight.subject)
 }
 
 impl Stored {
-    pub(super) fn publish(&self, flight: &Flight, suspect: bool) -> Outcome {
+    /// `None` when newer credentials are known, or the connection was ended, since this was read.
+    pub(super) fn publish(
+        &self,
+        flight: &Flight,
+        suspect: bool,
+    ) -> Result<Option<Grant>, AuthError> {
         flight
             .shared
             .publish(&flight.subject, self.vintage, &self.credentials, suspect)

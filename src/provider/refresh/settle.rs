@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{Event, flight::Flight, publish::Vintage, purpose::Grant},
+    super::{Event, flight::Flight, point::Point, publish::Vintage, purpose::Grant},
     Stored,
     read::store_failed,
 };
@@ -37,19 +37,17 @@ pub(super) async fn commit(
     let expected = Expected::Generation(stored.vintage.generation);
     let mut failures = 0;
     let generation = loop {
+        flight.reach(Point::Saving).await;
         let save = shared.store.save(&key, new.clone(), expected, attempt);
-        match tokio::time::timeout(shared.settings.timings.save, save).await {
-            Ok(Ok(Saved::Done(generation))) => break generation,
-            Ok(Ok(Saved::Conflict(_))) => {
+        match shared.within(save).await {
+            Ok(Saved::Done(generation)) => break generation,
+            Ok(Saved::Conflict(_)) => {
                 drop_superseded(flight, &credentials).await;
                 return Ok(None);
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, ?subject, "refreshed credentials could not be saved yet");
                 flight.delay(store_failed(flight, error));
-            }
-            Err(_) => {
-                tracing::warn!(?subject, "the store is slow to save refreshed credentials");
             }
         }
         failures += 1;
@@ -57,8 +55,9 @@ pub(super) async fn commit(
         let pause = shared.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
     };
+    flight.reach(Point::Saved).await;
     flight.resume();
-    shared.gate().app_rejected_until = None;
+    *shared.app_rejected_until() = None;
     let vintage = Vintage {
         generation,
         age: Duration::ZERO,
@@ -69,14 +68,15 @@ pub(super) async fn commit(
         subject: subject.clone(),
         generation,
     });
-    outcome.map(Some)
+    outcome
 }
 
 /// A reconnect or a disconnect came between and stands. After a disconnect nobody will ever use
 /// what was just obtained, so it is revoked.
 async fn drop_superseded(flight: &Flight, credentials: &NotionUserCredentials) {
     let shared = &flight.shared;
-    let current = shared.store.load(&shared.key(&flight.subject)).await;
+    let key = shared.key(&flight.subject);
+    let current = shared.within(shared.store.load(&key)).await;
     let is_disconnected =
         current.is_ok_and(|record| record.is_none_or(|it| it.state == RecordState::Disconnected));
     if is_disconnected {
@@ -101,12 +101,10 @@ pub(super) async fn condemn(
     let generation = stored.vintage.generation;
     let mut failures = 0;
     loop {
+        flight.reach(Point::Condemning).await;
         // The generation is compared in the same step: this is the other look.
-        let error = match shared
-            .store
-            .condemn(&key, generation, reason, attempt)
-            .await
-        {
+        let condemn = shared.store.condemn(&key, generation, reason, attempt);
+        let error = match shared.within(condemn).await {
             Ok(Condemned::Done) => break,
             Ok(Condemned::Moved) => return None,
             Err(error) => error,
@@ -132,7 +130,9 @@ pub(super) async fn condemn(
 pub(super) async fn release(flight: &Flight, attempt: AttemptId, back_off: Option<Duration>) {
     let shared = &flight.shared;
     let key = shared.key(&flight.subject);
-    match shared.store.release(&key, attempt, back_off).await {
+    flight.reach(Point::Releasing).await;
+    let release = shared.store.release(&key, attempt, back_off);
+    match shared.within(release).await {
         Ok(Released::Done | Released::NotYours) => {}
         Err(error) => tracing::warn!(%error, "a claim was not released"),
     }

@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{
-        Event,
-        flight::Flight,
-        purpose::{Grant, Purpose, Why},
-    },
+    super::{Event, flight::Flight, point::Point, purpose::Grant, shared::Shared},
     Stored,
     claim::Claim,
     settle::{commit, condemn, release},
@@ -14,6 +10,7 @@ use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
     oauth::OAuthError,
+    store::AttemptId,
 };
 
 /// Calls the token endpoint until its answer is definite, and settles it. `None` when the record
@@ -25,10 +22,18 @@ pub(super) async fn spend(
     mut claim: Claim,
 ) -> Result<Option<Grant>, AuthError> {
     let shared = &flight.shared;
+    let generation = stored.vintage.generation;
     let mut failures = flight.failures;
     loop {
-        let error = match shared.oauth.spend(token, claim.gate(shared)).await {
-            Ok(answer) => return commit(flight, stored, claim.attempt, answer).await,
+        let gate = claim.gate(shared);
+        let called = shared.oauth.spend(token, gate.clone()).await;
+        flight.reach(Point::Answered).await;
+        let error = match called {
+            Ok(answer) => {
+                let committed = commit(flight, stored, claim.attempt, answer).await;
+                shared.flights.no_doubt(&flight.subject);
+                return committed;
+            }
             Err(error) => error,
         };
         if is_invalid_grant(&error) {
@@ -37,30 +42,37 @@ pub(super) async fn spend(
             } else {
                 ReauthorizationReason::Revoked
             };
-            return match condemn(flight, stored, claim.attempt, reason).await {
-                Some(error) => Err(error),
-                None => Ok(None),
-            };
+            let condemned = condemn(flight, stored, claim.attempt, reason).await;
+            shared.flights.no_doubt(&flight.subject);
+            return condemned.map_or(Ok(None), Err);
         }
         claim.in_doubt |= error.is_ambiguous();
         if !claim.in_doubt {
-            if error.is_not_sent() && claim.is_stale(shared) {
+            if gate.has_refused() {
                 release(flight, claim.attempt, None).await;
                 return Ok(None);
             }
             return Err(give_up(flight, stored, claim.attempt, error, failures).await);
         }
+        shared
+            .flights
+            .in_doubt(&flight.subject, generation, claim.attempt);
+        if is_about_the_app(&error) {
+            shared.reject_app();
+        }
         failures += 1;
         tell_failure(flight, stored);
+        flight.reach(Point::InDoubt).await;
         let pause = error
             .retry_after()
             .unwrap_or_else(|| replay_pause(flight, failures));
         let failure = in_doubt(flight, error, pause);
-        if matches!(flight.purpose, Purpose::Renew { why: Why::Due, .. }) {
+        if flight.purpose.can_go_on() {
             // The old token is still good: the replay can wait until it is not.
             return Err(failure);
         }
         if !keep(flight, stored, &mut claim, pause, failure).await? {
+            shared.flights.no_doubt(&flight.subject);
             return Ok(None);
         }
     }
@@ -117,10 +129,10 @@ async fn keep(
     if pause >= shared.settings.acquire_timeout {
         flight.delay(failure.clone());
     }
-    tokio::time::sleep(pause).await;
+    shared.pause(pause).await;
     loop {
         // The claim stays: another process, or this one after its restart, takes over.
-        if shared.gate().is_shutting_down {
+        if shared.is_shutting_down() {
             return Err(failure);
         }
         match claim.renew(flight, generation, timings.lease).await {
@@ -131,13 +143,24 @@ async fn keep(
             Err(error) => {
                 tracing::debug!(%error, "a claim in doubt was not renewed");
                 flight.delay(failure.clone());
-                let pause = shared
-                    .jitter
-                    .between(Duration::from_secs(1), Duration::from_secs(5));
-                tokio::time::sleep(pause).await;
+                let low = Duration::from_secs(1);
+                let pause = shared.jitter.between(low, Duration::from_secs(5));
+                shared.pause(pause).await;
             }
         }
     }
+}
+
+/// How long nobody refreshes when Notion does not accept the app's client id and secret.
+const APP_PAUSE: Duration = Duration::from_secs(60);
+
+fn is_about_the_app(error: &OAuthError) -> bool {
+    error.refusal().is_some_and(|refusal| {
+        matches!(
+            refusal.code.as_str(),
+            "invalid_client" | "unauthorized_client"
+        )
+    })
 }
 
 /// The token was certainly not spent: lets go of it, and of all others if it is the app that was
@@ -145,24 +168,20 @@ async fn keep(
 async fn give_up(
     flight: &Flight,
     stored: &Stored,
-    attempt: crate::store::AttemptId,
+    attempt: AttemptId,
     error: OAuthError,
     failures: u32,
 ) -> AuthError {
-    const APP_PAUSE: Duration = Duration::from_secs(60);
-
     let shared = &flight.shared;
-    let is_app = error.is_configuration()
-        || error.refusal().is_some_and(|refusal| {
-            matches!(
-                refusal.code.as_str(),
-                "invalid_client" | "unauthorized_client"
-            )
-        });
-    if is_app {
-        shared.gate().app_rejected_until = Some(shared.clock.monotonic() + APP_PAUSE);
+    if let Some(problem) = error.configuration_problem() {
         release(flight, attempt, None).await;
-        shared.tell(Event::AppRejected);
+        return AuthError::configuration(problem)
+            .with_subject(&flight.subject)
+            .with_retry_after(Duration::from_secs(5));
+    }
+    if is_about_the_app(&error) {
+        shared.reject_app();
+        release(flight, attempt, None).await;
         return AuthError::app_rejected()
             .with_subject(&flight.subject)
             .with_retry_after(APP_PAUSE)
@@ -184,4 +203,16 @@ fn tell_failure(flight: &Flight, stored: &Stored) {
         subject: flight.subject.clone(),
         generation: stored.vintage.generation,
     });
+}
+
+impl Shared {
+    /// Stops refreshes for a while, and tells the operator once.
+    fn reject_app(&self) {
+        let now = self.clock.monotonic();
+        let until = now.saturating_add(APP_PAUSE);
+        let before = self.app_rejected_until().replace(until);
+        if before.is_none_or(|until| until <= now) {
+            self.tell(Event::AppRejected);
+        }
+    }
 }

@@ -1,0 +1,247 @@
+//! What must hold of every history, whatever happened: I1 to I6 and I8.
+
+use std::collections::{HashMap, HashSet};
+
+use notion_auth::{
+    Event, ReauthorizationReason, Subject,
+    store::{Change, RecordState},
+};
+
+use super::{
+    cluster::{AGES, Cluster},
+    history::{Events, Reply},
+    life::Stop,
+};
+
+/// Ends all that goes wrong, gives everything time, and asks for each subject through each process.
+///
+/// Answers the last status of each subject, through the first process.
+async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Option<u16>> {
+    cluster.wire_faults.clear();
+    cluster.store_faults.clear();
+    for index in 0..cluster.processes.len() {
+        cluster.processes[index].life.disarm();
+        if cluster.processes[index].life.is_dead() {
+            cluster.restart(index);
+        }
+    }
+    tokio::time::sleep(AGES).await;
+    for (subject, bot) in subjects {
+        cluster.refuse(bot);
+        // A server may have left the old access token good, when the pair after it was lost.
+        let record = cluster.record(subject).await;
+        if let Some((access, _)) = record.and_then(|it| super::history::pair(&it.payload)) {
+            cluster.notion.revoke_access_token(&access);
+        }
+    }
+    let mut last = vec![None; subjects.len()];
+    for _ in 0..4 {
+        for process in (0..cluster.processes.len()).rev() {
+            for (index, (subject, _)) in subjects.iter().enumerate() {
+                last[index] = cluster.ask(process, subject).await.ok();
+            }
+        }
+        tokio::time::sleep(AGES / 3).await;
+    }
+    last
+}
+
+/// Holds the history against everything that is promised.
+pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<String> {
+    let last = settle(cluster, subjects).await;
+    let mut broken = Vec::new();
+    {
+        let events = cluster.history.events();
+        spent_once(&events, &mut broken);
+        no_regression(&events, &mut broken);
+        no_cross_talk(&events, &mut broken);
+        one_transition(&events, &mut broken);
+    }
+    if cluster
+        .notion
+        .ledger()
+        .refreshes()
+        .iter()
+        .any(|refresh| refresh.overlapping)
+    {
+        broken.push("I1: a refresh token was presented by two at a time".to_owned());
+    }
+    for ((subject, bot), last) in subjects.iter().zip(last) {
+        no_false_death(cluster, subject, bot, last, &mut broken).await;
+    }
+    told_once(cluster, &mut broken);
+    no_orphans(cluster, subjects, &mut broken).await;
+    broken
+}
+
+/// I1: presented once, and again only where it is not known, or could not be noted, what became of
+/// it. I5 for a refused token: its successor is obtained once.
+fn spent_once(events: &Events, broken: &mut Vec<String>) {
+    let mut by_token: HashMap<&str, Vec<_>> = HashMap::new();
+    for presentation in &events.presentations {
+        let all = by_token.entry(&presentation.token).or_default();
+        all.push(presentation);
+    }
+    for (token, presentations) in by_token {
+        for (first, second) in presentations.iter().zip(presentations.iter().skip(1)) {
+            let is_settled = matches!(first.result, Reply::Pair(_) | Reply::InvalidGrant);
+            let is_excused = events
+                .excuses
+                .iter()
+                .any(|at| *at >= first.at && *at <= second.at);
+            if is_settled && !is_excused {
+                broken.push(format!(
+                    "I1: {token} was presented again after {:?}",
+                    first.result
+                ));
+            }
+        }
+    }
+}
+
+/// I2: each generation follows its predecessor, and a refresh's pair is what the predecessor's
+/// refresh token was exchanged for.
+fn no_regression(events: &Events, broken: &mut Vec<String>) {
+    let mut current: HashMap<&Subject, (u64, Option<&str>)> = HashMap::new();
+    for save in &events.saves {
+        let (generation, spent) = current.get(&save.subject).copied().unwrap_or((0, None));
+        if save.generation != generation + 1 {
+            broken.push(format!("I2: {} after {generation}", save.generation));
+        }
+        let obtained = save.pair.as_ref().map(|(_, refresh)| refresh.as_str());
+        if save.change == Change::Refresh {
+            let follows = events.presentations.iter().any(|it| {
+                Some(it.token.as_str()) == spent
+                    && matches!(&it.result, Reply::Pair(token) if Some(token.as_str()) == obtained)
+            });
+            if !follows {
+                broken.push(format!(
+                    "I2: generation {} is not what {generation} was exchanged for",
+                    save.generation
+                ));
+            }
+        }
+        current.insert(&save.subject, (save.generation, obtained));
+    }
+}
+
+/// I4: a request carries only a token that was saved for its subject, and so only after it was.
+fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
+    let saved: HashSet<(&Subject, &str)> = events
+        .saves
+        .iter()
+        .filter_map(|save| Some((&save.subject, save.pair.as_ref()?.0.as_str())))
+        .collect();
+    for (subject, token) in &events.requests {
+        if !saved.contains(&(subject, token.as_str())) {
+            broken.push(format!(
+                "I4: {token} was sent for {subject:?}, never saved for it"
+            ));
+        }
+    }
+}
+
+/// I8: one transition for each subject and generation.
+fn one_transition(events: &Events, broken: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    for it in &events.condemnations {
+        if !seen.insert((&it.subject, it.generation)) {
+            broken.push(format!(
+                "I8: generation {} was condemned again ({:?})",
+                it.generation, it.reason
+            ));
+        }
+    }
+}
+
+/// I8: told at most once by each process.
+fn told_once(cluster: &Cluster, broken: &mut Vec<String>) {
+    for told in &cluster.told {
+        let mut seen = HashSet::new();
+        for event in told.lock().unwrap().iter() {
+            if let Event::NeedsReauthorization {
+                subject,
+                generation,
+                ..
+            } = event
+            {
+                if !seen.insert((subject.clone(), *generation)) {
+                    broken.push(format!("I8: generation {generation} was told twice"));
+                }
+            }
+        }
+    }
+}
+
+/// I3: nobody is told to reconnect while there is a living grant whose tokens were saved; and a label
+/// says what happened.
+async fn no_false_death(
+    cluster: &Cluster,
+    subject: &Subject,
+    bot: &str,
+    last: Option<u16>,
+    broken: &mut Vec<String>,
+) {
+    let Some(record) = cluster.record(subject).await else {
+        return;
+    };
+    let living = cluster.notion.ledger().living_pair(bot);
+    let events = cluster.history.events();
+    let was_saved = |refresh: &str| {
+        events.saves.iter().any(|save| {
+            save.subject == *subject && save.pair.as_ref().is_some_and(|pair| pair.1 == refresh)
+        })
+    };
+    match record.state {
+        RecordState::Disconnected => {}
+        RecordState::Active => {
+            let stored = super::history::pair(&record.payload);
+            if stored.is_none() || stored != living {
+                broken.push(format!(
+                    "I3: stored as good, but Notion holds {living:?}, not {stored:?}"
+                ));
+            } else if last != Some(200) {
+                broken.push(format!("I3: the living pair is stored, and {last:?} came"));
+            }
+        }
+        RecordState::NeedsReauthorization(reason) => {
+            if let Some((_, refresh)) = &living {
+                if was_saved(refresh) {
+                    broken.push(format!("I3: {reason:?}, but {refresh} lives and was saved"));
+                } else if reason == ReauthorizationReason::Revoked {
+                    broken.push(format!("I3: called revoked, but {refresh} lives: lost"));
+                }
+            }
+            let is_clean = events.excuses.is_empty()
+                && !events
+                    .presentations
+                    .iter()
+                    .any(|it| it.result == Reply::Lost);
+            if reason == ReauthorizationReason::RotationLost && is_clean {
+                broken.push("I3: a rotation was lost and nothing had gone wrong".to_owned());
+            }
+        }
+        other => broken.push(format!("an unknown state: {other:?}")),
+    }
+}
+
+/// I6: at rest no flight is in the air, and no claim is live.
+async fn no_orphans(cluster: &Cluster, subjects: &[(Subject, String)], broken: &mut Vec<String>) {
+    for process in &cluster.processes {
+        let shutdown = process.provider.shutdown(std::time::Duration::ZERO);
+        if shutdown.await.is_err() {
+            broken.push("I6: a flight is in the air at rest".to_owned());
+        }
+        process.life.stop(Stop::Die);
+    }
+    for (subject, _) in subjects {
+        if let Some(record) = cluster.record(subject).await {
+            let is_live = record
+                .claim
+                .is_some_and(|claim| claim.since + claim.lease > record.read_at);
+            if is_live {
+                broken.push(format!("I6: a claim is live at rest: {:?}", record.claim));
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Random histories of a small cluster, held against everything that is promised.
+//!
+//! `PROTOCOL_CASES` says how many (2,000 unless set), `PROTOCOL_SEED` from where on. A case that fails
+//! prints what repeats it.
+
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use notion_auth::{
+    Subject,
+    provider::Point,
+    store::{CredentialStore, RecordKey},
+    testing::MockNotion,
+};
+use tokio::{task::JoinSet, time::sleep};
+
+use super::{cluster::Cluster, life::Stop, oracle, store::StoreFault, wire::WireFault};
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy)]
+enum Operation {
+    Request {
+        process: usize,
+        subject: usize,
+    },
+    Ask {
+        process: usize,
+        subject: usize,
+    },
+    Refuse {
+        subject: usize,
+    },
+    UserRevokes {
+        subject: usize,
+    },
+    Pass(Duration),
+    WallForward {
+        process: usize,
+        by: Duration,
+    },
+    WallBack {
+        process: usize,
+        by: Duration,
+    },
+    Wire(WireFault),
+    Store(StoreFault),
+    StoreDown(Duration),
+    StopAt {
+        process: usize,
+        point: Point,
+        stop: Stop,
+    },
+    StopNow {
+        process: usize,
+        stop: Stop,
+    },
+    Restart {
+        process: usize,
+    },
+    Reconnect {
+        subject: usize,
+    },
+    Disconnect {
+        subject: usize,
+    },
+    Reseal {
+        subject: usize,
+    },
+}
+
+const PROCESSES: usize = 3;
+const SUBJECTS: usize = 2;
+
+fn operation(random: &mut fastrand::Rng) -> Operation {
+    let process = random.usize(..PROCESSES);
+    let subject = random.usize(..SUBJECTS);
+    let seconds =
+        |random: &mut fastrand::Rng, most| Duration::from_millis(random.u64(..most * 1000_u64));
+    let stop = if random.bool() {
+        Stop::Die
+    } else {
+        Stop::Sleep(seconds(random, 200))
+    };
+    match random.u32(..100) {
+        0..30 => Operation::Request { process, subject },
+        30..34 => Operation::Ask { process, subject },
+        34..48 => Operation::Refuse { subject },
+        48..49 => Operation::UserRevokes { subject },
+        49..60 => Operation::Pass(seconds(random, 150)),
+        60..62 => Operation::WallForward {
+            process,
+            by: seconds(random, 300),
+        },
+        62..63 => Operation::WallBack {
+            process,
+            by: seconds(random, 300),
+        },
+        63..75 => Operation::Wire(WireFault::ALL[random.usize(..WireFault::ALL.len())]),
+        75..82 => Operation::Store(match random.u32(..4) {
+            0 => StoreFault::None,
+            1 => StoreFault::Refuse,
+            2 => StoreFault::Lose,
+            _ => StoreFault::Slow(seconds(random, 12)),
+        }),
+        82..84 => Operation::StoreDown(seconds(random, 120)),
+        84..91 => Operation::StopAt {
+            process,
+            point: Point::ALL[random.usize(..Point::ALL.len())],
+            stop,
+        },
+        91..92 => Operation::StopNow { process, stop },
+        92..95 => Operation::Restart { process },
+        95..97 => Operation::Reconnect { subject },
+        97..98 => Operation::Disconnect { subject },
+        _ => Operation::Reseal { subject },
+    }
+}
+
+/// What one case was and what of the promises it broke.
+async fn run(seed: u64) -> (Vec<Operation>, Vec<String>) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut notion = MockNotion::builder()
+        .family_revocation(random.bool())
+        .keep_old_access_tokens(random.bool());
+    if random.bool() {
+        notion = notion.grace(Duration::from_secs(60));
+    }
+    if random.u32(..4) == 0 {
+        notion = notion.expires_in(random.u32(..600));
+    }
+    let mut cluster = Cluster::new(notion.in_process(), PROCESSES, seed);
+    let mut subjects = Vec::new();
+    for name in ["ann", "ben"] {
+        let subject = Subject::new(name);
+        let bot = cluster.connect(&subject).await;
+        subjects.push((subject, bot));
+    }
+
+    let mut requests = JoinSet::new();
+    let mut operations = Vec::new();
+    for _ in 0..random.usize(5..40) {
+        let operation = operation(&mut random);
+        operations.push(operation);
+        apply(&mut cluster, &subjects, &mut requests, operation).await;
+        sleep(Duration::from_millis(random.u64(..2000))).await;
+    }
+    let broken = oracle::check(&mut cluster, &subjects).await;
+    requests.abort_all();
+    (operations, broken)
+}
+
+async fn apply(
+    cluster: &mut Cluster,
+    subjects: &[(Subject, String)],
+    requests: &mut JoinSet<()>,
+    operation: Operation,
+) {
+    match operation {
+        Operation::Request { process, subject } => {
+            let request = cluster.request(&cluster.processes[process], &subjects[subject].0);
+            requests.spawn(async move { drop(request.await) });
+        }
+        Operation::Ask { process, subject } => {
+            let provider = cluster.processes[process].provider.clone();
+            let subject = subjects[subject].0.clone();
+            requests.spawn(async move { drop(provider.refresh(&subject).await) });
+        }
+        Operation::Refuse { subject } => cluster.refuse(&subjects[subject].1),
+        Operation::UserRevokes { subject } => {
+            let living = cluster.notion.ledger().living_pair(&subjects[subject].1);
+            if let Some((_, refresh)) = living {
+                cluster.notion.revoke_grant(&refresh);
+            }
+        }
+        Operation::Pass(time) => sleep(time).await,
+        Operation::WallForward { process, by } => {
+            cluster.processes[process].clock.step_wall_forward(by);
+        }
+        Operation::WallBack { process, by } => {
+            cluster.processes[process].clock.step_wall_back(by);
+        }
+        Operation::Wire(fault) => cluster.wire_faults.push(fault),
+        Operation::Store(fault) => cluster.store_faults.push(fault),
+        Operation::StoreDown(time) => {
+            cluster.store_faults.set_down(true);
+            sleep(time).await;
+            cluster.store_faults.set_down(false);
+        }
+        Operation::StopAt {
+            process,
+            point,
+            stop,
+        } => cluster.processes[process].life.arm(point, stop),
+        Operation::StopNow { process, stop } => cluster.processes[process].life.stop(stop),
+        Operation::Restart { process } => cluster.restart(process),
+        Operation::Reconnect { subject } => {
+            cluster.connect(&subjects[subject].0).await;
+        }
+        Operation::Disconnect { subject } => {
+            let provider = &cluster.operator.provider;
+            provider.disconnect(&subjects[subject].0).await.unwrap();
+        }
+        Operation::Reseal { subject } => {
+            let key = RecordKey::new("notion", subjects[subject].0.clone());
+            if let Some(record) = cluster.store.load(&key).await.unwrap() {
+                let store = &cluster.store;
+                let reseal = store.reseal(&key, record.generation, record.payload);
+                reseal.await.unwrap();
+            }
+        }
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    match env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}: {text}")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn no_history_breaks_what_is_promised() {
+    let cases = number("PROTOCOL_CASES", 2000);
+    let first = number("PROTOCOL_SEED", 1);
+    let next = AtomicU64::new(0);
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let case = next.fetch_add(1, Ordering::Relaxed);
+                    if case >= cases {
+                        return;
+                    }
+                    let seed = first.wrapping_add(case);
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_time()
+                        .start_paused(true)
+                        .build()
+                        .unwrap();
+                    let (operations, broken) = runtime.block_on(run(seed));
+                    if !broken.is_empty() {
+                        // The other threads end with their case.
+                        next.store(cases, Ordering::Relaxed);
+                        panic!(
+                            "{broken:#?}\nafter {operations:#?}\nrepeat it by: \
+                             PROTOCOL_CASES=1 PROTOCOL_SEED={seed} cargo test --test it protocol"
+                        );
+                    }
+                    if case % 10_000 == 9_999 {
+                        eprintln!("{} of {cases} cases", case + 1);
+                    }
+                }
+            });
+        }
+    });
+}
