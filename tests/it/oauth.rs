@@ -1927,7 +1927,7 @@ proptest! {
         let (codes, code) = stands(&query, "code");
         let (states, state) = stands(&query, "state");
         let (errors, _) = stands(&query, "error");
-        let mut names: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
+        let mut names: Vec<_> = form_urlencoded::parse(query.as_bytes())
             .map(|(name, _)| name.into_owned())
             .collect();
         names.sort();

@@ -1,5 +1,5 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Process {
     pub(super) provider: NotionAuthProvider,
     pub(super) clock: TestClock,
     pub(super) life: Arc<Life>,
+    /// Whether this process alone cannot reach the store.
+    pub(super) cut_off: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -163,6 +165,7 @@ impl Process {
         let events = Arc::new(Mutex::new(Vec::new()));
         told.push(Arc::clone(&events));
         let points = Arc::clone(&life);
+        let cut_off = Arc::<AtomicBool>::default();
         let provider = notion
             .provider_builder()
             .unwrap()
@@ -176,6 +179,7 @@ impl Process {
                 inner: store.clone(),
                 life: Arc::clone(&life),
                 faults: store_faults,
+                cut_off: Arc::clone(&cut_off),
                 history: history.clone(),
             })
             .clock(clock.clone())
@@ -191,6 +195,7 @@ impl Process {
             provider,
             clock,
             life,
+            cut_off,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct ProcessStore {
     pub(super) inner: MemoryStore,
     pub(super) life: Arc<Life>,
     pub(super) faults: StoreFaults,
+    /// This process's own.
+    pub(super) cut_off: Arc<AtomicBool>,
     pub(super) history: History,
 }
 
@@ -79,7 +81,11 @@ impl ProcessStore {
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.life.pass().await;
-        let fault = self.faults.next();
+        let fault = if self.cut_off.load(Ordering::Relaxed) {
+            StoreFault::Refuse
+        } else {
+            self.faults.next()
+        };
         match fault {
             StoreFault::None | StoreFault::Lose => {}
             StoreFault::Slow(time) => sleep(time).await,

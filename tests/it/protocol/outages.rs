@@ -1,0 +1,85 @@
+//! The token endpoint fails for long, or all of its answers are lost.
+
+use std::time::Duration;
+
+use notion_auth::{ReauthorizationReason, Subject, testing::MockNotion};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    cluster::{AGES, Cluster},
+    wire::WireFault,
+};
+
+const SUBJECTS: usize = 10;
+
+/// Asks for each subject every half minute, through both processes, while every call ends like this.
+async fn endure(notion: MockNotion, fault: WireFault, lasts: Duration) -> (Cluster, Vec<Subject>) {
+    let cluster = Cluster::new(notion, 2, 1);
+    let mut subjects = Vec::new();
+    for number in 0..SUBJECTS {
+        let subject = Subject::new(format!("subject-{number}"));
+        let bot = cluster.connect(&subject).await;
+        cluster.refuse(&bot);
+        subjects.push(subject);
+    }
+    cluster.wire_faults.always(Some(fault));
+    let start = Instant::now();
+    while start.elapsed() < lasts {
+        for subject in &subjects {
+            for process in 0..2 {
+                let request = cluster.request(&cluster.processes[process], subject);
+                drop(tokio::spawn(request));
+            }
+        }
+        sleep(Duration::from_secs(30)).await;
+    }
+    cluster.wire_faults.always(None);
+    sleep(AGES).await;
+    (cluster, subjects)
+}
+
+async fn assert_all_well(cluster: &Cluster, subjects: &[Subject]) {
+    for subject in subjects {
+        for process in 0..2 {
+            let answer = cluster.ask(process, subject).await;
+            assert_eq!(answer.unwrap(), 200, "{}", subject.as_str());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_fails_for_an_hour_costs_nobody_a_connection() {
+    for fault in [
+        WireFault::Status500Before,
+        WireFault::LostBefore,
+        WireFault::NotSent,
+        WireFault::RateLimited,
+        WireFault::InvalidClient,
+    ] {
+        let hour = Duration::from_secs(3600);
+        let (cluster, subjects) = endure(MockNotion::in_process(), fault, hour).await;
+        assert_all_well(&cluster, &subjects).await;
+        let refreshes = cluster.notion.ledger().refreshes().len();
+        assert_eq!(refreshes, SUBJECTS, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_lost_for_ten_minutes_cost_nobody_a_connection_if_the_server_repeats_them() {
+    let notion = MockNotion::builder().grace(Duration::from_secs(3600));
+    let minutes = Duration::from_secs(600);
+    let (cluster, subjects) = endure(notion.in_process(), WireFault::LostAfter, minutes).await;
+    assert_all_well(&cluster, &subjects).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_server_revokes_the_family_instead_the_label_says_that_it_was_lost() {
+    let minutes = Duration::from_secs(600);
+    let notion = MockNotion::in_process();
+    let (cluster, subjects) = endure(notion, WireFault::LostAfter, minutes).await;
+    for subject in &subjects {
+        let error = cluster.ask(0, subject).await.unwrap_err();
+        let lost = ReauthorizationReason::RotationLost;
+        assert_eq!(error.needs_reauthorization(), Some(lost));
+    }
+}

@@ -1,0 +1,555 @@
+//! Every outcome of a call, met in every state of the record: one row each.
+
+use std::time::Duration;
+
+use notion_auth::{
+    AuthError, ReauthorizationReason, Subject,
+    provider::Point,
+    store::{AttemptId, CredentialStore, RecordKey, RecordState},
+    testing::MockNotion,
+};
+use tokio::time::sleep;
+
+use super::{
+    cluster::{AGES, Cluster},
+    life::Stop,
+    wire::WireFault,
+};
+
+/// What the refreshing process finds, or what comes between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Situation {
+    /// Nobody else is there.
+    Free,
+    /// Another attempt holds the claim, and will never do anything.
+    HeldByTheDead,
+    /// Another process is refreshing, and succeeds.
+    HeldByTheLiving,
+    BackingOff,
+    Condemned,
+    Disconnected,
+    Absent,
+    /// The user connects again while the answer is on its way.
+    Reconnected,
+    /// The user disconnects while the answer is on its way.
+    DisconnectedMeanwhile,
+}
+
+/// What becomes of the call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Outcome {
+    Wire(WireFault),
+    /// The user has removed the connection at Notion.
+    Revoked,
+}
+
+/// What a request comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Answer {
+    Good,
+    Transient,
+    AppRejected,
+    NotConnected,
+    Reauthorize(ReauthorizationReason),
+}
+
+impl Answer {
+    fn of(result: &Result<u16, AuthError>) -> Self {
+        match result {
+            Ok(200) => Self::Good,
+            Ok(status) => panic!("status {status}"),
+            Err(error) if error.is_transient() => Self::Transient,
+            Err(error) if error.is_not_connected() => Self::NotConnected,
+            Err(error) if error.is_configuration() => Self::AppRejected,
+            Err(error) => match error.needs_reauthorization() {
+                Some(reason) => Self::Reauthorize(reason),
+                None => panic!("{error}"),
+            },
+        }
+    }
+}
+
+const REVOKED: Answer = Answer::Reauthorize(ReauthorizationReason::Revoked);
+const LOST: Answer = Answer::Reauthorize(ReauthorizationReason::RotationLost);
+
+use Answer::{AppRejected, Good, NotConnected, Transient};
+use Situation::{
+    Absent, BackingOff, Condemned, Disconnected, DisconnectedMeanwhile, Free, HeldByTheDead,
+    HeldByTheLiving, Reconnected,
+};
+use WireFault as W;
+
+const LATE: W = W::Late(Duration::from_secs(6));
+
+/// What was found; what became of the call; what the first request comes to; what one comes to when
+/// everything has had its time and the next calls go well; how often a refresh token reached Notion.
+type Row = (Situation, Outcome, Answer, Answer, usize);
+
+const ROWS: &[Row] = &[
+    (Free, Outcome::Wire(W::None), Good, Good, 1),
+    (Free, Outcome::Wire(LATE), Good, Good, 1),
+    (Free, Outcome::Wire(W::NotSent), Transient, Good, 1),
+    (Free, Outcome::Wire(W::RateLimited), Transient, Good, 1),
+    (Free, Outcome::Wire(W::InvalidRequest), Transient, Good, 1),
+    (Free, Outcome::Wire(W::InvalidClient), AppRejected, Good, 1),
+    (Free, Outcome::Wire(W::LostBefore), Good, Good, 1),
+    (Free, Outcome::Wire(W::Status500Before), Good, Good, 1),
+    (Free, Outcome::Wire(W::LostAfter), LOST, LOST, 2),
+    (Free, Outcome::Wire(W::Status500After), LOST, LOST, 2),
+    (Free, Outcome::Wire(W::GarbledAfter), LOST, LOST, 2),
+    (Free, Outcome::Wire(W::SilentAfter), LOST, LOST, 2),
+    (Free, Outcome::Revoked, REVOKED, REVOKED, 1),
+    // Whoever takes over from the dead does not know what they did.
+    (HeldByTheDead, Outcome::Wire(W::None), Transient, Good, 1),
+    (HeldByTheDead, Outcome::Wire(LATE), Transient, Good, 1),
+    (HeldByTheDead, Outcome::Wire(W::NotSent), Transient, Good, 1),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::RateLimited),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::InvalidRequest),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::InvalidClient),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::LostBefore),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::Status500Before),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::LostAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::Status500After),
+        Transient,
+        LOST,
+        2,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::GarbledAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (
+        HeldByTheDead,
+        Outcome::Wire(W::SilentAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (HeldByTheDead, Outcome::Revoked, Transient, LOST, 1),
+    // The call is the other process's.
+    (HeldByTheLiving, Outcome::Wire(W::None), Good, Good, 1),
+    (HeldByTheLiving, Outcome::Wire(LATE), Good, Good, 1),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::NotSent),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::RateLimited),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::InvalidRequest),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::InvalidClient),
+        Good,
+        Good,
+        1,
+    ),
+    (HeldByTheLiving, Outcome::Wire(W::LostBefore), Good, Good, 1),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::Status500Before),
+        Good,
+        Good,
+        1,
+    ),
+    (HeldByTheLiving, Outcome::Wire(W::LostAfter), LOST, LOST, 2),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::Status500After),
+        LOST,
+        LOST,
+        2,
+    ),
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::GarbledAfter),
+        LOST,
+        LOST,
+        2,
+    ),
+    // This request gives up before the other process knows.
+    (
+        HeldByTheLiving,
+        Outcome::Wire(W::SilentAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (HeldByTheLiving, Outcome::Revoked, REVOKED, REVOKED, 1),
+    // As above, when the time is over.
+    (BackingOff, Outcome::Wire(W::None), Transient, Good, 1),
+    (BackingOff, Outcome::Wire(LATE), Transient, Good, 1),
+    (BackingOff, Outcome::Wire(W::NotSent), Transient, Good, 1),
+    (
+        BackingOff,
+        Outcome::Wire(W::RateLimited),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        BackingOff,
+        Outcome::Wire(W::InvalidRequest),
+        Transient,
+        Good,
+        1,
+    ),
+    (
+        BackingOff,
+        Outcome::Wire(W::InvalidClient),
+        Transient,
+        Good,
+        1,
+    ),
+    (BackingOff, Outcome::Wire(W::LostBefore), Transient, Good, 1),
+    (
+        BackingOff,
+        Outcome::Wire(W::Status500Before),
+        Transient,
+        Good,
+        1,
+    ),
+    (BackingOff, Outcome::Wire(W::LostAfter), Transient, LOST, 2),
+    (
+        BackingOff,
+        Outcome::Wire(W::Status500After),
+        Transient,
+        LOST,
+        2,
+    ),
+    (
+        BackingOff,
+        Outcome::Wire(W::GarbledAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (
+        BackingOff,
+        Outcome::Wire(W::SilentAfter),
+        Transient,
+        LOST,
+        2,
+    ),
+    (BackingOff, Outcome::Revoked, Transient, REVOKED, 1),
+    // What the user did stands, whatever the call came to.
+    (Reconnected, Outcome::Wire(W::None), Good, Good, 1),
+    (Reconnected, Outcome::Wire(LATE), Good, Good, 1),
+    (Reconnected, Outcome::Wire(W::NotSent), Transient, Good, 0),
+    (
+        Reconnected,
+        Outcome::Wire(W::RateLimited),
+        Transient,
+        Good,
+        0,
+    ),
+    (
+        Reconnected,
+        Outcome::Wire(W::InvalidRequest),
+        Transient,
+        Good,
+        0,
+    ),
+    (
+        Reconnected,
+        Outcome::Wire(W::InvalidClient),
+        AppRejected,
+        Good,
+        0,
+    ),
+    (Reconnected, Outcome::Wire(W::LostBefore), Good, Good, 0),
+    (
+        Reconnected,
+        Outcome::Wire(W::Status500Before),
+        Good,
+        Good,
+        0,
+    ),
+    (Reconnected, Outcome::Wire(W::LostAfter), Good, Good, 1),
+    (Reconnected, Outcome::Wire(W::Status500After), Good, Good, 1),
+    (Reconnected, Outcome::Wire(W::GarbledAfter), Good, Good, 1),
+    (Reconnected, Outcome::Wire(W::SilentAfter), Good, Good, 1),
+    (Reconnected, Outcome::Revoked, Good, Good, 1),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::None),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(LATE),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::NotSent),
+        Transient,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::RateLimited),
+        Transient,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::InvalidRequest),
+        Transient,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::InvalidClient),
+        AppRejected,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::LostBefore),
+        NotConnected,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::Status500Before),
+        NotConnected,
+        NotConnected,
+        0,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::LostAfter),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::Status500After),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::GarbledAfter),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Wire(W::SilentAfter),
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+    (
+        DisconnectedMeanwhile,
+        Outcome::Revoked,
+        NotConnected,
+        NotConnected,
+        1,
+    ),
+];
+
+/// Where there is nothing to refresh, no call is made.
+const NO_CALL: &[(Situation, Answer)] = &[
+    (Condemned, REVOKED),
+    (Disconnected, NotConnected),
+    (Absent, NotConnected),
+];
+
+#[test]
+fn every_outcome_in_every_state_comes_to_what_the_page_says() {
+    let mut wrong = Vec::new();
+    let outcomes = WireFault::ALL.into_iter().map(Outcome::Wire);
+    let no_call = outcomes.chain([Outcome::Revoked]).flat_map(|outcome| {
+        let row = move |&(situation, answer)| (situation, outcome, answer, answer, 0);
+        NO_CALL.iter().map(row)
+    });
+    for row in ROWS.iter().copied().chain(no_call) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let (situation, outcome, first, last, presentations) = row;
+        let found = runtime.block_on(run(situation, outcome));
+        if found != (first, last, presentations) {
+            wrong.push(format!("{row:?}: found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) {
+    // Half a second: above the network's times, below the protocol's.
+    const MOMENT: Duration = Duration::from_millis(500);
+
+    let cluster = Cluster::new(MockNotion::in_process(), 2, 1);
+    let subject = Subject::new("ann");
+    let bot = cluster.connect(&subject).await;
+    cluster.refuse(&bot);
+    match outcome {
+        Outcome::Wire(fault) => cluster.wire_faults.push(fault),
+        Outcome::Revoked => {
+            let (_, refresh) = cluster.notion.ledger().living_pair(&bot).unwrap();
+            cluster.notion.revoke_grant(&refresh);
+        }
+    }
+    let mut busy = None;
+    match situation {
+        Free => {}
+        HeldByTheDead => drop(claim(&cluster, &subject).await),
+        HeldByTheLiving => {
+            let process = &cluster.processes[1];
+            process.life.arm(Point::Claimed, Stop::Sleep(MOMENT * 2));
+            busy = Some(tokio::spawn(cluster.request(process, &subject)));
+            sleep(MOMENT).await;
+        }
+        BackingOff => {
+            let (key, attempt) = claim(&cluster, &subject).await;
+            let back_off = Some(Duration::from_secs(100));
+            let release = cluster.store.release(&key, attempt, back_off);
+            release.await.unwrap();
+        }
+        Condemned => {
+            let key = RecordKey::new("notion", subject.clone());
+            let condemn =
+                cluster
+                    .store
+                    .condemn(&key, 1, ReauthorizationReason::Revoked, AttemptId::random());
+            condemn.await.unwrap();
+        }
+        Disconnected => {
+            let operator = &cluster.operator.provider;
+            operator.delete_credentials(&subject).await.unwrap();
+        }
+        Absent => {}
+        Reconnected | DisconnectedMeanwhile => {
+            let life = &cluster.processes[0].life;
+            life.arm(Point::Answered, Stop::Sleep(MOMENT * 2));
+        }
+    }
+    let asked = if situation == Absent {
+        Subject::new("nobody")
+    } else {
+        subject.clone()
+    };
+    let first = tokio::spawn(cluster.request(&cluster.processes[0], &asked));
+    let answered = match outcome {
+        Outcome::Wire(W::Late(time)) => time + MOMENT,
+        _ => MOMENT,
+    };
+    sleep(answered).await;
+    match situation {
+        Reconnected => drop(cluster.connect(&subject).await),
+        DisconnectedMeanwhile => {
+            let operator = &cluster.operator.provider;
+            operator.disconnect(&subject).await.unwrap();
+        }
+        _ => {}
+    }
+    let first = match first.await.unwrap() {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(AuthError::find(&*error).unwrap().clone()),
+    };
+    sleep(AGES).await;
+    let mut last = cluster.ask(0, &asked).await;
+    for _ in 0..20 {
+        if !last
+            .as_ref()
+            .is_err_and(|error| error.is_transient() || error.is_configuration())
+        {
+            break;
+        }
+        sleep(Duration::from_secs(30)).await;
+        last = cluster.ask(0, &asked).await;
+    }
+    if let Some(record) = cluster.record(&asked).await {
+        let is_good = record.state == RecordState::Active;
+        assert_eq!(
+            is_good,
+            last.is_ok(),
+            "{situation:?} {outcome:?}: {record:?}"
+        );
+    }
+    drop(busy);
+    let presentations = cluster.history.events().presentations.len();
+    (Answer::of(&first), Answer::of(&last), presentations)
+}
+
+/// The claim of an attempt that will never do anything.
+async fn claim(cluster: &Cluster, subject: &Subject) -> (RecordKey, AttemptId) {
+    let key = RecordKey::new("notion", subject.clone());
+    let attempt = AttemptId::random();
+    let lease = Duration::from_secs(30);
+    let claim = cluster.store.claim(&key, 1, attempt, lease, None);
+    claim.await.unwrap();
+    (key, attempt)
+}
