@@ -355,6 +355,22 @@ fn a_value_of_the_wrong_type_is_refused_by_field_and_not_shown() {
     }
 }
 
+#[test]
+fn an_error_in_a_toml_file_shows_no_secret_of_the_file() {
+    for text in [
+        format!("client_secret = \"{CANARY}\"\nversion = \"latest\"\n"),
+        format!("version = \"latest\"\nclient_secret = \"{CANARY}\"\n"),
+        format!("client_secret = \"{CANARY}\"\nbogus = 1\n"),
+        format!("bogus = 1\nclient_secret = \"{CANARY}\"\n"),
+        // A misspelt name.
+        format!("client_secrets = \"{CANARY}\"\n"),
+        format!("client_secret = [\"{CANARY}\"]\n"),
+        format!("token = \"{CANARY} {CANARY}\"\n"),
+    ] {
+        shows_no_canary(&toml::from_str::<NotionAppCredentials>(&text).expect_err(&text));
+    }
+}
+
 /// The field with that value is refused in JSON and in TOML, by name and without the value.
 #[track_caller]
 fn file_refused(name: &str, value: &Value) {

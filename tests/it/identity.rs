@@ -4,7 +4,8 @@ use http::Request;
 use notion_auth::{
     AuthError, BoxError, CredentialUsed, ExplicitCredentials, NotionAppCredentials,
     NotionAuthLayer, NotionAuthProvider, Subject, UseIntegrationToken,
-    provider::NotionAuthProviderBuilder, testing::MockNotion,
+    provider::NotionAuthProviderBuilder,
+    testing::{MockNotion, fixed_token},
 };
 use tower::{Layer, ServiceExt};
 
@@ -126,6 +127,18 @@ async fn an_app_without_an_oauth_client_uses_its_token_for_everybody() {
             CredentialUsed::IntegrationToken
         );
     }
+}
+
+#[tokio::test]
+async fn an_app_without_an_oauth_client_gives_its_token_to_hosts_with_another_client_too() {
+    let provider = fixed_token("ntn_test", "http://127.0.0.1:8080").unwrap();
+    let anybody = Subject::new("anybody");
+    let acquired = provider.acquire(&anybody).await.unwrap();
+    assert_eq!(acquired.expose_token(), "ntn_test");
+    // There is nothing better: the 401 is to be passed on.
+    let again = provider.refused(&anybody, &acquired).await.unwrap();
+    assert_eq!(again.generation(), acquired.generation());
+    assert_eq!(again.expose_token(), "ntn_test");
 }
 
 #[tokio::test]

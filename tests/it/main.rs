@@ -20,5 +20,6 @@ mod refresh;
 mod secrets;
 mod size;
 mod stacks;
+mod store_trouble;
 mod support;
 mod traits;

@@ -567,6 +567,7 @@ fn a_callback_with_a_parameter_twice_is_refused() {
         "code=Canary&state=Canary1&state=Canary2",
         "code=Canary&state=Canary&state=",
         "code=Canary&%63ode=&state=Canary",
+        "code=Canary&state=Canary&other=Canary1&other=Canary2",
         "error=access_denied&error=access_denied&state=",
         "error=access_denied&code=Canary&code=Canary",
     ] {
@@ -1383,6 +1384,16 @@ async fn a_refusal_is_read_in_both_shapes() {
             assert!(refusal.request_id.is_some());
             assert!(error.to_string().contains(code), "{error}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_a_word_of_a_code_does_not_hide_the_code() {
+    for (secret, code) in [("client", "invalid_client"), ("grant", "invalid_grant")] {
+        let wire = Wire::json(400, json!({"error": code}));
+        let flow = wire.flow(app().client_secret(secret));
+        let error = fails(call(&flow, "refresh").await);
+        assert_eq!(told(&error), Told::Refused(400, code.to_owned()));
     }
 }
 

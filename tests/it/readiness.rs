@@ -7,10 +7,16 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use notion_auth::{BoxError, CloneBody, Mode, NotionAuthLayer, Subject, UseIntegrationToken};
-use tokio::{task::JoinSet, time::sleep};
+use notion_auth::{
+    BoxError, CloneBody, Mode, NotionAuth, NotionAuthLayer, Subject, UseIntegrationToken,
+    testing::{MockNotion, notion::MockNotionService},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 use tokio_test::{assert_pending, assert_ready_ok, task};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 
 use crate::support::{Body, World, get};
 
@@ -66,7 +72,7 @@ async fn no_way_calls_a_service_that_is_not_ready() {
         is_ready: false,
         refused,
     });
-    let send = async |service: &mut notion_auth::NotionAuth<Strict, CloneBody>, request| {
+    let send = async |service: &mut NotionAuth<Strict, CloneBody>, request| {
         service.ready().await?.call(request).await
     };
     let hasty = {
@@ -159,4 +165,119 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
         acquired.expose_token().clone_into(&mut revoked);
     }
     assert_eq!(world.notion.ledger().refreshes().len(), 3);
+}
+
+/// A client that sends one request at a time.
+type OneAtATime = NotionAuth<ConcurrencyLimit<MockNotionService>, CloneBody>;
+
+fn one_at_a_time(world: &World) -> OneAtATime {
+    ServiceBuilder::new()
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .concurrency_limit(1)
+        .service(world.notion.service())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_credentials_takes_no_place_of_a_limit_inside() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(8))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    world.connect_expiring("ann", Duration::ZERO).await;
+    world.connect("ben").await;
+    let client = one_at_a_time(&world);
+    let waiting = tokio::spawn(client.clone().oneshot(world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+
+    let start = Instant::now();
+    let answer = client.clone().oneshot(world.get("ben")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(start.elapsed(), Duration::ZERO, "ben waited for ann");
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_a_newer_token_takes_no_place_of_a_limit_inside() {
+    let notion = MockNotion::builder()
+        .token_delay(Duration::from_secs(8))
+        .in_process();
+    let world = World::with(notion, |b| b);
+    let ann = world.connect("ann").await;
+    world.connect("ben").await;
+    world.notion.revoke_access_token(ann.access_token.expose());
+    let client = one_at_a_time(&world);
+    let waiting = tokio::spawn(client.clone().oneshot(world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+
+    let start = Instant::now();
+    let answer = client.clone().oneshot(world.get("ben")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(start.elapsed(), Duration::ZERO, "ben waited for ann");
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn api_and_token_endpoint_may_share_a_limit_of_one() {
+    let notion = MockNotion::in_process();
+    let limited = ConcurrencyLimit::new(notion.service(), 1);
+    let transport = limited.clone();
+    let world = World::with(notion, |builder| builder.transport(transport));
+    let layer = NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody);
+    let client = layer.layer(limited);
+
+    // Expired, so that it is refreshed before; and refused, so that it is refreshed after.
+    world.connect_expiring("ann", Duration::ZERO).await;
+    let ben = world.connect("ben").await;
+    world.notion.revoke_access_token(ben.access_token.expose());
+    for subject in ["ann", "ben"] {
+        let answer = client.clone().oneshot(world.get(subject)).await;
+        assert_eq!(answer.unwrap().status(), 200, "{subject}");
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 2);
+}
+
+/// Calls a client that is kept.
+async fn begin(
+    kept: &mut OneAtATime,
+    request: Request<Body>,
+) -> <OneAtATime as Service<Request<Body>>>::Future {
+    let ready = ServiceExt::<Request<Body>>::ready(kept).await;
+    ready.unwrap().call(request)
+}
+
+/// That a clone of a client goes on, though the client is kept.
+async fn goes_on(world: &World, clone: OneAtATime) {
+    let answer = timeout(Duration::from_secs(1), clone.oneshot(world.get("ann"))).await;
+    answer.expect("the kept one holds the only place").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
+    let world = World::new();
+    world.connect("ann").await;
+    let nobodys = get(&format!("{}/v1/users/me", world.notion.base_url()));
+    for refused in [nobodys, get("https://evil.example/")] {
+        let mut kept = one_at_a_time(&world);
+        let answer = begin(&mut kept, refused).await;
+        // Before the error is looked at, and after.
+        goes_on(&world, kept.clone()).await;
+        answer.await.unwrap_err();
+        goes_on(&world, kept.clone()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_kept_after_a_miss_holds_no_place_of_a_limit() {
+    let world = World::new();
+    world.connect("ann").await;
+    let ben = world.notion.connect();
+    let other = world.another_provider();
+    other.store_credentials(&"ben".into(), ben).await.unwrap();
+    let mut kept = one_at_a_time(&world);
+    for subject in ["ben", "nobody"] {
+        let answer = begin(&mut kept, world.get(subject)).await;
+        goes_on(&world, kept.clone()).await;
+        assert_eq!(answer.await.is_ok(), subject == "ben");
+        goes_on(&world, kept.clone()).await;
+    }
 }

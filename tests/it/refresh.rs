@@ -1,23 +1,33 @@
 //! The daily case: one refresh, whoever asks, and nothing lost.
 
-use std::time::Duration;
+use std::{
+    future::Pending,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
 use notion_auth::{
-    AccessToken, Event, NotionAuthLayer, NotionUserCredentials, ReauthorizationReason, Subject,
-    https_client,
-    provider::UnknownExpiry,
+    AccessToken, BoxError, Event, NotionAppCredentials, NotionAuthLayer, NotionUserCredentials,
+    ReauthorizationReason, Subject, https_client,
+    provider::{NotionAuthProviderBuilder, UnknownExpiry},
     store::{Filter, RecordState},
     testing::{
-        MockNotion,
-        notion::{Call, Fault},
+        MockNotion, fixed_token,
+        notion::{Call, Fault, MockBody},
     },
 };
-use std::sync::{Arc, Mutex};
-use tokio::{task::JoinSet, time::sleep};
-use tower::{Layer, ServiceExt};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tower::{Layer, Service, ServiceExt};
 
-use crate::support::{World, auth_error, send, status};
+use crate::support::{Body, World, auth_error, send, status};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_requests_with_a_refused_token_spend_one_refresh_token() {
@@ -197,14 +207,14 @@ async fn inside_the_refresh_window_the_token_is_used_and_refreshed_behind() {
         .in_process();
     let world = World::with(notion, |b| b);
     exchanged(&world, "ann").await;
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
 
     sleep(Duration::from_secs(3600 - 400)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     assert!(world.notion.ledger().refreshes().is_empty(), "too early");
 
     sleep(Duration::from_secs(200)).await;
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     for _ in 0..20 {
         assert_eq!(status(world.client(), world.get("ann")).await, 200);
     }
@@ -600,14 +610,14 @@ async fn no_runtime_is_an_error_and_not_a_panic() {
     let world = World::new();
     let provider = world.another_provider();
     world.connect("ann").await;
-    let waker = std::task::Waker::noop();
+    let waker = Waker::noop();
     let error = std::thread::spawn(move || {
         let subject = Subject::new("ann");
         let mut acquire = Box::pin(provider.acquire(&subject));
-        let mut context = std::task::Context::from_waker(waker);
+        let mut context = Context::from_waker(waker);
         match acquire.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(outcome) => outcome.unwrap_err(),
-            std::task::Poll::Pending => panic!("it waits"),
+            Poll::Ready(outcome) => outcome.unwrap_err(),
+            Poll::Pending => panic!("it waits"),
         }
     })
     .join()
@@ -626,6 +636,348 @@ async fn a_token_that_no_header_can_hold_is_refused_when_it_is_stored() {
         .unwrap_err();
     assert!(error.is_configuration());
     assert_eq!(world.provider.status(&"ann".into()).await.unwrap(), None);
+}
+
+/// A transport that never gets ready, and counts how often it was to be used.
+#[derive(Default)]
+struct NeverReady {
+    uses: Arc<AtomicUsize>,
+}
+
+impl Clone for NeverReady {
+    fn clone(&self) -> Self {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        Self {
+            uses: Arc::clone(&self.uses),
+        }
+    }
+}
+
+impl Service<Request<Body>> for NeverReady {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Pending<Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        panic!("called without being ready")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_hangs_is_a_failure_and_is_not_tried_again_until_somebody_asks() {
+    let transport = NeverReady::default();
+    let uses = Arc::clone(&transport.uses);
+    let events = Events::default();
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.transport(transport).observer(events.observer())
+    });
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert!(auth_error(&error).is_transient(), "{error}");
+
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(uses.load(Ordering::Relaxed), 1, "tries in an hour");
+    let is_failure = |event: &Event| matches!(event, Event::RefreshFailed { .. });
+    assert_eq!(events.count(is_failure), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_server_makes_a_subject_wait_for_longer_than_an_hour() {
+    let hour = Duration::from_secs(3600);
+    for retry_after in [31_536_000, u64::MAX] {
+        let world = World::new();
+        let credentials = world.connect("ann").await;
+        world
+            .notion
+            .revoke_access_token(credentials.access_token.expose());
+        let retry_after = Some(retry_after);
+        world
+            .notion
+            .script(Call::Refresh, [Fault::RateLimited { retry_after }]);
+        let error = send(world.client(), world.get("ann")).await.unwrap_err();
+        let error = auth_error(&error);
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(error.retry_after(), Some(hour), "{retry_after:?}");
+
+        sleep(hour).await;
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        world.assert_nothing_lost("ann").await;
+    }
+}
+
+/// A world in which nobody has a refresh token, and ann's access token is refused.
+async fn refused_for_good() -> World {
+    let notion = MockNotion::builder().refresh_tokens(false).in_process();
+    let world = World::with(notion, |b| b);
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world
+}
+
+fn is_given_up(answer: &Result<Response<MockBody>, BoxError>) -> bool {
+    match answer {
+        Ok(answer) => {
+            assert_eq!(answer.status(), 401);
+            false
+        }
+        Err(error) => {
+            let reason = auth_error(error).needs_reauthorization();
+            assert_eq!(reason, Some(ReauthorizationReason::NoRefreshToken));
+            true
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_given_up_also_if_requests_always_overlap() {
+    let world = refused_for_good().await;
+    for _ in 0..10 {
+        let seconds = [1, 2].map(|seconds| Fault::Delay(Duration::from_secs(seconds)));
+        world.notion.script(Call::Api, seconds);
+        let first = tokio::spawn(send(world.client(), world.get("ann")));
+        let second = tokio::spawn(send(world.client(), world.get("ann")));
+        let answers = [first.await.unwrap(), second.await.unwrap()];
+        if answers.iter().any(is_given_up) {
+            return;
+        }
+    }
+    panic!("20 requests were refused, and the user is never told to connect again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_given_up_also_if_requests_are_far_apart() {
+    let world = refused_for_good().await;
+    for _ in 0..10 {
+        // Beyond the revalidation age: the store is read again behind each request.
+        sleep(Duration::from_secs(120)).await;
+        let slow = Fault::Delay(Duration::from_secs(1));
+        world.notion.script(Call::Api, [slow]);
+        if is_given_up(&send(world.client(), world.get("ann")).await) {
+            return;
+        }
+    }
+    panic!("10 requests were refused, and the user is never told to connect again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stragglers_of_hosts_with_another_client_do_not_count_as_the_second_chance_either() {
+    let world = refused_for_good().await;
+    let subject = Subject::new("ann");
+    // Both were sent before either was refused.
+    let first = world.provider.acquire(&subject).await.unwrap();
+    let second = world.provider.acquire(&subject).await.unwrap();
+    let chance = world.provider.refused(&subject, &first).await.unwrap();
+    let late = world.provider.refused(&subject, &second).await.unwrap();
+    assert_eq!(late.generation(), chance.generation());
+
+    let error = world.provider.refused(&subject, &chance).await.unwrap_err();
+    assert_eq!(
+        error.needs_reauthorization(),
+        Some(ReauthorizationReason::NoRefreshToken)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_without_a_refresh_token_says_that_the_user_must_connect_again() {
+    let notion = MockNotion::builder().refresh_tokens(false).in_process();
+    let world = World::with(notion, |b| b);
+    world.connect_expiring("ann", Duration::from_secs(60)).await;
+    sleep(Duration::from_secs(60)).await;
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    let error = auth_error(&error);
+    assert_eq!(
+        error.needs_reauthorization(),
+        Some(ReauthorizationReason::NoRefreshToken)
+    );
+    assert!(error.to_string().contains("connected again"), "{error}");
+}
+
+/// A provider with this setting loads, keeps and refreshes credentials, now and a year later.
+async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder) {
+    let world = World::with(MockNotion::in_process(), set);
+    world.connect("ann").await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(Duration::from_secs(365 * 24 * 3600)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world.provider.refresh(&"ann".into()).await.unwrap();
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_time_there_is_can_be_set_everywhere() {
+    let long = Duration::MAX;
+    works_with(|builder| builder.revalidation_age(long)).await;
+    works_with(|builder| builder.stale_if_store_down(long)).await;
+    works_with(|builder| builder.min_refresh_interval(long)).await;
+    works_with(|builder| builder.unknown_expiry(UnknownExpiry::MaxAge(long))).await;
+    works_with(|builder| builder.refresh_window(long)).await;
+    works_with(|builder| builder.leeway(long)).await;
+    works_with(|builder| builder.acquire_timeout(long)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_longest_minimum_interval_no_401_after_a_refresh_is_answered_by_another() {
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.min_refresh_interval(Duration::MAX)
+    });
+    world.connect("ann").await;
+    let subject = Subject::new("ann");
+    let refreshed = world.provider.refresh(&subject).await.unwrap();
+    world.notion.revoke_access_token(refreshed.expose_token());
+    for _ in 0..3 {
+        sleep(Duration::from_secs(24 * 3600)).await;
+        assert_eq!(status(world.client(), world.get("ann")).await, 401);
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lost_answer_of_a_refresh_behind_costs_seconds_when_the_old_token_ends() {
+    let events = Events::default();
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.observer(events.observer())
+    });
+    let credentials = world
+        .connect_expiring("ann", Duration::from_secs(3600))
+        .await;
+    world.notion.script(Call::Refresh, [Fault::DropBefore]);
+    sleep(Duration::from_secs(3600 - 200)).await;
+    // The first one reads the store again, the second one finds that a refresh is due.
+    for _ in 0..2 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    }
+    sleep(Duration::from_secs(1)).await;
+    let is_failure = |event: &Event| matches!(event, Event::RefreshFailed { .. });
+    assert_eq!(events.count(is_failure), 1);
+
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    let start = Instant::now();
+    while !send(world.client(), world.get("ann"))
+        .await
+        .is_ok_and(|answer| answer.status() == 200)
+    {
+        sleep(Duration::from_secs(1)).await;
+        let outage = start.elapsed();
+        assert!(outage < Duration::from_secs(15), "{outage:?}");
+    }
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_without_a_whole_client_is_not_told_as_refused_by_notion() {
+    let world = World::new();
+    let app = NotionAppCredentials::builder().client_id("only-an-id");
+    let builder = world.notion.provider_builder().unwrap();
+    let provider = builder.app(app.build().unwrap()).build().unwrap();
+    let subject = Subject::new("ann");
+    let stored = provider.store_credentials(&subject, world.notion.connect());
+    stored.await.unwrap();
+
+    let error = provider.refresh(&subject).await.unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    assert!(error.to_string().contains("NOTION_CLIENT_SECRET"));
+    let answer = error.to_response();
+    assert_eq!(answer.status(), 500);
+    assert!(answer.body().contains("NOTION_CLIENT_SECRET"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operator_is_told_of_a_refused_client_also_while_a_refresh_is_in_doubt() {
+    let events = Events::default();
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.observer(events.observer())
+    });
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world
+        .notion
+        .script(Call::Refresh, [Fault::StatusBefore(503)]);
+    world
+        .notion
+        .always(Call::Refresh, Some(Fault::refuse(401, "invalid_client")));
+    let _ = send(world.client(), world.get("ann")).await;
+    sleep(Duration::from_secs(60)).await;
+    assert!(events.count(|event| *event == Event::AppRejected) > 0);
+
+    // Nothing was lost by it: as soon as the client is right again, the connection is.
+    world.notion.always(Call::Refresh, None);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world.assert_nothing_lost("ann").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_for_a_pause_in_doubt() {
+    let world = World::new();
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    world
+        .notion
+        .always(Call::Refresh, Some(Fault::StatusBefore(503)));
+    // By now the pauses are minutes long.
+    for _ in 0..200 {
+        send(world.client(), world.get("ann")).await.unwrap_err();
+        sleep(Duration::from_secs(10)).await;
+    }
+    let shutdown = world.provider.shutdown(Duration::from_secs(1));
+    shutdown.await.expect("only a pause is under way");
+}
+
+#[test]
+fn shutting_down_without_a_runtime_is_an_error_and_not_a_panic() {
+    let provider = fixed_token("ntn_test", "http://127.0.0.1:8080").unwrap();
+    let mut shutdown = Box::pin(provider.shutdown(Duration::from_secs(1)));
+    let mut context = Context::from_waker(Waker::noop());
+    match shutdown.as_mut().poll(&mut context) {
+        Poll::Ready(outcome) => assert!(outcome.unwrap_err().is_configuration()),
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_no_bearer_token_is_refused_when_it_is_stored() {
+    let world = World::new();
+    let mut credentials = world.notion.connect();
+    credentials.token_type = "mac".to_owned();
+    let subject = Subject::new("ann");
+    let error = world
+        .provider
+        .store_credentials(&subject, credentials)
+        .await
+        .unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    assert_eq!(world.provider.status(&subject).await.unwrap(), None);
+}
+
+/// What an observer was told.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<Event>>>);
+
+impl Events {
+    fn observer(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let events = self.clone();
+        move |event| events.0.lock().unwrap().push(event.clone())
+    }
+
+    fn count(&self, which: impl Fn(&Event) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|it| which(it)).count()
+    }
 }
 
 /// Connects by an exchange, so that the mock's expiry is in the credentials.

@@ -99,6 +99,8 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let subject = Subject::new("ann-canary@example.org");
     let authorization = flow.authorize(&subject).unwrap();
     let state = authorization.pending.expose_state().to_owned();
+    // The authorization URL, which has the state in it, included.
+    readable.debug(&authorization);
     readable.debug(&authorization.pending);
     let callback = world.notion.consent(authorization.url.as_str()).unwrap();
     let code = callback

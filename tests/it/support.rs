@@ -1,11 +1,14 @@
 //! A provider, a stand-in for Notion, and requests between them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use notion_auth::{
     AuthError, BoxError, CloneBody, MemoryStore, NotionAuthLayer, NotionAuthProvider,
     NotionUserCredentials, Subject,
+    clock::Clock as _,
     inject::NotionAuth,
     provider::NotionAuthProviderBuilder,
     testing::{
@@ -54,6 +57,21 @@ impl World {
     /// Connects the subject, and answers what was stored.
     pub(crate) async fn connect(&self, subject: &str) -> NotionUserCredentials {
         let credentials = self.notion.connect();
+        self.provider
+            .store_credentials(&subject.into(), credentials.clone())
+            .await
+            .expect("the store takes credentials");
+        credentials
+    }
+
+    /// Connects the subject with credentials that end after this time, and answers them.
+    pub(crate) async fn connect_expiring(
+        &self,
+        subject: &str,
+        after: Duration,
+    ) -> NotionUserCredentials {
+        let mut credentials = self.notion.connect();
+        credentials.expires_at = Some(self.clock.wall() + after);
         self.provider
             .store_credentials(&subject.into(), credentials.clone())
             .await

@@ -1,0 +1,390 @@
+//! A store that is slow, hangs or is down, and changes that come while it is being read.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use notion_auth::{
+    Event, MemoryStore, NotionAuthProvider, ReauthorizationReason,
+    store::{
+        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
+        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
+        Summary,
+    },
+    testing::{
+        MockNotion, TestClock,
+        notion::{Call, Fault},
+    },
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{World, auth_error, send, status};
+
+/// A store in memory that can be slow to say what it has read, or down, and that counts reads.
+#[derive(Debug, Clone)]
+struct TroubledStore {
+    inner: MemoryStore,
+    is_private: bool,
+    trouble: Arc<Trouble>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    load_delay: Mutex<Duration>,
+    is_down: AtomicBool,
+    loads: AtomicUsize,
+}
+
+impl TroubledStore {
+    /// Its only process need not compare what it has with the store.
+    fn private() -> Self {
+        Self {
+            is_private: true,
+            ..Self::shared()
+        }
+    }
+
+    fn shared() -> Self {
+        Self {
+            inner: MemoryStore::with_clock(TestClock::new()),
+            is_private: false,
+            trouble: Arc::default(),
+        }
+    }
+
+    /// From now on, what was read is told after this time.
+    fn set_load_delay(&self, delay: Duration) {
+        *self.trouble.load_delay.lock().unwrap() = delay;
+    }
+
+    fn set_down(&self, is_down: bool) {
+        self.trouble.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    fn loads(&self) -> usize {
+        self.trouble.loads.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.trouble.is_down.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("troubled", "down"));
+        }
+        Ok(())
+    }
+}
+
+impl CredentialStore for TroubledStore {
+    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.check()?;
+        self.trouble.loads.fetch_add(1, Ordering::Relaxed);
+        let record = self.inner.load(key).await;
+        let delay = *self.trouble.load_delay.lock().unwrap();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        record
+    }
+
+    async fn save(
+        &self,
+        key: &RecordKey,
+        new: NewRecord,
+        expected: Expected,
+        attempt: AttemptId,
+    ) -> Result<Saved, StoreError> {
+        self.check()?;
+        self.inner.save(key, new, expected, attempt).await
+    }
+
+    async fn condemn(
+        &self,
+        key: &RecordKey,
+        generation: u64,
+        reason: ReauthorizationReason,
+        attempt: AttemptId,
+    ) -> Result<Condemned, StoreError> {
+        self.check()?;
+        self.inner.condemn(key, generation, reason, attempt).await
+    }
+
+    async fn claim(
+        &self,
+        key: &RecordKey,
+        generation: u64,
+        attempt: AttemptId,
+        lease: Duration,
+        taking_over: Option<AttemptId>,
+    ) -> Result<ClaimAnswer, StoreError> {
+        self.check()?;
+        let claim = self
+            .inner
+            .claim(key, generation, attempt, lease, taking_over);
+        claim.await
+    }
+
+    async fn release(
+        &self,
+        key: &RecordKey,
+        attempt: AttemptId,
+        back_off: Option<Duration>,
+    ) -> Result<Released, StoreError> {
+        self.check()?;
+        self.inner.release(key, attempt, back_off).await
+    }
+
+    async fn reseal(
+        &self,
+        key: &RecordKey,
+        generation: u64,
+        payload: Payload,
+    ) -> Result<Resealed, StoreError> {
+        self.check()?;
+        self.inner.reseal(key, generation, payload).await
+    }
+
+    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
+        self.check()?;
+        self.inner.once(key, ttl).await
+    }
+
+    async fn list(
+        &self,
+        namespace: &str,
+        after: Option<&str>,
+        limit: usize,
+        filter: Filter,
+    ) -> Result<Vec<Summary>, StoreError> {
+        self.check()?;
+        self.inner.list(namespace, after, limit, filter).await
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.check()?;
+        self.inner.sweep().await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+
+    fn is_private(&self) -> bool {
+        self.is_private
+    }
+}
+
+fn world_on(store: &TroubledStore, notion: MockNotion) -> World {
+    World::with(notion, |builder| builder.store(store.clone()))
+}
+
+/// Another provider on the same store, with nothing in its cache.
+fn another_on(store: &TroubledStore, world: &World) -> NotionAuthProvider {
+    let builder = world.notion.provider_builder().unwrap();
+    let builder = builder.store(store.clone()).clock(world.clock.clone());
+    builder.build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_during_a_failing_refresh_behind_is_not_undone_by_the_token_it_keeps() {
+    let world = world_on(&TroubledStore::private(), MockNotion::in_process());
+    let credentials = world
+        .connect_expiring("ann", Duration::from_secs(3600))
+        .await;
+    let slow_failure = Fault::after_delay(
+        Duration::from_secs(5),
+        Fault::RateLimited { retry_after: None },
+    );
+    world.notion.always(Call::Refresh, Some(slow_failure));
+    sleep(Duration::from_secs(3600 - 200)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    let ann = "ann".into();
+    world.provider.delete_credentials(&ann).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert!(auth_error(&error).is_not_connected(), "{error}");
+    let ledger = world.notion.ledger();
+    let calls = ledger.api_calls_with(credentials.access_token.expose());
+    assert_eq!(calls.len(), 1, "the deleted token was sent again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
+    let store = TroubledStore::private();
+    let world = world_on(&store, MockNotion::in_process());
+    world.connect("ann").await;
+    // Its store is its own, so whatever it has in its cache stays there.
+    let provider = another_on(&store, &world);
+    store.set_load_delay(Duration::from_millis(100));
+    let loading = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.acquire(&"ann".into()).await }
+    });
+    sleep(Duration::from_millis(50)).await;
+    store.set_load_delay(Duration::ZERO);
+
+    provider.delete_credentials(&"ann".into()).await.unwrap();
+    // Whether this one still gets what was there when it began is all the same.
+    let _ = loading.await.unwrap();
+    sleep(Duration::from_secs(24 * 3600)).await;
+    let error = provider.acquire(&"ann".into()).await.unwrap_err();
+    assert!(error.is_not_connected(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store() {
+    let store = TroubledStore::shared();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&events);
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder
+            .store(store.clone())
+            .observer(move |event: &Event| sink.lock().unwrap().push(event.clone()))
+    });
+    let old = world.connect("ann").await;
+    let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
+    world.notion.revoke_access_token(old.access_token.expose());
+    store.set_load_delay(Duration::from_millis(100));
+    let renewing = tokio::spawn({
+        let provider = world.provider.clone();
+        async move { provider.refused(&"ann".into(), &acquired).await }
+    });
+    sleep(Duration::from_millis(50)).await;
+    store.set_load_delay(Duration::ZERO);
+
+    let new = world.connect("ann").await;
+    let renewed = renewing.await.unwrap().unwrap();
+    assert_eq!(renewed.expose_token(), new.access_token.expose());
+    let events = events.lock().unwrap();
+    let is_regression = |event: &Event| matches!(event, Event::StoreRegressed { .. });
+    assert!(!events.iter().any(is_regression), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_behind_that_is_in_doubt_leaves_the_store_in_peace() {
+    let store = TroubledStore::private();
+    let notion = MockNotion::builder()
+        .keep_old_access_tokens(true)
+        .in_process();
+    let world = world_on(&store, notion);
+    world
+        .connect_expiring("ann", Duration::from_secs(3600))
+        .await;
+    world.notion.always(Call::Refresh, Some(Fault::DropBefore));
+    sleep(Duration::from_secs(3600 - 235)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(Duration::from_secs(100)).await;
+
+    let before = store.loads();
+    for _ in 0..1000 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        sleep(Duration::from_millis(10)).await;
+    }
+    let loads = store.loads() - before;
+    assert!(loads < 20, "{loads} reads for 1000 requests in 10 seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_401_while_the_store_is_down_gets_the_newer_token_that_is_at_hand() {
+    let store = TroubledStore::shared();
+    let world = world_on(&store, MockNotion::in_process());
+    let credentials = world.connect("ann").await;
+    let refused = Fault::refuse(401, "unauthorized");
+    let late = Fault::after_delay(Duration::from_secs(5), refused);
+    world.notion.script(Call::Api, [late]);
+    let late = tokio::spawn(status(world.client(), world.get("ann")));
+    sleep(Duration::from_secs(1)).await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+
+    store.set_down(true);
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(late.await.unwrap(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_elsewhere_is_seen_in_time_though_refreshes_are_backing_off() {
+    let store = TroubledStore::shared();
+    let notion = MockNotion::builder()
+        .keep_old_access_tokens(true)
+        .in_process();
+    let world = World::with(notion, |builder| {
+        builder
+            .store(store.clone())
+            .refresh_window(Duration::from_secs(1800))
+    });
+    let elsewhere = another_on(&store, &world);
+    world
+        .connect_expiring("ann", Duration::from_secs(3600))
+        .await;
+    world.notion.always(
+        Call::Refresh,
+        Some(Fault::RateLimited {
+            retry_after: Some(1500),
+        }),
+    );
+    sleep(Duration::from_secs(2300)).await;
+    for _ in 0..5 {
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+
+    elsewhere.delete_credentials(&"ann".into()).await.unwrap();
+    let start = Instant::now();
+    while send(world.client(), world.get("ann")).await.is_ok() {
+        let noticed = start.elapsed();
+        assert!(noticed < Duration::from_secs(75), "still used {noticed:?}");
+        sleep(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_store_call_that_hangs_does_not_block_the_subject_for_good() {
+    let store = TroubledStore::private();
+    let world = world_on(&store, MockNotion::in_process());
+    let credentials = world.connect("ann").await;
+    world
+        .notion
+        .revoke_access_token(credentials.access_token.expose());
+    store.set_load_delay(Duration::from_secs(30 * 24 * 3600));
+    let error = send(world.client(), world.get("ann")).await.unwrap_err();
+    assert!(auth_error(&error).is_transient(), "{error}");
+
+    // The store is well again, but that call never comes back.
+    store.set_load_delay(Duration::ZERO);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world
+        .provider
+        .shutdown(Duration::from_secs(1))
+        .await
+        .expect("nothing hangs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
+    let store = TroubledStore::private();
+    let world = world_on(&store, MockNotion::in_process());
+    world.connect("ann").await;
+    store.set_load_delay(Duration::from_secs(30 * 24 * 3600));
+    let ann = "ann".into();
+    let start = Instant::now();
+    let errors = [
+        world.provider.status(&ann).await.map(drop).unwrap_err(),
+        world.provider.load_credentials(&ann).await.unwrap_err(),
+        world.provider.delete_credentials(&ann).await.unwrap_err(),
+        world.provider.disconnect(&ann).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.is_transient(), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
