@@ -14,4 +14,6 @@ mod property;
 mod races;
 mod store;
 mod table;
+#[cfg(feature = "https")]
+mod transport;
 mod wire;

@@ -1,0 +1,529 @@
+//! The three outcomes of a call, told apart by the built-in transport on real sockets: the request
+//! was not sent, or the answer is definite, or nobody knows what became of it.
+//!
+//! Everything else here rests on this table. A token that was spent and taken for unspent is sent
+//! again; an answer that is no answer and taken for a definite no ends a living connection.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use notion_auth::{
+    NotionAppCredentials, NotionAuthProvider, NotionUserCredentials, oauth::OAuthError,
+    provider::RefreshTimings,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// What a server does with a connection, step by step; then it closes it.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Reads the request, head and body.
+    Read,
+    /// Reads what the client says first: in TLS, its hello.
+    ReadSome,
+    /// Lets others run, that many times, then reads what is there already, which may be nothing.
+    Glance(u32),
+    Say(String),
+    /// Closes so that the client is told of an error, and not of an end.
+    Reset,
+    /// Does nothing any more, and keeps the connection open.
+    Hang,
+}
+
+use Step::{Glance, Hang, Read, ReadSome, Reset, Say};
+
+fn say(text: impl Into<String>) -> Step {
+    Say(text.into())
+}
+
+/// A server on a socket of this machine, that does the same with every connection.
+struct Server {
+    address: SocketAddr,
+    /// What was read on each connection.
+    seen: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Server {
+    async fn start(script: &[Step]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let (all, script) = (Arc::clone(&seen), script.to_vec());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let number = {
+                    let mut all = all.lock().unwrap();
+                    all.push(Vec::new());
+                    all.len() - 1
+                };
+                let (all, script) = (Arc::clone(&all), script.clone());
+                tokio::spawn(async move {
+                    let seen = |bytes: &[u8]| all.lock().unwrap()[number].extend(bytes);
+                    play(stream, script, seen).await;
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn http(&self) -> String {
+        format!("http://{}/token", self.address)
+    }
+
+    fn https(&self) -> String {
+        format!("https://{}/token", self.address)
+    }
+
+    /// What was read, connection by connection.
+    fn seen(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        seen.iter().map(text).collect()
+    }
+}
+
+async fn play(mut stream: TcpStream, script: Vec<Step>, seen: impl Fn(&[u8])) {
+    for step in script {
+        match step {
+            Read => read_request(&mut stream, &seen).await,
+            ReadSome => {
+                let mut some = [0; 4096];
+                let length = stream.read(&mut some).await.unwrap_or(0);
+                seen(&some[..length]);
+            }
+            Glance(yields) => {
+                for _ in 0..yields {
+                    tokio::task::yield_now().await;
+                }
+                let mut some = [0; 4096];
+                let length = stream.try_read(&mut some).unwrap_or(0);
+                seen(&some[..length]);
+            }
+            // The client may have gone: then it knows what it wanted to know.
+            Say(text) => drop(stream.write_all(text.as_bytes()).await),
+            Reset => stream.set_zero_linger().unwrap(),
+            Hang => std::future::pending().await,
+        }
+    }
+}
+
+/// All of it: a connection that is closed with something unread is reset, which may overtake what
+/// was said.
+async fn read_request(stream: &mut TcpStream, seen: &impl Fn(&[u8])) {
+    let mut request = Vec::new();
+    let mut some = [0; 4096];
+    while !is_whole(&request) {
+        match stream.read(&mut some).await {
+            Ok(0) | Err(_) => return,
+            Ok(length) => {
+                seen(&some[..length]);
+                request.extend(&some[..length]);
+            }
+        }
+    }
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let request = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .map_or(0, |length| length.trim().parse().unwrap());
+    body.len() >= length
+}
+
+/// A whole response with a length.
+fn response(status: u16, body: &str) -> String {
+    response_with(status, "", body)
+}
+
+fn response_with(status: u16, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status} Scripted\r\n{headers}content-length: {length}\r\n\r\n{body}")
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    Spent,
+    NotSent,
+    Ambiguous,
+    RateLimited(Option<u64>),
+    Refused(u16, String),
+}
+
+use Outcome::{Ambiguous, NotSent, RateLimited, Refused, Spent};
+
+/// Spends a refresh token at that URL.
+async fn spend(token_url: &str, call: Duration) -> Outcome {
+    let app = NotionAppCredentials::builder()
+        .client_id("1f2e")
+        .client_secret("secret_3d4c")
+        .token_url(token_url);
+    let mut timings = RefreshTimings::default();
+    timings.call = call;
+    let provider = NotionAuthProvider::builder()
+        .app(app.build().unwrap())
+        .refresh_timings(timings)
+        .build()
+        .unwrap();
+    let stored = r#"{"access_token": "ntn_1", "refresh_token": "nrt_1"}"#;
+    let credentials: NotionUserCredentials = serde_json::from_str(stored).unwrap();
+    match provider.oauth().refresh(&credentials).await {
+        Ok(_) => Spent,
+        Err(error) => outcome(&error),
+    }
+}
+
+/// The outcome that an error tells: one, and one only.
+fn outcome(error: &OAuthError) -> Outcome {
+    let mut all = Vec::new();
+    if error.is_not_sent() {
+        all.push(NotSent);
+    }
+    if error.is_ambiguous() {
+        all.push(Ambiguous);
+    }
+    if error.is_rate_limited() {
+        let after = error.retry_after().map(|after| after.as_secs());
+        all.push(RateLimited(after));
+    }
+    if let Some(refusal) = error.refusal() {
+        all.push(Refused(refusal.status, refusal.code.clone()));
+    }
+    assert_eq!(all.len(), 1, "{error}: {all:?}");
+    all.remove(0)
+}
+
+/// No test waits for as long as this.
+const LONG: Duration = Duration::from_secs(14);
+/// Some tests wait for as long as this.
+const SHORT: Duration = Duration::from_millis(150);
+
+/// A request is answered by this script: what is told, and that it was sent once.
+async fn answered(name: &str, script: &[Step], call: Duration) -> Outcome {
+    let server = Server::start(script).await;
+    let outcome = spend(&server.http(), call).await;
+    let seen = server.seen();
+    assert_eq!(seen.len(), 1, "{name}: connections");
+    assert!(seen[0].starts_with("POST /token HTTP/1.1\r\n"), "{name}");
+    assert_eq!(seen[0].matches("nrt_1").count(), 1, "{name}");
+    outcome
+}
+
+const PAIR: &str = r#"{"access_token":"ntn_2","refresh_token":"nrt_2"}"#;
+const INVALID_GRANT: &str = r#"{"error":"invalid_grant","error_description":"gone"}"#;
+const INVALID_GRANT_OF_THE_API: &str =
+    r#"{"object":"error","status":400,"code":"invalid_grant","message":"gone"}"#;
+
+#[tokio::test]
+async fn a_pair_that_came_whole_is_a_success() {
+    let close = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let length = PAIR.len();
+    for (name, script) in [
+        ("with a length", vec![Read, say(response(200, PAIR)), Hang]),
+        ("until the end", vec![Read, say(close), say(PAIR)]),
+        (
+            "in chunks",
+            vec![
+                Read,
+                say(chunked),
+                say(format!("{length:x}\r\n{PAIR}\r\n0\r\n\r\n")),
+                Hang,
+            ],
+        ),
+        (
+            "then a reset",
+            vec![Read, say(response(200, PAIR)), ReadSome, Reset],
+        ),
+    ] {
+        let outcome = answered(name, &script, LONG).await;
+        assert_eq!(outcome, Spent, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_was_not_sent_anything() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    // A name that no resolver knows (RFC 6761), or that none tells of in time: either way there is
+    // no place to send anything to.
+    let unknown = "https://nowhere.notion-auth.invalid/token".to_owned();
+    for url in [
+        format!("http://{address}/token"),
+        format!("https://{address}/token"),
+        unknown,
+    ] {
+        let outcome = spend(&url, Duration::from_secs(1)).await;
+        assert_eq!(outcome, NotSent, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
+    // An alert: handshake_failure.
+    let alert = "\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{28}";
+    for (name, script, call) in [
+        ("closes at once", vec![], LONG),
+        ("resets at once", vec![Reset], LONG),
+        ("closes after the hello", vec![ReadSome], LONG),
+        ("resets after the hello", vec![ReadSome, Reset], LONG),
+        ("refuses by an alert", vec![ReadSome, say(alert)], LONG),
+        (
+            "speaks plain HTTP, and well",
+            vec![ReadSome, say(response(200, PAIR)), Hang],
+            LONG,
+        ),
+        (
+            "speaks plain HTTP, and refuses",
+            vec![ReadSome, say(response(400, INVALID_GRANT))],
+            LONG,
+        ),
+        ("says nothing", vec![Hang], SHORT),
+        ("says nothing to the hello", vec![ReadSome, Hang], SHORT),
+        (
+            "stops in the middle",
+            vec![ReadSome, say("\u{16}\u{3}\u{3}\0\u{7a}"), Hang],
+            SHORT,
+        ),
+    ] {
+        let server = Server::start(&script).await;
+        let outcome = spend(&server.https(), call).await;
+        assert_eq!(outcome, NotSent, "{name}");
+        for seen in server.seen() {
+            assert!(!seen.contains("nrt_1"), "{name}: the token left us");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_rightly_so() {
+    // Whether the end is known before the first byte is written is a race: then the request was not
+    // sent. Otherwise a part of it may have been, and nobody knows. Each is right at its time, and
+    // safe; a definite answer never is, nor is "not sent" when the server has a part of it. The
+    // server closes a little later each time, so that mostly both come.
+    for yields in 0..100 {
+        for end in [vec![], vec![Reset]] {
+            let script = [vec![Glance(yields)], end].concat();
+            let server = Server::start(&script).await;
+            let outcome = spend(&server.http(), LONG).await;
+            let seen = server.seen().concat();
+            match outcome {
+                NotSent => assert_eq!(seen, "", "{script:?}"),
+                Ambiguous => {}
+                _ => panic!("{script:?}: {outcome:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_off_is_ambiguous() {
+    let head = |status: u16| format!("HTTP/1.1 {status} Scripted\r\n");
+    let chunked = "transfer-encoding: chunked\r\n\r\n";
+    // Cut off, and yet each of these bodies is whole JSON: it is the framing that lacks a part.
+    let longer = |status: u16, body: &str| {
+        let length = body.len() + 1;
+        format!("{}content-length: {length}\r\n\r\n{body}", head(status))
+    };
+    let endless = |status: u16, body: &str| {
+        let length = body.len();
+        format!("{}{chunked}{length:x}\r\n{body}\r\n", head(status))
+    };
+    for (name, said) in [
+        ("nothing", String::new()),
+        ("a part of the status line", "HTTP/1.1 2".to_owned()),
+        ("the status line", head(200)),
+        ("a refusal's status line", head(400)),
+        ("a part of the head", format!("{}content-le", head(200))),
+        ("only a 100", "HTTP/1.1 100 Continue\r\n\r\n".to_owned()),
+        ("no body", format!("{}content-length: 9\r\n\r\n", head(200))),
+        (
+            "half a pair, until the end",
+            format!("{}connection: close\r\n\r\n{}", head(200), &PAIR[..20]),
+        ),
+        ("a shorter pair", longer(200, PAIR)),
+        ("a pair in chunks without an end", endless(200, PAIR)),
+        ("a shorter refusal", longer(400, INVALID_GRANT)),
+        (
+            "a refusal in chunks without an end",
+            endless(400, INVALID_GRANT),
+        ),
+        (
+            "a shorter refusal in the API's shape",
+            longer(404, INVALID_GRANT_OF_THE_API),
+        ),
+    ] {
+        for end in [vec![], vec![Reset]] {
+            let script = [vec![Read, say(said.clone())], end].concat();
+            let outcome = answered(name, &script, LONG).await;
+            assert_eq!(outcome, Ambiguous, "{name}: {script:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_ambiguous() {
+    let half = |status: u16, body: &str| {
+        let length = body.len() + 1;
+        format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    for (name, script) in [
+        ("nothing", vec![Read, Hang]),
+        ("not even read", vec![ReadSome, Hang]),
+        ("half a head", vec![Read, say("HTTP/1.1 400 Scr"), Hang]),
+        (
+            "only a 100",
+            vec![Read, say("HTTP/1.1 100 Continue\r\n\r\n"), Hang],
+        ),
+        (
+            "a pair but for a byte",
+            vec![Read, say(half(200, PAIR)), Hang],
+        ),
+        (
+            "a refusal but for a byte",
+            vec![Read, say(half(400, INVALID_GRANT)), Hang],
+        ),
+        (
+            "a 429 but for a byte",
+            vec![Read, say(half(429, INVALID_GRANT)), Hang],
+        ),
+    ] {
+        let outcome = answered(name, &script, SHORT).await;
+        assert_eq!(outcome, Ambiguous, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_ambiguous() {
+    for said in [
+        "SSH-2.0-scripted\r\n",
+        "\r\n\r\n",
+        "HTTP/9.9 200 OK\r\n\r\n",
+    ] {
+        let outcome = answered(said, &[Read, say(said)], LONG).await;
+        assert_eq!(outcome, Ambiguous, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_more_than_64_kib_is_ambiguous() {
+    let close = |status: u16| format!("HTTP/1.1 {status} Scripted\r\nconnection: close\r\n\r\n");
+    for (status, text) in [(200, PAIR), (400, INVALID_GRANT)] {
+        let padded = |size: usize| format!("{text}{}", " ".repeat(size - text.len()));
+        let big = padded(64 * 1024 + 1);
+        for (name, said) in [
+            ("with a length", response(status, &big)),
+            ("without one", format!("{}{big}", close(status))),
+        ] {
+            let outcome = answered(name, &[Read, say(said)], LONG).await;
+            assert_eq!(outcome, Ambiguous, "{status} {name}");
+        }
+        // And not for want of a byte.
+        let most = response(status, &padded(64 * 1024));
+        let outcome = answered("64 KiB", &[Read, say(most)], LONG).await;
+        assert_ne!(outcome, Ambiguous, "{status}");
+    }
+    // Its end does not come: it need not, to be too long.
+    let big = " ".repeat(64 * 1024 + 1);
+    let said = format!("{}{big}", close(200));
+    let outcome = answered("endless", &[Read, say(said), Hang], LONG).await;
+    assert_eq!(outcome, Ambiguous, "endless");
+}
+
+#[tokio::test]
+async fn a_redirect_is_ambiguous_and_not_followed() {
+    let target = Server::start(&[Read, say(response(200, PAIR))]).await;
+    for status in [301, 302, 303, 307, 308] {
+        for location in [target.http(), "/elsewhere".to_owned()] {
+            for body in ["", PAIR, INVALID_GRANT] {
+                let headers = format!("location: {location}\r\n");
+                let said = response_with(status, &headers, body);
+                let name = format!("{status} to {location} with {body}");
+                // It stays open for another request.
+                let script = [Read, say(said.clone()), Read, say(said), Hang];
+                let outcome = answered(&name, &script, LONG).await;
+                assert_eq!(outcome, Ambiguous, "{name}");
+            }
+        }
+    }
+    assert!(target.seen().is_empty(), "the target was contacted");
+}
+
+#[tokio::test]
+async fn a_4xx_in_one_of_notions_shapes_is_definite() {
+    for status in [400, 401, 403, 404] {
+        for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API] {
+            let name = format!("{status} {body}");
+            let script = [Read, say(response(status, body))];
+            let outcome = answered(&name, &script, LONG).await;
+            assert_eq!(
+                outcome,
+                Refused(status, "invalid_grant".to_owned()),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_4xx_of_somebody_else_is_ambiguous() {
+    let html = "<!doctype html><title>Attention Required!</title>";
+    for status in [400, 401, 403, 404, 407, 413] {
+        for body in [html, "", "{}", "[]", "invalid_grant", r#"{"message":"no"}"#] {
+            let name = format!("{status} {body}");
+            let script = [Read, say(response(status, body))];
+            let outcome = answered(&name, &script, LONG).await;
+            assert_eq!(outcome, Ambiguous, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_408_and_any_5xx_are_ambiguous_whatever_they_say() {
+    for status in [408, 500, 502, 503, 504, 529] {
+        for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API, PAIR, ""] {
+            let name = format!("{status} {body}");
+            let headers = "retry-after: 7\r\n";
+            let script = [Read, say(response_with(status, headers, body))];
+            let outcome = answered(&name, &script, LONG).await;
+            assert_eq!(outcome, Ambiguous, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_200_without_a_pair_is_ambiguous() {
+    for body in [
+        "",
+        "{}",
+        "<p>",
+        "[]",
+        INVALID_GRANT,
+        r#"{"access_token":""}"#,
+    ] {
+        let outcome = answered(body, &[Read, say(response(200, body))], LONG).await;
+        assert_eq!(outcome, Ambiguous, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_429_is_a_rate_limit_with_the_time_to_wait() {
+    for (headers, after) in [("retry-after: 7\r\n", Some(7)), ("", None)] {
+        for body in ["", "<p>", INVALID_GRANT, r#"{"error":"rate_limited"}"#] {
+            let name = format!("{headers:?} {body}");
+            let script = [Read, say(response_with(429, headers, body))];
+            let outcome = answered(&name, &script, LONG).await;
+            assert_eq!(outcome, RateLimited(after), "{name}");
+        }
+    }
+}
