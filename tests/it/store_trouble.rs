@@ -37,6 +37,8 @@ struct Trouble {
     load_delay: Mutex<Duration>,
     is_down: AtomicBool,
     loads: AtomicUsize,
+    /// What is read instead of what was saved since: an operator has restored a backup.
+    backup: Mutex<Option<Record>>,
 }
 
 impl TroubledStore {
@@ -65,6 +67,10 @@ impl TroubledStore {
         self.trouble.is_down.store(is_down, Ordering::Relaxed);
     }
 
+    fn restore(&self, backup: Option<Record>) {
+        *self.trouble.backup.lock().unwrap() = backup;
+    }
+
     fn loads(&self) -> usize {
         self.trouble.loads.load(Ordering::Relaxed)
     }
@@ -81,7 +87,11 @@ impl CredentialStore for TroubledStore {
     async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.check()?;
         self.trouble.loads.fetch_add(1, Ordering::Relaxed);
-        let record = self.inner.load(key).await;
+        let backup = self.trouble.backup.lock().unwrap().clone();
+        let record = match backup {
+            Some(backup) => Ok(Some(backup)),
+            None => self.inner.load(key).await,
+        };
         let delay = *self.trouble.load_delay.lock().unwrap();
         if !delay.is_zero() {
             sleep(delay).await;
@@ -180,6 +190,20 @@ fn world_on(store: &TroubledStore, notion: MockNotion) -> World {
     World::with(notion, |builder| builder.store(store.clone()))
 }
 
+/// What the provider's observer was told.
+type Events = Arc<Mutex<Vec<Event>>>;
+
+fn observed_on(store: &TroubledStore) -> (World, Events) {
+    let events = Events::default();
+    let sink = Arc::clone(&events);
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder
+            .store(store.clone())
+            .observer(move |event: &Event| sink.lock().unwrap().push(event.clone()))
+    });
+    (world, events)
+}
+
 /// Another provider on the same store, with nothing in its cache.
 fn another_on(store: &TroubledStore, world: &World) -> NotionAuthProvider {
     let builder = world.notion.provider_builder().unwrap();
@@ -239,13 +263,7 @@ async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
 #[tokio::test(start_paused = true)]
 async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store() {
     let store = TroubledStore::shared();
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&events);
-    let world = World::with(MockNotion::in_process(), |builder| {
-        builder
-            .store(store.clone())
-            .observer(move |event: &Event| sink.lock().unwrap().push(event.clone()))
-    });
+    let (world, events) = observed_on(&store);
     let old = world.connect("ann").await;
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
     world.notion.revoke_access_token(old.access_token.expose());
@@ -387,4 +405,39 @@ async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
         assert!(error.is_transient(), "{error}");
     }
     assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_spent() {
+    let store = TroubledStore::shared();
+    let (world, events) = observed_on(&store);
+    world.connect("ann").await;
+    let key = RecordKey::new("notion", "ann".into());
+    let backup = store.load(&key).await.unwrap();
+    world.provider.refresh(&"ann".into()).await.unwrap();
+    let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
+    world.notion.revoke_access_token(acquired.expose_token());
+    sleep(Duration::from_secs(61)).await;
+
+    store.restore(backup);
+    for _ in 0..3 {
+        let error = send(world.client(), world.get("ann")).await.unwrap_err();
+        let error = auth_error(&error);
+        assert!(error.is_transient(), "{error}");
+        assert!(error.to_string().contains("backup"), "{error}");
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+    let subject = notion_auth::Subject::new("ann");
+    let regressed = Event::StoreRegressed {
+        subject,
+        stored: 1,
+        seen: 2,
+    };
+    assert!(events.lock().unwrap().contains(&regressed));
+
+    // The current record is back.
+    store.restore(None);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
 }
