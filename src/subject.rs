@@ -69,12 +69,14 @@ impl Subject {
         &self.text
     }
 
+    #[inline]
     pub(crate) fn seeded_hash(&self) -> u64 {
         self.hash
     }
 }
 
 impl PartialEq for Subject {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
     }

@@ -44,13 +44,23 @@ impl Destination {
         }
     }
 
-    /// Whether a request for this URI may have a token.
+    /// Whether this is a URI for the destination as nearly all requests write it. One that is not may
+    /// still be for it: [`check`](Self::check) says.
     #[inline]
+    pub(super) fn is_usual(&self, uri: &Uri) -> bool {
+        match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(authority)) => {
+                authority.as_str() == self.authority && *scheme == self.scheme
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a request for this URI may have a token.
     pub(super) fn check(&self, uri: &Uri) -> Result<(), AuthError> {
         match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority))
-                if *scheme == self.scheme
-                    && (authority.as_str() == self.authority || self.is_same(authority)) =>
+                if *scheme == self.scheme && self.is_same(authority) =>
             {
                 Ok(())
             }
@@ -60,8 +70,8 @@ impl Destination {
         }
     }
 
-    /// The same place in other words: upper case, the default port. A user name is not ours to send.
-    #[cold]
+    /// The same place, also in other words: upper case, the default port. A user name is not ours to
+    /// send.
     fn is_same(&self, authority: &Authority) -> bool {
         let default_port = if self.scheme == Scheme::HTTPS {
             443
@@ -88,6 +98,10 @@ mod tests {
         let destination = Destination::new(&Url::parse(origin).expect("an origin"));
         let uri: Uri = uri.parse().expect("a URI");
         assert_eq!(destination.check(&uri).is_ok(), expected, "{origin} {uri}");
+        assert!(
+            expected || !destination.is_usual(&uri),
+            "usual: {origin} {uri}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! For whom a request is, and what it is sent with.
 
-use http::{Extensions, HeaderValue};
+use http::{Extensions, HeaderValue, Request};
 
 use super::config::Config;
 use crate::{
@@ -32,24 +32,51 @@ pub(super) enum Source {
 }
 
 impl Config {
-    /// Explicit credentials before the subject's, the subject's before the integration token.
+    /// The way of a hit: sets the headers if that can be done at once and nothing else is asked, and
+    /// answers what a 401 leads back to. `None` says nothing: the request is then asked everything.
     #[inline]
-    pub(super) fn choose(&self, extensions: &Extensions) -> Result<Choice, AuthError> {
-        let mut mode = self.mode;
+    pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        if self.reports || !self.destination.is_usual(request.uri()) {
+            return None;
+        }
+        let (authorization, ticket) = self.at_hand(request.extensions())?;
+        self.inject(request, authorization);
+        Some(ticket)
+    }
+
+    /// What can be sent at once. The rules are those of [`choose`](Self::choose).
+    #[inline]
+    fn at_hand(&self, extensions: &Extensions) -> Option<(HeaderValue, Ticket)> {
         let subject = extensions.get::<Subject>();
+        let mut mode = self.mode;
         // A request that carries a subject and nothing else is not asked about the rest.
         if extensions.len() > 1 || subject.is_none() {
             if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
-                return Ok(Choice::Send(Credentials {
-                    authorization: explicit.authorization(),
-                    source: Source::Explicit,
-                }));
+                return Some((explicit.authorization(), Ticket::none()));
             }
             if let Some(asked) = extensions.get::<Mode>() {
                 mode = *asked;
             }
         }
-        match subject {
+        if self.provider.has_only_integration_token() {
+            let token = self.provider.integration_token()?;
+            return Some((token.clone(), Ticket::none()));
+        }
+        let subject = subject?;
+        let (authorization, tag) = self.provider.at_hand(subject)?;
+        Some((authorization, self.provider.ticket(subject, tag, mode)))
+    }
+
+    /// Explicit credentials before the subject's, the subject's before the integration token.
+    pub(super) fn choose(&self, extensions: &Extensions) -> Result<Choice, AuthError> {
+        if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
+            return Ok(Choice::Send(Credentials {
+                authorization: explicit.authorization(),
+                source: Source::Explicit,
+            }));
+        }
+        let mode = extensions.get().copied().unwrap_or(self.mode);
+        match extensions.get::<Subject>() {
             Some(subject) if !self.provider.has_only_integration_token() => {
                 Ok(match self.provider.look_up(subject, mode) {
                     Lookup::Hit(grant) => Choice::Send(self.granted(grant, subject, mode)),
@@ -64,7 +91,6 @@ impl Config {
     }
 
     /// The integration token, where the request may have it.
-    #[cold]
     pub(super) fn integration_token(
         &self,
         extensions: &Extensions,
@@ -86,7 +112,6 @@ impl Config {
     }
 
     /// What the provider has for a subject.
-    #[inline]
     pub(super) fn granted(&self, grant: Grant, subject: &Subject, mode: Mode) -> Credentials {
         Credentials {
             source: Source::Stored {
@@ -117,14 +142,6 @@ impl Source {
             Self::Stored { generation, .. } => CredentialUsed::Stored { generation },
             Self::Explicit => CredentialUsed::Explicit,
             Self::IntegrationToken => CredentialUsed::IntegrationToken,
-        }
-    }
-
-    /// What a 401 leads back to.
-    pub(super) fn ticket(self) -> Ticket {
-        match self {
-            Self::Stored { ticket, .. } => ticket,
-            Self::Explicit | Self::IntegrationToken => Ticket::none(),
         }
     }
 }

@@ -11,10 +11,10 @@ use super::{
     config::Config,
     driven::Driven,
     future::ResponseFuture,
-    identity::{Choice, Credentials},
+    identity::Choice,
     replay::{NoReplay, ReplayBody},
 };
-use crate::error::{AuthError, BoxError};
+use crate::error::BoxError;
 
 /// Middleware that puts Notion credentials on each request.
 ///
@@ -87,38 +87,28 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let choice = self
-            .config
-            .destination
-            .check(request.uri())
-            .and_then(|()| self.config.choose(request.extensions()));
-        match choice {
-            Ok(Choice::Send(credentials)) if R::NEVER && !self.config.reports => {
-                let Credentials {
-                    authorization,
-                    source,
-                } = credentials;
-                self.config.inject(&mut request, authorization);
-                ResponseFuture::hit(self.inner.call(request), source.ticket())
+        if R::NEVER {
+            if let Some(ticket) = self.config.hit(&mut request) {
+                return ResponseFuture::hit(self.inner.call(request), ticket);
             }
-            other => self.call_driven(other, request),
         }
+        self.call_driven(request)
     }
 }
 
 impl<S, R> NotionAuth<S, R> {
     /// The way of all requests that are not hits, or that may be sent again.
-    #[cold]
-    fn call_driven<B, ResBody>(
-        &mut self,
-        choice: Result<Choice, AuthError>,
-        request: Request<B>,
-    ) -> ResponseFuture<S, B, R>
+    fn call_driven<B, ResBody>(&mut self, request: Request<B>) -> ResponseFuture<S, B, R>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,
         S::Error: Into<BoxError>,
         R: ReplayBody<B>,
     {
+        let choice = self
+            .config
+            .destination
+            .check(request.uri())
+            .and_then(|()| self.config.choose(request.extensions()));
         let config = Arc::clone(&self.config);
         let replay = self.replay.clone();
         ResponseFuture::driven(match choice {

@@ -148,17 +148,32 @@ impl Cache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `now` is asked only when the entry's answer depends on it.
-    #[inline]
+    /// The header value and the tag of an entry that needs no question. `now` is asked only when the
+    /// answer depends on it.
+    pub(super) fn at_hand(
+        &self,
+        subject: &Subject,
+        now: impl FnOnce() -> Duration,
+    ) -> Option<(HeaderValue, Tag)> {
+        let hash = subject.seeded_hash();
+        let table = self.read(hash);
+        let entry = table.find(hash, |entry| entry.subject == *subject)?;
+        let check_at = entry.check_at.load(Ordering::Relaxed);
+        if check_at != NEVER && millis(now()) >= check_at {
+            return None;
+        }
+        entry.note_use();
+        Some((entry.fresh.authorization.clone(), entry.tag))
+    }
+
+    /// What is known of the subject. `now` is asked only when the answer depends on it.
     pub(super) fn find(&self, subject: &Subject, now: impl FnOnce() -> Duration) -> Found {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         let Some(entry) = table.find(hash, |entry| entry.subject == *subject) else {
             return Found::Miss;
         };
-        if !entry.is_used.load(Ordering::Relaxed) {
-            entry.is_used.store(true, Ordering::Relaxed);
-        }
+        entry.note_use();
         let check_at = entry.check_at.load(Ordering::Relaxed);
         if check_at == NEVER || millis(now()) < check_at {
             Found::Hit {
@@ -341,6 +356,14 @@ fn make_room(table: &mut HashTable<Entry>, capacity: usize) {
 }
 
 impl Entry {
+    /// Written once between two times that room is made: hits share the line.
+    #[inline]
+    fn note_use(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn stale(&self) -> Stale {
         Stale {
             fresh: self.fresh.clone(),

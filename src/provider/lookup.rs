@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderValue;
+
 use super::{
     Shared,
     cache::{Found, Stale, Standing, Tag},
@@ -23,8 +25,13 @@ pub(crate) enum Lookup {
 }
 
 impl Shared {
-    /// The way of a hit: synchronous, without an allocation.
+    /// The way of a hit: what can be sent with no other question, without an allocation.
     #[inline]
+    pub(crate) fn at_hand(&self, subject: &Subject) -> Option<(HeaderValue, Tag)> {
+        self.cache.at_hand(subject, || self.clock.monotonic())
+    }
+
+    /// What the cache has for a subject; what it has in doubt is seen to behind the request.
     pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
         match self.cache.find(subject, || self.clock.monotonic()) {
             Found::Hit {

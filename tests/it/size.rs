@@ -3,7 +3,11 @@
 use std::{convert::Infallible, future::Ready};
 
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
-use notion_auth::{NotionAuth, NotionAuthLayer, Subject, inject::NoReplay, testing::MockNotion};
+use notion_auth::{
+    AccessToken, ExplicitCredentials, Mode, NotionAuth, NotionAuthLayer, Subject,
+    inject::NoReplay,
+    testing::{self, MockNotion},
+};
 use tower::{Layer, Service};
 
 type Body = ();
@@ -133,6 +137,31 @@ fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
     };
     assert_eq!(hit(), raw, "the first hit");
     assert_eq!(hit(), raw, "the second hit");
+
+    // What else a request's extensions hold, and other credentials, cost no more.
+    let mut crowded = |identify: &dyn Fn(&mut http::Extensions)| {
+        let mut request = request();
+        request.extensions_mut().insert("of another middleware");
+        identify(request.extensions_mut());
+        let send = || drop(poll::ready(service.call(request)));
+        allocation_counter::measure(send).count_total
+    };
+    let explicit = ExplicitCredentials::new(&AccessToken::new("ntn_1")).unwrap();
+    assert_eq!(crowded(&|_| {}), raw, "with another extension");
+    assert_eq!(
+        crowded(&|it| drop(it.insert(Mode::FailFast))),
+        raw,
+        "with a mode"
+    );
+    assert_eq!(
+        crowded(&|it| drop(it.insert(explicit.clone()))),
+        raw,
+        "with explicit credentials"
+    );
+    let provider = testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
+    let mut service = NotionAuthLayer::refreshing(provider).layer(Inner);
+    let integration = allocations(|request| drop(poll::ready(service.call(request))));
+    assert_eq!(integration, raw, "with the integration token");
 }
 
 /// Polls a future that is ready at once.
