@@ -136,6 +136,7 @@ impl Cache {
         &self.shards[index].0
     }
 
+    #[inline]
     fn read(&self, hash: u64) -> RwLockReadGuard<'_, HashTable<Entry>> {
         self.shard(hash)
             .read()
