@@ -19,7 +19,7 @@ use crate::error::BoxError;
 /// Middleware that puts Notion credentials on each request.
 ///
 /// Made by [`NotionAuthLayer`](super::NotionAuthLayer). Its error is an
-/// [`AuthError`] as a [`BoxError`], or the inner service's. It is ready when the inner service is.
+/// [`AuthError`](crate::AuthError) as a [`BoxError`], or the inner service's. It is ready when the inner service is.
 ///
 /// A future that is dropped takes its request with it, and nothing else: a refresh that it caused
 /// goes on.
