@@ -198,10 +198,10 @@ impl Cache {
 
     /// Lets the entry be used without a question until `until`, while somebody sees to it; not
     /// beyond its expiry.
-    pub(super) fn postpone(&self, subject: &Subject, until: Duration) {
+    pub(super) fn postpone(&self, subject: &Subject, tag: Tag, until: Duration) {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
-        if let Some(entry) = table.find(hash, |entry| entry.subject == *subject) {
+        if let Some(entry) = table.find(hash, |entry| entry.tag == tag) {
             if entry.standing == Standing::Good {
                 let until = entry.fresh.expires_at.map_or(until, |end| end.min(until));
                 entry.check_at.store(millis(until), Ordering::Relaxed);
@@ -277,7 +277,7 @@ impl Cache {
     }
 
     /// Forgets a subject's token, and that the connection was ended with this generation.
-    pub(super) fn bury(&self, subject: &Subject, generation: u64) {
+    pub(super) fn bury(&self, subject: &Subject, generation: u64, now: Duration) {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
         let nothing = Fresh {
@@ -286,7 +286,7 @@ impl Cache {
             expires_at: Some(Duration::ZERO),
             due_at: None,
             revalidate_at: None,
-            validated_at: Duration::ZERO,
+            validated_at: now,
             suspect: false,
         };
         let grave = self.entry(subject, nothing, Standing::Buried);
@@ -310,6 +310,15 @@ impl Cache {
         }
     }
 
+    /// Forgets the entry that this tag names.
+    pub(super) fn forget(&self, subject: &Subject, tag: Tag) {
+        let hash = subject.seeded_hash();
+        let mut table = self.write(hash);
+        if let Ok(entry) = table.find_entry(hash, |entry| entry.tag == tag) {
+            drop(entry.remove());
+        }
+    }
+
     fn insert(&self, table: &mut HashTable<Entry>, entry: Entry) -> Tag {
         if table.len() >= self.capacity_per_shard {
             make_room(table, self.capacity_per_shard);
@@ -327,7 +336,7 @@ impl Cache {
             fresh,
             tag: self.next_tag(),
             standing,
-            is_used: AtomicBool::new(standing == Standing::Good),
+            is_used: AtomicBool::new(true),
         }
     }
 

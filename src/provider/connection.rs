@@ -72,8 +72,13 @@ impl NotionAuthProvider {
             labels: Labels::of(&credentials),
         };
         for _ in 0..TRIES {
+            let seen = self.shared().cache.peek(subject);
             let current = self.load(subject).await?;
             if let Some(generation) = self.save(subject, new.clone(), current.as_ref()).await? {
+                // After a restore the generations start from an older one: what was seen is history.
+                if let Some(seen) = seen.filter(|seen| seen.fresh.generation > generation) {
+                    self.shared().cache.forget(subject, seen.tag);
+                }
                 self.shared().flights.forget_failure(subject);
                 let vintage = Vintage {
                     generation,
@@ -119,8 +124,8 @@ impl NotionAuthProvider {
                         return Ok(());
                     }
                 }
-                _ => {
-                    self.shared().cache.remove(subject, u64::MAX);
+                gone => {
+                    self.forget(subject, gone.as_ref());
                     return Ok(());
                 }
             }
@@ -145,8 +150,8 @@ impl NotionAuthProvider {
                         return Ok(revocation);
                     }
                 }
-                _ => {
-                    self.shared().cache.remove(subject, u64::MAX);
+                gone => {
+                    self.forget(subject, gone.as_ref());
                     return Ok(Revocation::NothingToRevoke);
                 }
             }
@@ -248,12 +253,31 @@ impl NotionAuthProvider {
         };
         let key = self.key(subject);
         let attempt = AttemptId::random();
-        let save = self.shared().store.save(&key, new, expected, attempt);
-        let saved = self.shared().within(save).await;
-        match saved {
-            Ok(Saved::Done(generation)) => Ok(Some(generation)),
-            Ok(Saved::Conflict(_)) => Ok(None),
-            Err(error) => Err(error.into_auth_error().with_subject(subject)),
+        let mut tries = 0;
+        loop {
+            // Under the same attempt, since it may be done and its answer lost.
+            let save = self
+                .shared()
+                .store
+                .save(&key, new.clone(), expected, attempt);
+            match self.shared().within(save).await {
+                Ok(Saved::Done(generation)) => return Ok(Some(generation)),
+                Ok(Saved::Conflict(_)) => return Ok(None),
+                Err(_) if tries < 2 => tries += 1,
+                Err(error) => return Err(error.into_auth_error().with_subject(subject)),
+            }
+        }
+    }
+
+    /// Takes a connection that was ended before out of the cache as well.
+    fn forget(&self, subject: &Subject, tombstone: Option<&Record>) {
+        let shared = self.shared();
+        match tombstone {
+            Some(record) => {
+                let now = shared.clock.monotonic();
+                shared.cache.bury(subject, record.generation, now);
+            }
+            None => shared.cache.remove(subject, u64::MAX),
         }
     }
 
@@ -267,7 +291,8 @@ impl NotionAuthProvider {
         let Some(generation) = self.save(subject, tombstone, Some(record)).await? else {
             return Ok(false);
         };
-        self.shared().cache.bury(subject, generation);
+        let now = self.shared().clock.monotonic();
+        self.shared().cache.bury(subject, generation, now);
         self.shared().flights.forget_failure(subject);
         self.shared().tell(Event::Disconnected {
             subject: subject.clone(),

@@ -5,8 +5,9 @@ use crate::{Subject, credentials::ReauthorizationReason};
 /// Something that the host application may want to act on: tell a user to connect again, alert an
 /// operator, count.
 ///
-/// An event is told at most once by each process, and not at all if the process ends first; what is
-/// true is what [`list`](crate::NotionAuthProvider::list) shows.
+/// A change of a connection is told at most once by each process, and not at all if the process ends
+/// first; what is true is what [`list`](crate::NotionAuthProvider::list) shows. Failures are told each
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

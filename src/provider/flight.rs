@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -191,6 +194,7 @@ fn board(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Result<Se
         subject: subject.clone(),
         purpose,
         failures,
+        has_failed_call: AtomicBool::new(false),
         progress: sender,
     };
     runtime.spawn(async move {
@@ -209,8 +213,9 @@ pub(super) struct Flight {
     pub(super) shared: Arc<Shared>,
     pub(super) subject: Subject,
     pub(super) purpose: Purpose,
-    /// How many flights before this one failed in a row.
+    /// How many flights before this one failed in a row at the token endpoint.
     pub(super) failures: u32,
+    has_failed_call: AtomicBool,
     progress: watch::Sender<Progress>,
 }
 
@@ -223,6 +228,11 @@ impl Flight {
     /// Lets those who come from now on wait again.
     pub(super) fn resume(&self) {
         self.progress.send_replace(Progress::Flying);
+    }
+
+    /// A call of the token endpoint has failed: the next back-off is longer.
+    pub(super) fn note_failed_call(&self) {
+        self.has_failed_call.store(true, Ordering::Relaxed);
     }
 
     fn land(&self, outcome: Outcome) {
@@ -242,7 +252,9 @@ impl Flight {
                         purpose: self.purpose,
                         error: error.clone(),
                         until: now.saturating_add(after.min(LONGEST_MEMORY)),
-                        failures: self.failures.saturating_add(1),
+                        failures: self
+                            .failures
+                            .saturating_add(self.has_failed_call.load(Ordering::Relaxed).into()),
                     },
                 );
             }

@@ -71,7 +71,7 @@ impl Shared {
         }
         // Somebody else need not ask the same question for a moment.
         let a_moment = now.saturating_add(Duration::from_secs(1));
-        self.cache.postpone(subject, a_moment);
+        self.cache.postpone(subject, stale.tag, a_moment);
         if is_past(fresh.due_at) && mode == Mode::Refreshing {
             let generation = fresh.generation;
             let why = Why::Due;

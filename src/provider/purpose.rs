@@ -17,7 +17,7 @@ pub(crate) enum Purpose {
 }
 
 /// Why a generation is not good enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It is still good, but about to expire.
     Due,
@@ -35,25 +35,27 @@ impl Purpose {
         match (self, other) {
             (
                 Self::Renew {
-                    generation: a,
-                    why: x,
+                    generation: ours,
+                    why,
                 },
                 Self::Renew {
-                    generation: b,
-                    why: y,
+                    generation: theirs,
+                    why: other,
                 },
-            ) => a > b || (a == b && x >= y),
-            (Self::Renew { why, .. }, Self::Acquire | Self::Load) => why != Why::Due,
+            ) => ours >= theirs && why.covers(other),
+            (Self::Renew { why, .. }, Self::Acquire | Self::Load) => why.covers(Why::Refused),
             (Self::Acquire, Self::Acquire | Self::Load) | (Self::Load, Self::Load) => true,
             _ => false,
         }
     }
-}
 
-impl Purpose {
-    /// Whether those who asked can use the credentials that are there meanwhile: they were not
-    /// refused and have not expired.
-    pub(super) fn can_go_on(self) -> bool {
+    /// Whether nobody waits: the old token is good, and used meanwhile.
+    pub(super) fn is_behind(self) -> bool {
+        matches!(self, Self::Renew { why: Why::Due, .. })
+    }
+
+    /// Whether a refresh in doubt is not repeated for this, since the old token was not refused.
+    pub(super) fn leaves_doubt(self) -> bool {
         matches!(
             self,
             Self::Renew {
@@ -61,6 +63,18 @@ impl Purpose {
                 ..
             }
         )
+    }
+}
+
+impl Why {
+    fn covers(self, other: Self) -> bool {
+        match self {
+            Self::Due => other == Self::Due,
+            // It ends in doubt where a refusal goes on.
+            Self::Asked => matches!(other, Self::Due | Self::Asked),
+            Self::Refused => other != Self::RefusedAgain && other != Self::Asked,
+            Self::RefusedAgain => other != Self::Asked,
+        }
     }
 }
 

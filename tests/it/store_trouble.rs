@@ -27,7 +27,7 @@ use crate::support::{World, auth_error, send, status};
 /// A store in memory that can be slow to say what it has read, or down, and that counts reads.
 #[derive(Debug, Clone)]
 struct TroubledStore {
-    inner: MemoryStore,
+    inner: Arc<Mutex<MemoryStore>>,
     is_private: bool,
     trouble: Arc<Trouble>,
 }
@@ -52,7 +52,7 @@ impl TroubledStore {
 
     fn shared() -> Self {
         Self {
-            inner: MemoryStore::with_clock(TestClock::new()),
+            inner: Arc::new(Mutex::new(MemoryStore::with_clock(TestClock::new()))),
             is_private: false,
             trouble: Arc::default(),
         }
@@ -65,6 +65,14 @@ impl TroubledStore {
 
     fn set_down(&self, is_down: bool) {
         self.trouble.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    fn inner(&self) -> MemoryStore {
+        self.inner.lock().unwrap().clone()
+    }
+
+    fn replace(&self, store: MemoryStore) {
+        *self.inner.lock().unwrap() = store;
     }
 
     fn restore(&self, backup: Option<Record>) {
@@ -88,9 +96,13 @@ impl CredentialStore for TroubledStore {
         self.check()?;
         self.trouble.loads.fetch_add(1, Ordering::Relaxed);
         let backup = self.trouble.backup.lock().unwrap().clone();
-        let record = match backup {
-            Some(backup) => Ok(Some(backup)),
-            None => self.inner.load(key).await,
+        let current = self.inner().load(key).await?;
+        let record = match (backup, current) {
+            (Some(backup), Some(current)) => Ok(Some(Record {
+                read_at: current.read_at,
+                ..backup
+            })),
+            (_, current) => Ok(current),
         };
         let delay = *self.trouble.load_delay.lock().unwrap();
         if !delay.is_zero() {
@@ -107,7 +119,7 @@ impl CredentialStore for TroubledStore {
         attempt: AttemptId,
     ) -> Result<Saved, StoreError> {
         self.check()?;
-        self.inner.save(key, new, expected, attempt).await
+        self.inner().save(key, new, expected, attempt).await
     }
 
     async fn condemn(
@@ -118,7 +130,7 @@ impl CredentialStore for TroubledStore {
         attempt: AttemptId,
     ) -> Result<Condemned, StoreError> {
         self.check()?;
-        self.inner.condemn(key, generation, reason, attempt).await
+        self.inner().condemn(key, generation, reason, attempt).await
     }
 
     async fn claim(
@@ -130,9 +142,8 @@ impl CredentialStore for TroubledStore {
         taking_over: Option<AttemptId>,
     ) -> Result<ClaimAnswer, StoreError> {
         self.check()?;
-        let claim = self
-            .inner
-            .claim(key, generation, attempt, lease, taking_over);
+        let inner = self.inner();
+        let claim = inner.claim(key, generation, attempt, lease, taking_over);
         claim.await
     }
 
@@ -143,7 +154,7 @@ impl CredentialStore for TroubledStore {
         back_off: Option<Duration>,
     ) -> Result<Released, StoreError> {
         self.check()?;
-        self.inner.release(key, attempt, back_off).await
+        self.inner().release(key, attempt, back_off).await
     }
 
     async fn reseal(
@@ -153,12 +164,12 @@ impl CredentialStore for TroubledStore {
         payload: Payload,
     ) -> Result<Resealed, StoreError> {
         self.check()?;
-        self.inner.reseal(key, generation, payload).await
+        self.inner().reseal(key, generation, payload).await
     }
 
     async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
         self.check()?;
-        self.inner.once(key, ttl).await
+        self.inner().once(key, ttl).await
     }
 
     async fn list(
@@ -169,12 +180,12 @@ impl CredentialStore for TroubledStore {
         filter: Filter,
     ) -> Result<Vec<Summary>, StoreError> {
         self.check()?;
-        self.inner.list(namespace, after, limit, filter).await
+        self.inner().list(namespace, after, limit, filter).await
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
         self.check()?;
-        self.inner.sweep().await
+        self.inner().sweep().await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
@@ -440,4 +451,62 @@ async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_
     store.restore(None);
     sleep(Duration::from_secs(10)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_after_a_restore_heals_it() {
+    let store = TroubledStore::shared();
+    let (world, _) = observed_on(&store);
+    let ann = "ann".into();
+    world.connect("ann").await;
+    for _ in 0..4 {
+        world.provider.refresh(&ann).await.unwrap();
+    }
+    let peer = another_on(&store, &world);
+    assert_eq!(peer.acquire(&ann).await.unwrap().generation(), 5);
+    // The store has forgotten all of it.
+    let restored = MemoryStore::with_clock(world.clock.clone());
+    store.replace(restored);
+    sleep(Duration::from_secs(61)).await;
+
+    let new = world.connect("ann").await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(Duration::from_secs(61)).await;
+    // A peer that still has what was, asks behind a request and then has what is.
+    drop(peer.acquire(&ann).await);
+    sleep(Duration::from_secs(2)).await;
+    let acquired = peer.acquire(&ann).await.unwrap();
+    assert_eq!(acquired.expose_token(), new.access_token.expose());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_made_after_its_tombstone_was_purged_starts_anew() {
+    let world = World::new();
+    world.connect("ann").await;
+    world.provider.disconnect(&"ann".into()).await.unwrap();
+    sleep(Duration::from_secs(25 * 3600)).await;
+    assert_eq!(world.provider.sweep().await.unwrap(), 1);
+    world.connect("ann").await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_twice_lets_nothing_come_back_that_was_read_before() {
+    let store = TroubledStore::private();
+    let world = world_on(&store, MockNotion::in_process());
+    world.connect("ann").await;
+    let provider = another_on(&store, &world);
+    store.set_load_delay(Duration::from_secs(4));
+    let loading = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.acquire(&"ann".into()).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    store.set_load_delay(Duration::ZERO);
+    for _ in 0..2 {
+        provider.delete_credentials(&"ann".into()).await.unwrap();
+    }
+    let _ = loading.await.unwrap();
+    let error = provider.acquire(&"ann".into()).await.unwrap_err();
+    assert!(error.is_not_connected(), "{error}");
 }

@@ -61,7 +61,7 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
     }
     let generation = stored.vintage.generation;
     let doubt = shared.flights.doubt(&flight.subject, generation);
-    if doubt.is_some() && flight.purpose.can_go_on() {
+    if doubt.is_some() && flight.purpose.leaves_doubt() {
         // The replay can wait until the old token is refused.
         return Claiming::NotNow(busy(flight, Duration::ZERO));
     }
@@ -79,6 +79,11 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
         let answer = shared.within(claim).await;
         match answer {
             Ok(ClaimAnswer::Claimed) => {
+                if taking_over.is_some() {
+                    shared
+                        .flights
+                        .in_doubt(&flight.subject, generation, attempt);
+                }
                 flight.reach(Point::Claimed).await;
                 return Claiming::Claimed(Claim {
                     attempt,
@@ -88,12 +93,19 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
             }
             Ok(ClaimAnswer::Moved | ClaimAnswer::Absent) => return Claiming::Moved,
             Ok(ClaimAnswer::Held(left)) => {
-                if flight.purpose.can_go_on() {
+                if flight.purpose.is_behind() {
                     return Claiming::NotNow(busy(flight, left));
                 }
-                let low = Duration::from_millis(25);
-                let pause = shared.jitter.between(low, Duration::from_millis(500));
+                let (low, high) = if left > lease {
+                    // Its holder is in doubt, and backs off.
+                    flight.delay(busy(flight, left));
+                    (Duration::from_secs(1), Duration::from_secs(5))
+                } else {
+                    (Duration::from_millis(25), Duration::from_millis(500))
+                };
+                let pause = shared.jitter.between(low, high);
                 shared.pause(pause.min(left)).await;
+                flight.resume();
                 return Claiming::Moved;
             }
             Ok(ClaimAnswer::BackingOff(left)) => {
@@ -110,7 +122,7 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
             }) => {
                 let gone_after = shared.settings.timings.holder_is_gone_after();
                 let left = gone_after.saturating_sub(age);
-                if flight.purpose.can_go_on() {
+                if flight.purpose.is_behind() {
                     return Claiming::NotNow(busy(flight, left));
                 }
                 if left.is_zero() {
@@ -129,7 +141,12 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
             }
             Err(error) => {
                 // It may have been made: then let go of it, or others wait for nothing.
-                if doubt.is_none() {
+                if taking_over.is_some() {
+                    // The doubt of the one before may be ours now: it is never let go of.
+                    shared
+                        .flights
+                        .in_doubt(&flight.subject, generation, attempt);
+                } else if doubt.is_none() {
                     let release = shared.store.release(&key, attempt, None);
                     if let Err(error) = shared.within(release).await {
                         tracing::debug!(%error, "a claim that may have been made was not released");
@@ -193,13 +210,19 @@ impl Shared {
             )
             .with_retry_after(Duration::from_secs(1)));
         }
-        let left = self
-            .app_rejected_until()
-            .and_then(|until| until.checked_sub(self.clock.monotonic()))
-            .filter(|left| !left.is_zero());
-        match left {
-            Some(left) => Err(AuthError::app_rejected().with_retry_after(left)),
-            None => Ok(()),
+        let left = self.app_pause();
+        if left.is_zero() {
+            Ok(())
+        } else {
+            Err(AuthError::app_rejected().with_retry_after(left))
         }
+    }
+
+    /// How long the app's refreshes are stopped.
+    pub(super) fn app_pause(&self) -> Duration {
+        let until = *self.app_rejected_until();
+        until
+            .unwrap_or_default()
+            .saturating_sub(self.clock.monotonic())
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
     let fail = |error: AuthError| Decision::Fail(error.with_subject(&flight.subject));
 
     let why = match flight.purpose {
-        Purpose::Renew { generation, why } if generation >= vintage.generation => why,
+        // Not for an older record: it was restored, and its token may be spent.
+        Purpose::Renew { generation, why } if generation == vintage.generation => why,
         _ if !has_expired || is_new(SHORTEST_USE) => return Decision::Use,
         Purpose::Load => return fail(AuthError::expired()),
         // Expired, so nobody can go on with it.

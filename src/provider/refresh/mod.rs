@@ -41,7 +41,8 @@ use crate::{
 
 /// Brings a flight to its outcome.
 pub(super) async fn fly(flight: &Flight) -> Outcome {
-    loop {
+    // Each round but the last found that somebody had changed the record meanwhile.
+    for _ in 0..ROUNDS {
         let stored = read(flight).await?;
         flight.reach(Point::Read).await;
         let published = match decide(flight, &stored) {
@@ -72,7 +73,15 @@ pub(super) async fn fly(flight: &Flight) -> Outcome {
             return Ok(grant);
         }
     }
+    Err(
+        AuthError::transient("the credentials were changed again and again while they were read")
+            .with_subject(&flight.subject)
+            .with_retry_after(Duration::from_secs(1)),
+    )
 }
+
+/// More than a wait for another process's claim takes; a flight that needs more goes in circles.
+const ROUNDS: u32 = 1000;
 
 /// `None` when the record has moved.
 async fn refresh(
@@ -91,7 +100,7 @@ impl Stored {
     /// A token that is only about to expire is used on when its refresh fails. The flight has failed
     /// all the same: nobody waits for it, and the next one backs off.
     fn keep_in_use(&self, flight: &Flight, error: &AuthError) {
-        if !flight.purpose.can_go_on() || error.needs_reauthorization().is_some() {
+        if !flight.purpose.leaves_doubt() || error.needs_reauthorization().is_some() {
             return;
         }
         let shared = &flight.shared;
@@ -102,8 +111,8 @@ impl Stored {
             now.saturating_add(pause),
             Validated {
                 generation: self.vintage.generation,
-                at: now,
-                again_at: shared.revalidate_at(now),
+                at: self.read_at,
+                again_at: shared.revalidate_at(self.read_at),
             },
         );
     }

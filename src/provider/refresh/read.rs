@@ -11,6 +11,8 @@ use crate::{
 pub(super) struct Stored {
     pub(super) credentials: NotionUserCredentials,
     pub(super) vintage: Vintage,
+    /// When it was read (monotonic clock).
+    pub(super) read_at: Duration,
 }
 
 /// A tombstone may be purged after 24 hours, and generations start again behind it. What was last
@@ -23,11 +25,13 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
     let subject = &flight.subject;
     // Before the record is read: a reconnect meanwhile makes the cache the newer one.
     let seen = shared.cache.peek(subject);
+    let read_at = shared.clock.monotonic();
     let record = shared
         .within(shared.store.load(&shared.key(subject)))
         .await
         .map_err(|error| store_failed(flight, error))?;
     let Some(record) = record else {
+        shared.flights.no_doubt(subject);
         shared.cache.remove(subject, u64::MAX);
         return Err(AuthError::not_connected().with_subject(subject));
     };
@@ -39,7 +43,9 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
             return Err(AuthError::reauthorize(reason).with_subject(subject));
         }
         RecordState::Disconnected => {
-            shared.cache.bury(subject, record.generation);
+            shared.flights.no_doubt(subject);
+            let now = shared.clock.monotonic();
+            shared.cache.bury(subject, record.generation, now);
             return Err(AuthError::not_connected().with_subject(subject));
         }
     }
@@ -50,6 +56,7 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
             .with_source(error)
     })?;
     Ok(Stored {
+        read_at,
         credentials,
         vintage: Vintage {
             generation: record.generation,
@@ -71,8 +78,20 @@ fn check_not_regressed(
     let Some(seen) = seen else {
         return Ok(());
     };
-    let is_recent = shared.clock.monotonic() < seen.fresh.validated_at + MEMORY_OF_GENERATIONS;
-    if record.generation >= seen.fresh.generation || !is_recent {
+    if record.generation >= seen.fresh.generation {
+        return Ok(());
+    }
+    let seen_ago = shared
+        .clock
+        .monotonic()
+        .saturating_sub(seen.fresh.validated_at);
+    let connected_ago = record
+        .read_at
+        .duration_since(record.connected_at)
+        .unwrap_or_default();
+    if seen_ago > MEMORY_OF_GENERATIONS || connected_ago < seen_ago {
+        // The user has connected since: what was seen is history.
+        shared.cache.forget(&flight.subject, seen.tag);
         return Ok(());
     }
     shared.tell(Event::StoreRegressed {

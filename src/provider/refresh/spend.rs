@@ -43,7 +43,9 @@ pub(super) async fn spend(
                 ReauthorizationReason::Revoked
             };
             let condemned = condemn(flight, stored, claim.attempt, reason).await;
-            shared.flights.no_doubt(&flight.subject);
+            if condemned.as_ref().is_none_or(|error| !error.is_transient()) {
+                shared.flights.no_doubt(&flight.subject);
+            }
             return condemned.map_or(Ok(None), Err);
         }
         claim.in_doubt |= error.is_ambiguous();
@@ -63,11 +65,11 @@ pub(super) async fn spend(
         failures += 1;
         tell_failure(flight, stored);
         flight.reach(Point::InDoubt).await;
-        let pause = error
-            .retry_after()
-            .unwrap_or_else(|| replay_pause(flight, failures));
+        let pause = replay_pause(flight, failures)
+            .max(error.retry_after().unwrap_or_default())
+            .max(shared.app_pause());
         let failure = in_doubt(flight, error, pause);
-        if flight.purpose.can_go_on() {
+        if flight.purpose.leaves_doubt() {
             // The old token is still good: the replay can wait until it is not.
             return Err(failure);
         }
@@ -187,9 +189,10 @@ async fn give_up(
             .with_retry_after(APP_PAUSE)
             .with_source(error);
     }
-    let pause = error
-        .retry_after()
-        .unwrap_or_else(|| shared.jitter.back_off(failures));
+    let pause = shared
+        .jitter
+        .back_off(failures)
+        .max(error.retry_after().unwrap_or_default());
     release(flight, attempt, Some(pause)).await;
     tell_failure(flight, stored);
     AuthError::transient("the credentials could not be refreshed")
@@ -199,6 +202,7 @@ async fn give_up(
 }
 
 fn tell_failure(flight: &Flight, stored: &Stored) {
+    flight.note_failed_call();
     flight.shared.tell(Event::RefreshFailed {
         subject: flight.subject.clone(),
         generation: stored.vintage.generation,

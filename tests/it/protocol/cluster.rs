@@ -13,7 +13,7 @@ use notion_auth::{
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::{
-    history::History,
+    history::{History, Sent},
     life::{Life, Stop},
     store::{ProcessStore, StoreFaults},
     wire::{Wire, WireFaults},
@@ -132,7 +132,15 @@ impl Cluster {
             let token = request.headers()["authorization"].to_str().unwrap();
             let token = token.trim_start_matches("Bearer ").to_owned();
             let subject = request.extensions().get::<Subject>().unwrap().clone();
-            history.events().requests.push((subject, token));
+            {
+                let mut events = history.events();
+                let after_saves = events.saves.len();
+                events.requests.push(Sent {
+                    subject,
+                    token,
+                    after_saves,
+                });
+            }
             notion.clone().oneshot(request)
         });
         let layer = NotionAuthLayer::refreshing(process.provider.clone()).replaying(CloneBody);
@@ -181,6 +189,7 @@ impl Process {
                 faults: store_faults,
                 cut_off: Arc::clone(&cut_off),
                 history: history.clone(),
+                notion: notion.clone(),
             })
             .clock(clock.clone())
             .jitter_seed(seed)

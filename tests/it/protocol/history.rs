@@ -18,8 +18,17 @@ pub(super) struct Events {
     /// Faults of the store that somebody noticed, calls that were lost on their way, and the ends and
     /// sleeps of processes.
     pub(super) excuses: Vec<Instant>,
-    /// Subject and access token of each request that was sent.
-    pub(super) requests: Vec<(Subject, String)>,
+    pub(super) requests: Vec<Sent>,
+    /// Condemnations of a grant that lived, and whose tokens were saved.
+    pub(super) false_deaths: Vec<String>,
+}
+
+/// A request that was sent.
+pub(super) struct Sent {
+    pub(super) subject: Subject,
+    pub(super) token: String,
+    /// How many saves there were before.
+    pub(super) after_saves: usize,
 }
 
 /// A change that the store accepted, once, however often it was asked.
@@ -43,6 +52,8 @@ pub(super) struct Condemnation {
 pub(super) struct Presentation {
     pub(super) token: String,
     pub(super) at: Instant,
+    /// When whoever presented it knew what became of it, or gave up.
+    pub(super) until: Option<Instant>,
     pub(super) result: Reply,
 }
 

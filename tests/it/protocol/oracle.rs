@@ -56,6 +56,9 @@ pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)])
         no_regression(&events, &mut broken);
         no_cross_talk(&events, &mut broken);
         one_transition(&events, &mut broken);
+        for death in &events.false_deaths {
+            broken.push(format!("I3: {death}, though a saved pair lived"));
+        }
     }
     if cluster
         .notion
@@ -95,6 +98,11 @@ fn spent_once(events: &Events, broken: &mut Vec<String>) {
                     first.result
                 ));
             }
+            // Who is stopped, or dead, presents no longer.
+            let is_over = first.until.is_some_and(|until| until <= second.at);
+            if !is_over && !is_excused {
+                broken.push(format!("I1: {token} was presented by two at a time"));
+            }
         }
     }
 }
@@ -125,17 +133,17 @@ fn no_regression(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I4: a request carries only a token that was saved for its subject, and so only after it was.
+/// I4: a request carries only a token that had been saved for its subject when it was sent.
 fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
-    let saved: HashSet<(&Subject, &str)> = events
-        .saves
-        .iter()
-        .filter_map(|save| Some((&save.subject, save.pair.as_ref()?.0.as_str())))
-        .collect();
-    for (subject, token) in &events.requests {
-        if !saved.contains(&(subject, token.as_str())) {
+    for sent in &events.requests {
+        let was_saved = events.saves[..sent.after_saves].iter().any(|save| {
+            let access = save.pair.as_ref().map(|pair| &pair.0);
+            save.subject == sent.subject && access == Some(&sent.token)
+        });
+        if !was_saved {
             broken.push(format!(
-                "I4: {token} was sent for {subject:?}, never saved for it"
+                "I4: {} was sent for {:?}, and not saved for it before",
+                sent.token, sent.subject
             ));
         }
     }

@@ -67,6 +67,13 @@ enum Operation {
     Disconnect {
         subject: usize,
     },
+    /// Through a process, which may have read the record before.
+    Delete {
+        process: usize,
+        subject: usize,
+    },
+    /// A day, and what is then no longer needed goes.
+    Sweep,
     Reseal {
         subject: usize,
     },
@@ -115,7 +122,9 @@ fn operation(random: &mut fastrand::Rng) -> Operation {
         91..92 => Operation::StopNow { process, stop },
         92..95 => Operation::Restart { process },
         95..97 => Operation::Reconnect { subject },
-        97..98 => Operation::Disconnect { subject },
+        97 => Operation::Disconnect { subject },
+        98 if random.bool() => Operation::Delete { process, subject },
+        98 if random.u32(..4) == 0 => Operation::Sweep,
         _ => Operation::Reseal { subject },
     }
 }
@@ -203,6 +212,15 @@ async fn apply(
         Operation::Disconnect { subject } => {
             let provider = &cluster.operator.provider;
             provider.disconnect(&subjects[subject].0).await.unwrap();
+        }
+        Operation::Delete { process, subject } => {
+            let provider = cluster.processes[process].provider.clone();
+            let subject = subjects[subject].0.clone();
+            requests.spawn(async move { drop(provider.delete_credentials(&subject).await) });
+        }
+        Operation::Sweep => {
+            sleep(Duration::from_secs(25 * 3600)).await;
+            cluster.operator.provider.sweep().await.unwrap();
         }
         Operation::Reseal { subject } => {
             let key = RecordKey::new("notion", subjects[subject].0.clone());

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::{
     cluster::{AGES, Cluster},
     life::Stop,
+    store::StoreFault,
     wire::WireFault,
 };
 
@@ -172,4 +173,78 @@ async fn one_store_outage_before_between_or_after_loses_nothing() {
         assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200, "{point:?}");
         request.abort();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let life = &cluster.processes[0].life;
+    life.arm(Point::Answered, Stop::Die);
+    let dead = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(seconds(300)).await;
+    // Read, claim: lapsed, claim: taken over, and nobody hears of it.
+    for fault in [StoreFault::None, StoreFault::None, StoreFault::Lose] {
+        cluster.store_faults.push(fault);
+    }
+    assert!(cluster.ask(1, &subject).await.is_err());
+    assert!(cluster.record(&subject).await.unwrap().claim.is_some());
+    let mut last = cluster.ask(1, &subject).await;
+    for _ in 0..30 {
+        sleep(seconds(10)).await;
+        last = cluster.ask(1, &subject).await;
+    }
+    let lost = ReauthorizationReason::RotationLost;
+    assert_eq!(last.unwrap_err().needs_reauthorization(), Some(lost));
+    dead.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
+    for first in [WireFault::LostAfter, WireFault::RateLimitedForNoTime] {
+        let notion = MockNotion::builder().grace(seconds(3600));
+        let (cluster, subject, _) = refused(notion.in_process()).await;
+        cluster.wire_faults.push(first);
+        let always = WireFault::RateLimitedForNoTime;
+        cluster.wire_faults.always(Some(always));
+        let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+        for _ in 0..200 {
+            let asked = cluster.request(&cluster.processes[0], &subject);
+            drop(tokio::spawn(asked));
+            sleep(Duration::from_millis(100)).await;
+        }
+        let calls = cluster.wire_faults.calls();
+        assert!(calls < 20, "{calls} calls in 20 seconds after {first:?}");
+        request.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_was_asked_for_waits_for_a_peers() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    cluster.wire_faults.push(WireFault::Late(seconds(2)));
+    let peer = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(Duration::from_millis(200)).await;
+    let provider = cluster.processes[1].provider.clone();
+    let (asked, request) = tokio::join!(provider.refresh(&subject), cluster.ask(1, &subject));
+    assert_eq!(asked.unwrap().generation(), 2);
+    assert_eq!(request.unwrap(), 200);
+    assert_eq!(peer.await.unwrap().unwrap().status(), 200);
+    assert_eq!(presentations(&cluster), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_kept_waiting_for_a_peer_that_backs_off_for_long() {
+    let notion = MockNotion::builder().grace(seconds(7200));
+    let (cluster, subject, _) = refused(notion.in_process()).await;
+    cluster.wire_faults.always(Some(WireFault::LostAfter));
+    let first = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(seconds(1800)).await;
+    let start = tokio::time::Instant::now();
+    for process in 0..2 {
+        let error = cluster.ask(process, &subject).await.unwrap_err();
+        assert!(error.is_transient());
+    }
+    let waited = start.elapsed();
+    assert!(waited < seconds(5), "{waited:?}");
+    first.abort();
 }

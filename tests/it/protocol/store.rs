@@ -15,6 +15,7 @@ use notion_auth::{
         OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
         Summary,
     },
+    testing::MockNotion,
 };
 use tokio::time::sleep;
 
@@ -32,6 +33,7 @@ pub(super) struct ProcessStore {
     /// This process's own.
     pub(super) cut_off: Arc<AtomicBool>,
     pub(super) history: History,
+    pub(super) notion: MockNotion,
 }
 
 /// What goes wrong next, operation by operation, for all processes that share this.
@@ -156,7 +158,19 @@ impl CredentialStore for ProcessStore {
         self.perform(async {
             let condemned = self.inner.condemn(key, generation, reason, attempt).await?;
             if condemned == Condemned::Done {
+                let ledger = self.notion.ledger();
                 let mut events = self.history.events();
+                let lives = events.saves.iter().any(|save| {
+                    save.subject == *key.subject()
+                        && save
+                            .pair
+                            .as_ref()
+                            .is_some_and(|pair| ledger.is_refresh_token_live(&pair.1))
+                });
+                if lives {
+                    let what = format!("{reason:?} of generation {generation}");
+                    events.false_deaths.push(what);
+                }
                 let is_repeated = events.condemnations.iter().any(|it| it.attempt == attempt);
                 if !is_repeated {
                     events.condemnations.push(Condemnation {

@@ -1,13 +1,16 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use notion_auth::{
     BoxError,
@@ -38,6 +41,7 @@ pub(super) struct WireFaults {
     next: Arc<Mutex<VecDeque<WireFault>>>,
     /// What becomes of all others.
     always: Arc<Mutex<Option<WireFault>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(super) enum WireFault {
     Status500After,
     GarbledAfter,
     RateLimited,
+    /// The same, with leave to come again at once.
+    RateLimitedForNoTime,
     /// A definite refusal that is not about the grant.
     InvalidRequest,
     InvalidClient,
@@ -93,7 +99,13 @@ impl WireFaults {
         self.always(None);
     }
 
+    /// How many calls there were.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     fn next(&self) -> WireFault {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let next = self.next.lock().unwrap().pop_front();
         let always = *self.always.lock().unwrap();
         next.or(always).unwrap_or(WireFault::None)
@@ -130,6 +142,12 @@ impl Wire {
             WireFault::LostBefore => return Err("reset".into()),
             WireFault::Status500Before => return Ok(answer(500, "{}")),
             WireFault::RateLimited => return Ok(answer(429, "{}")),
+            WireFault::RateLimitedForNoTime => {
+                let mut response = answer(429, "{}");
+                let at_once = HeaderValue::from_static("0");
+                response.headers_mut().insert(RETRY_AFTER, at_once);
+                return Ok(response);
+            }
             WireFault::InvalidRequest => {
                 return Ok(answer(400, r#"{"error":"invalid_request"}"#));
             }
@@ -141,9 +159,15 @@ impl Wire {
             events.presentations.push(Presentation {
                 token,
                 at: Instant::now(),
+                until: None,
                 result: Reply::Lost,
             });
             events.presentations.len() - 1
+        };
+        // Also when the call is given up: then this is dropped.
+        let _presented = Presented {
+            history: self.history.clone(),
+            index,
         };
         let response = self.notion.clone().oneshot(request).await?;
         let (head, body) = response.into_parts();
@@ -160,6 +184,18 @@ impl Wire {
         self.life.pass().await;
         self.history.events().presentations[index].result = reply(head.status, &body);
         Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
+
+/// A call whose end is noted.
+struct Presented {
+    history: History,
+    index: usize,
+}
+
+impl Drop for Presented {
+    fn drop(&mut self) {
+        self.history.events().presentations[self.index].until = Some(Instant::now());
     }
 }
 
