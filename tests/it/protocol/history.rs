@@ -19,6 +19,8 @@ pub(super) struct Events {
     /// sleeps of processes.
     pub(super) excuses: Vec<Instant>,
     pub(super) requests: Vec<Sent>,
+    /// Whether tombstones were purged: then generations may have begun again.
+    pub(super) is_swept: bool,
     /// Condemnations of a grant that lived, and whose tokens were saved.
     pub(super) false_deaths: Vec<String>,
 }
@@ -46,6 +48,8 @@ pub(super) struct Condemnation {
     pub(super) generation: u64,
     pub(super) reason: ReauthorizationReason,
     pub(super) attempt: AttemptId,
+    /// How many saves there were before.
+    pub(super) after_saves: usize,
 }
 
 /// A refresh token that reached Notion.

@@ -221,6 +221,7 @@ async fn apply(
         Operation::Sweep => {
             sleep(Duration::from_secs(25 * 3600)).await;
             cluster.operator.provider.sweep().await.unwrap();
+            cluster.history.events().is_swept = true;
         }
         Operation::Reseal { subject } => {
             let key = RecordKey::new("notion", subjects[subject].0.clone());

@@ -173,7 +173,9 @@ impl CredentialStore for ProcessStore {
                 }
                 let is_repeated = events.condemnations.iter().any(|it| it.attempt == attempt);
                 if !is_repeated {
+                    let after_saves = events.saves.len();
                     events.condemnations.push(Condemnation {
+                        after_saves,
                         subject: key.subject().clone(),
                         generation,
                         reason,
