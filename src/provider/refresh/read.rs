@@ -1,6 +1,12 @@
 use std::time::Duration;
 
-use super::super::{Event, cache::Stale, flight::Flight, publish::Vintage, purpose::Grant};
+use super::super::{
+    Event,
+    cache::{Stale, Standing},
+    flight::Flight,
+    publish::Vintage,
+    purpose::Grant,
+};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
@@ -78,7 +84,11 @@ fn check_not_regressed(
     let Some(seen) = seen else {
         return Ok(());
     };
-    if record.generation >= seen.fresh.generation {
+    // A generation that was ended is not active again, unless the generations have begun anew.
+    let is_risen = seen.standing == Standing::Buried
+        && record.generation == seen.fresh.generation
+        && record.state != RecordState::Disconnected;
+    if record.generation >= seen.fresh.generation && !is_risen {
         return Ok(());
     }
     let seen_ago = shared

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use notion_auth::{
-    Event, ReauthorizationReason, Subject,
+    AuthError, Event, ReauthorizationReason, Subject,
     store::{Change, RecordState},
 };
 
@@ -16,7 +16,7 @@ use super::{
 /// Ends all that goes wrong, gives everything time, and asks for each subject through each process.
 ///
 /// Answers the last status of each subject, through the first process.
-async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Option<u16>> {
+async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Last> {
     cluster.wire_faults.clear();
     cluster.store_faults.clear();
     for index in 0..cluster.processes.len() {
@@ -34,17 +34,20 @@ async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Op
             cluster.notion.revoke_access_token(&access);
         }
     }
-    let mut last = vec![None; subjects.len()];
+    let mut last: Vec<Last> = subjects.iter().map(|_| Ok(0)).collect();
     for _ in 0..4 {
         for process in (0..cluster.processes.len()).rev() {
             for (index, (subject, _)) in subjects.iter().enumerate() {
-                last[index] = cluster.ask(process, subject).await.ok();
+                last[index] = cluster.ask(process, subject).await;
             }
         }
         tokio::time::sleep(AGES / 3).await;
     }
     last
 }
+
+/// What a request came to.
+type Last = Result<u16, AuthError>;
 
 /// Holds the history against everything that is promised.
 pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<String> {
@@ -201,7 +204,7 @@ async fn no_false_death(
     cluster: &Cluster,
     subject: &Subject,
     bot: &str,
-    last: Option<u16>,
+    last: Last,
     broken: &mut Vec<String>,
 ) {
     let Some(record) = cluster.record(subject).await else {
@@ -222,7 +225,7 @@ async fn no_false_death(
                 broken.push(format!(
                     "I3: stored as good, but Notion holds {living:?}, not {stored:?}"
                 ));
-            } else if last != Some(200) {
+            } else if !matches!(last, Ok(200)) {
                 broken.push(format!("I3: the living pair is stored, and {last:?} came"));
             }
         }
