@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use notion_auth::{
     NotionUserCredentials, ReauthorizationReason, Subject,
@@ -19,6 +22,8 @@ pub(super) struct Events {
     /// sleeps of processes.
     pub(super) excuses: Vec<Instant>,
     pub(super) requests: Vec<Sent>,
+    /// Subjects for which the application asked for a refresh.
+    pub(super) asked: HashSet<Subject>,
     /// Whether tombstones were purged: then generations may have begun again.
     pub(super) is_swept: bool,
     /// Condemnations of a grant that lived, and whose tokens were saved.

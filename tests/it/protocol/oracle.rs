@@ -143,6 +143,31 @@ fn no_regression(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
+/// I5: where nothing expires, a pair is exchanged only because its access token was refused, or because
+/// the application asked; and, by I2, once.
+pub(super) fn one_refresh_for_a_refusal(cluster: &Cluster, broken: &mut Vec<String>) {
+    let ledger = cluster.notion.ledger();
+    let events = cluster.history.events();
+    let mut current: HashMap<&Subject, Option<&str>> = HashMap::new();
+    for save in &events.saves {
+        let access = save.pair.as_ref().map(|pair| pair.0.as_str());
+        let before = current.insert(&save.subject, access).flatten();
+        if save.change != Change::Refresh || events.asked.contains(&save.subject) {
+            continue;
+        }
+        let was_refused = before.is_some_and(|token| {
+            let calls = ledger.api_calls_with(token);
+            calls.iter().any(|call| call.status == Some(401))
+        });
+        if !was_refused {
+            broken.push(format!(
+                "I5: generation {} was made though nothing was refused",
+                save.generation
+            ));
+        }
+    }
+}
+
 /// I4: a request carries only a token that had been saved for its subject when it was sent.
 fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     for sent in &events.requests {

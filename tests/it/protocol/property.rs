@@ -138,7 +138,8 @@ async fn run(seed: u64) -> (Vec<Operation>, Vec<String>) {
     if random.bool() {
         notion = notion.grace(Duration::from_secs(60));
     }
-    if random.u32(..4) == 0 {
+    let expires = random.u32(..4) == 0;
+    if expires {
         notion = notion.expires_in(random.u32(..600));
     }
     let mut cluster = Cluster::new(notion.in_process(), PROCESSES, seed);
@@ -157,7 +158,10 @@ async fn run(seed: u64) -> (Vec<Operation>, Vec<String>) {
         apply(&mut cluster, &subjects, &mut requests, operation).await;
         sleep(Duration::from_millis(random.u64(..2000))).await;
     }
-    let broken = oracle::check(&mut cluster, &subjects).await;
+    let mut broken = oracle::check(&mut cluster, &subjects).await;
+    if !expires {
+        oracle::one_refresh_for_a_refusal(&cluster, &mut broken);
+    }
     requests.abort_all();
     (operations, broken)
 }
@@ -176,6 +180,7 @@ async fn apply(
         Operation::Ask { process, subject } => {
             let provider = cluster.processes[process].provider.clone();
             let subject = subjects[subject].0.clone();
+            cluster.history.events().asked.insert(subject.clone());
             requests.spawn(async move { drop(provider.refresh(&subject).await) });
         }
         Operation::Refuse { subject } => cluster.refuse(&subjects[subject].1),
