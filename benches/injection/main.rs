@@ -1,0 +1,18 @@
+//! What it costs to put credentials on a request.
+//!
+//! `cargo bench --bench injection`, and with `--profile bench-lto`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod hits;
+
+use support::processes;
+
+fn main() {
+    match processes::role().as_deref() {
+        None => hits::compare(),
+        Some("hits") => hits::measure(),
+        Some(other) => panic!("there is no role {other:?}"),
+    }
+}

@@ -1,0 +1,160 @@
+//! Providers whose cache holds many subjects.
+
+use std::time::{Duration, SystemTime};
+
+use notion_auth::{
+    AccessToken, MemoryStore, NotionAppCredentials, NotionAuthProvider, NotionUserCredentials,
+    ReauthorizationReason, Subject,
+    store::{
+        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, OnceAnswer,
+        OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError, Summary,
+    },
+};
+
+use super::inner::{API, name};
+
+/// Whether the tokens' end is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    Unknown,
+    Known,
+}
+
+/// A provider that has the tokens of `count` subjects at hand, and nothing else: with names of 36
+/// bytes and tokens of 64, a payload of 100 bytes for each.
+pub(crate) fn provider(count: usize, expiry: Expiry) -> NotionAuthProvider {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let template = template(expiry).await;
+        let provider = provider_with(count, Everybody { template });
+        for number in 0..count {
+            let subject = Subject::new(name(number));
+            provider.acquire(&subject).await.expect("credentials");
+        }
+        provider
+    })
+}
+
+fn provider_with(capacity: usize, store: impl CredentialStore) -> NotionAuthProvider {
+    NotionAuthProvider::builder()
+        .app(app())
+        .api_url(API)
+        .store(store)
+        .cache_capacity(capacity)
+        .build()
+        .expect("a provider")
+}
+
+fn app() -> NotionAppCredentials {
+    NotionAppCredentials::builder()
+        .client_id("bench")
+        .client_secret("not a secret")
+        .redirect_uri("https://app.example/callback")
+        .build()
+        .expect("app credentials")
+}
+
+/// The record of a connection whose access token has 64 characters.
+async fn template(expiry: Expiry) -> Record {
+    let token = format!("ntn_{}", "0123456789".repeat(6));
+    let mut credentials = NotionUserCredentials::new(AccessToken::new(token));
+    if expiry == Expiry::Known {
+        credentials.expires_at = Some(SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60));
+    }
+    let store = MemoryStore::new();
+    let provider = provider_with(1, store.clone());
+    let subject = Subject::new("template");
+    let stored = provider.store_credentials(&subject, credentials).await;
+    stored.expect("the credentials are stored");
+    let record = store.load(&RecordKey::new("notion", subject)).await;
+    record.expect("the store answers").expect("a record")
+}
+
+/// A store that knows every subject and keeps none, so that what a provider allocates is its own.
+#[derive(Debug)]
+struct Everybody {
+    template: Record,
+}
+
+fn unused<T>() -> Result<T, StoreError> {
+    Err(StoreError::unavailable("bench", "it can only be read"))
+}
+
+impl CredentialStore for Everybody {
+    async fn load(&self, _: &RecordKey) -> Result<Option<Record>, StoreError> {
+        Ok(Some(self.template.clone()))
+    }
+
+    async fn save(
+        &self,
+        _: &RecordKey,
+        _: NewRecord,
+        _: Expected,
+        _: AttemptId,
+    ) -> Result<Saved, StoreError> {
+        unused()
+    }
+
+    async fn condemn(
+        &self,
+        _: &RecordKey,
+        _: u64,
+        _: ReauthorizationReason,
+        _: AttemptId,
+    ) -> Result<Condemned, StoreError> {
+        unused()
+    }
+
+    async fn claim(
+        &self,
+        _: &RecordKey,
+        _: u64,
+        _: AttemptId,
+        _: Duration,
+        _: Option<AttemptId>,
+    ) -> Result<ClaimAnswer, StoreError> {
+        unused()
+    }
+
+    async fn release(
+        &self,
+        _: &RecordKey,
+        _: AttemptId,
+        _: Option<Duration>,
+    ) -> Result<Released, StoreError> {
+        unused()
+    }
+
+    async fn reseal(&self, _: &RecordKey, _: u64, _: Payload) -> Result<Resealed, StoreError> {
+        unused()
+    }
+
+    async fn once(&self, _: &OnceKey, _: Duration) -> Result<OnceAnswer, StoreError> {
+        unused()
+    }
+
+    async fn list(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: usize,
+        _: Filter,
+    ) -> Result<Vec<Summary>, StoreError> {
+        unused()
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        unused()
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn is_private(&self) -> bool {
+        true
+    }
+}
