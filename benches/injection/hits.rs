@@ -122,3 +122,9 @@ pub(crate) fn compare() {
     }
     let _ = (BATCH, black_box(Instant::now()), ());
 }
+
+pub(crate) fn profile(name: &str, batches: usize) {
+    let mut cases = cases();
+    let case = cases.iter_mut().find(|case| case.name == name).unwrap();
+    interleave(std::slice::from_mut(case), 1, batches);
+}

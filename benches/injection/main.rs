@@ -13,6 +13,7 @@ fn main() {
     match processes::role().as_deref() {
         None => hits::compare(),
         Some("hits") => hits::measure(),
+        Some(other) if other.contains("profile") => { let (name, n) = other.strip_prefix("profile:").unwrap().split_once("@").unwrap(); hits::profile(name, n.parse().unwrap()) }
         Some(other) => panic!("there is no role {other:?}"),
     }
 }

@@ -43,7 +43,7 @@ fn provider_with(capacity: usize, store: impl CredentialStore) -> NotionAuthProv
         .app(app())
         .api_url(API)
         .store(store)
-        .cache_capacity(capacity)
+        .cache_capacity(capacity * 4)
         .build()
         .expect("a provider")
 }
@@ -51,7 +51,7 @@ fn provider_with(capacity: usize, store: impl CredentialStore) -> NotionAuthProv
 fn app() -> NotionAppCredentials {
     NotionAppCredentials::builder()
         .client_id("bench")
-        .client_secret("not a secret")
+        .client_secret("secret_bench")
         .redirect_uri("https://app.example/callback")
         .build()
         .expect("app credentials")

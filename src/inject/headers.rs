@@ -13,7 +13,7 @@ pub(super) fn inject(
 ) {
     headers.insert(AUTHORIZATION, authorization);
     if overrides_version || !has_version(headers) {
-        headers.insert(NOTION_VERSION, version.clone());
+        headers.insert(&NOTION_VERSION, version.clone());
     }
 }
 
