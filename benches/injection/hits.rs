@@ -2,10 +2,10 @@
 
 use std::{hint::black_box, time::Instant};
 
-use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use notion_auth::{CloneBody, NotionAuthLayer, NotionAuthProvider, header::NOTION_VERSION};
 use tower::{Layer, Service, ServiceBuilder};
-use tower_http::set_header::SetRequestHeaderLayer;
+use tower_http::set_header::{SetRequestHeader, SetRequestHeaderLayer};
 
 use crate::support::{
     goal::short,
@@ -17,14 +17,14 @@ use crate::support::{
 
 const FLOOR: &str = "bare service";
 const FLOOR_CLONED: &str = "bare service, cloned";
-const TH2: &str = "th x2";
+pub(crate) const TH2: &str = "th x2";
 const TH2_CLONED: &str = "th x2, cloned";
 const TH2_IF_ABSENT: &str = "th x2, version if absent";
 
 /// Reports what a process measures.
 pub(crate) fn measure() {
     let mut cases = cases();
-    let times = interleave(&mut cases, 61, 40);
+    let times = interleave(&mut cases, 31, 400);
     for name in times.names() {
         let floor = if name.contains("cloned") {
             FLOOR_CLONED
@@ -74,18 +74,24 @@ impl Service<Request<()>> for RawInserts {
     }
 }
 
-fn refreshing(provider: &NotionAuthProvider) -> notion_auth::NotionAuth<Inner> {
+pub(crate) fn refreshing(provider: &NotionAuthProvider) -> notion_auth::NotionAuth<Inner> {
     NotionAuthLayer::refreshing(provider.clone()).layer(Inner)
 }
 
+pub(crate) type Th2 = SetRequestHeader<SetRequestHeader<Inner, HeaderValue>, HeaderValue>;
+
+/// Two static headers by tower-http.
+pub(crate) fn th2() -> Th2 {
+    ServiceBuilder::new()
+        .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token()))
+        .layer(SetRequestHeaderLayer::overriding(NOTION_VERSION, version()))
+        .service(Inner)
+}
+
 fn cases() -> Vec<Case> {
-    let set = |name: HeaderName, value| SetRequestHeaderLayer::overriding(name, value);
-    let th2 = ServiceBuilder::new()
-        .layer(set(AUTHORIZATION, token()))
-        .layer(set(NOTION_VERSION, version()))
-        .service(Inner);
+    let th2 = th2();
     let th2_if_absent = ServiceBuilder::new()
-        .layer(set(AUTHORIZATION, token()))
+        .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token()))
         .layer(SetRequestHeaderLayer::if_not_present(NOTION_VERSION, version()))
         .service(Inner);
     let counted = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(b"Bearer ntn_0123456789".to_vec())).unwrap();
@@ -127,4 +133,13 @@ pub(crate) fn profile(name: &str, batches: usize) {
     let mut cases = cases();
     let case = cases.iter_mut().find(|case| case.name == name).unwrap();
     interleave(std::slice::from_mut(case), 1, batches);
+}
+
+pub(crate) fn quick() {
+    let mut cases = cases();
+    cases.retain(|case| [FLOOR, TH2, "hit, 1000, hot", "hit, 1000, random"].contains(&case.name.as_str()));
+    let times = interleave(&mut cases, 9, 4000);
+    for name in times.names() {
+        println!("{name} {:.1} {:.2}", times.over(name, FLOOR), times.ratio((name, FLOOR), (TH2, FLOOR)));
+    }
 }

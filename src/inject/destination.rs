@@ -9,6 +9,7 @@ use crate::error::AuthError;
 /// The one origin that is sent tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
+    is_https: bool,
     scheme: Scheme,
     /// The host as `http` writes it: lower case, IPv6 in brackets.
     host: String,
@@ -29,6 +30,7 @@ impl Destination {
     pub(super) fn new(url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default().to_owned();
         Self {
+            is_https: url.scheme() == "https",
             scheme: if url.scheme() == "https" {
                 Scheme::HTTPS
             } else {
@@ -50,7 +52,9 @@ impl Destination {
     pub(super) fn is_usual(&self, uri: &Uri) -> bool {
         match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
-                authority.as_str() == self.authority && *scheme == self.scheme
+                let is_https = *scheme == Scheme::HTTPS;
+                authority.as_str() == self.authority
+                    && (is_https == self.is_https && (is_https || *scheme == Scheme::HTTP))
             }
             _ => false,
         }

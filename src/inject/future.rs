@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Request, Response, StatusCode};
@@ -60,11 +60,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Hit { inner, ticket } => {
-                let response = ready!(inner.poll(cx)).map_err(Into::into)?;
-                if response.status() == StatusCode::UNAUTHORIZED {
-                    ticket.refused();
+                let answer = inner.poll(cx);
+                if let Poll::Ready(Ok(response)) = &answer {
+                    if response.status() == StatusCode::UNAUTHORIZED {
+                        ticket.refused();
+                    }
                 }
-                Poll::Ready(Ok(response))
+                answer.map_err(Into::into)
             }
             StateProjection::Driven { driven } => driven.as_mut().poll(cx),
         }

@@ -11,9 +11,9 @@ pub(super) fn inject(
     version: &HeaderValue,
     overrides_version: bool,
 ) {
-    headers.insert(AUTHORIZATION, authorization);
+    headers.insert(&AUTHORIZATION, authorization);
     if overrides_version || !has_version(headers) {
-        headers.insert(&NOTION_VERSION, version.clone());
+        headers.insert(NOTION_VERSION, version.clone());
     }
 }
 

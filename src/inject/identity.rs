@@ -39,32 +39,13 @@ impl Config {
         if self.reports || !self.destination.is_usual(request.uri()) {
             return None;
         }
-        let (authorization, ticket) = self.at_hand(request.extensions())?;
-        self.inject(request, authorization);
-        Some(ticket)
-    }
-
-    /// What can be sent at once. The rules are those of [`choose`](Self::choose).
-    #[inline]
-    fn at_hand(&self, extensions: &Extensions) -> Option<(HeaderValue, Ticket)> {
-        let subject = extensions.get::<Subject>();
-        let mut mode = self.mode;
-        // A request that carries a subject and nothing else is not asked about the rest.
-        if extensions.len() > 1 || subject.is_none() {
-            if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
-                return Some((explicit.authorization(), Ticket::none()));
-            }
-            if let Some(asked) = extensions.get::<Mode>() {
-                mode = *asked;
-            }
-        }
-        if self.provider.has_only_integration_token() {
-            let token = self.provider.integration_token()?;
-            return Some((token.clone(), Ticket::none()));
-        }
-        let subject = subject?;
-        let (authorization, tag) = self.provider.at_hand(subject)?;
-        Some((authorization, self.provider.ticket(subject, tag, mode)))
+        let extensions = request.extensions();
+        let subject = extensions.get::<Subject>()?;
+        let hash = subject.seeded_hash();
+        let at_hand = self.provider.at_hand(subject)?;
+        let (authorization, tag) = at_hand.entry()?;
+        self.inject(request, authorization.clone());
+        Some(self.provider.ticket(hash, tag, self.mode))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.
@@ -116,7 +97,7 @@ impl Config {
         Credentials {
             source: Source::Stored {
                 generation: grant.generation,
-                ticket: self.provider.ticket(subject, grant.tag, mode),
+                ticket: self.provider.ticket(subject.seeded_hash(), grant.tag, mode),
             },
             authorization: grant.authorization,
         }

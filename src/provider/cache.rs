@@ -110,6 +110,20 @@ pub(super) enum Found {
     Miss,
 }
 
+/// An entry that can be sent, where it lies: nobody changes it meanwhile, so it is not kept for long.
+pub(crate) struct AtHand<'a> {
+    table: RwLockReadGuard<'a, HashTable<Entry>>,
+    index: usize,
+}
+
+impl AtHand<'_> {
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<(&HeaderValue, Tag)> {
+        let entry = self.table.get_bucket(self.index)?;
+        Some((&entry.fresh.authorization, entry.tag))
+    }
+}
+
 /// An entry that is not to be used without a question.
 #[derive(Debug, Clone)]
 pub(super) struct Stale {
@@ -149,22 +163,23 @@ impl Cache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The header value and the tag of an entry that needs no question. `now` is asked only when the
-    /// answer depends on it.
+    /// An entry that needs no question. `now` is asked only when the answer depends on it.
+    #[inline]
     pub(super) fn at_hand(
         &self,
         subject: &Subject,
         now: impl FnOnce() -> Duration,
-    ) -> Option<(HeaderValue, Tag)> {
+    ) -> Option<AtHand<'_>> {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
-        let entry = table.find(hash, |entry| entry.subject == *subject)?;
+        let index = table.find_bucket_index(hash, |entry| entry.subject == *subject)?;
+        let entry = table.get_bucket(index)?;
         let check_at = entry.check_at.load(Ordering::Relaxed);
         if check_at != NEVER && millis(now()) >= check_at {
             return None;
         }
         entry.note_use();
-        Some((entry.fresh.authorization.clone(), entry.tag))
+        Some(AtHand { table, index })
     }
 
     /// What is known of the subject. `now` is asked only when the answer depends on it.

@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderValue;
-
 use super::{
     Shared,
-    cache::{Found, Stale, Standing, Tag},
+    cache::{AtHand, Found, Stale, Standing, Tag},
     flight,
     purpose::{Grant, Outcome, Purpose, Why},
     registry::Ticket,
@@ -27,7 +25,7 @@ pub(crate) enum Lookup {
 impl Shared {
     /// The way of a hit: what can be sent with no other question, without an allocation.
     #[inline]
-    pub(crate) fn at_hand(&self, subject: &Subject) -> Option<(HeaderValue, Tag)> {
+    pub(crate) fn at_hand(&self, subject: &Subject) -> Option<AtHand<'_>> {
         self.cache.at_hand(subject, || self.clock.monotonic())
     }
 
@@ -50,8 +48,8 @@ impl Shared {
 
     /// What a request that is sent with an entry remembers of it.
     #[inline]
-    pub(crate) fn ticket(&self, subject: &Subject, tag: Tag, mode: Mode) -> Ticket {
-        Ticket::new(self.id, subject.seeded_hash(), tag, mode)
+    pub(crate) fn ticket(&self, hash: u64, tag: Tag, mode: Mode) -> Ticket {
+        Ticket::new(self.id, hash, tag, mode)
     }
 
     /// Decides about an entry that is refused, expired, due, or to be compared with the store.
