@@ -92,9 +92,14 @@ fn cases() -> Vec<Case> {
     let th2 = th2();
     let th2_if_absent = ServiceBuilder::new()
         .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token()))
-        .layer(SetRequestHeaderLayer::if_not_present(NOTION_VERSION, version()))
+        .layer(SetRequestHeaderLayer::if_not_present(
+            NOTION_VERSION,
+            version(),
+        ))
         .service(Inner);
-    let counted = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(b"Bearer ntn_0123456789".to_vec())).unwrap();
+    let counted =
+        HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(b"Bearer ntn_0123456789".to_vec()))
+            .unwrap();
     let raw = RawInserts(Inner, counted, version());
     let one = || request(500);
     let mut cases = vec![
@@ -108,18 +113,38 @@ fn cases() -> Vec<Case> {
     let thousand = provider(1_000, Expiry::Unknown);
     let mut rng = fastrand::Rng::with_seed(1);
     cases.push(Case::kept("hit, 1000, hot", refreshing(&thousand), one));
-    cases.push(Case::cloned("hit, 1000, hot, cloned", refreshing(&thousand), one));
-    cases.push(Case::kept("hit, 1000, random", refreshing(&thousand), move || request(rng.usize(..1000))));
+    cases.push(Case::cloned(
+        "hit, 1000, hot, cloned",
+        refreshing(&thousand),
+        one,
+    ));
+    cases.push(Case::kept(
+        "hit, 1000, random",
+        refreshing(&thousand),
+        move || request(rng.usize(..1000)),
+    ));
     let known = provider(1_000, Expiry::Known);
     cases.push(Case::kept("hit, 1000, known", refreshing(&known), one));
-    let replaying = NotionAuthLayer::refreshing(thousand.clone()).replaying(CloneBody).layer(Inner);
+    let replaying = NotionAuthLayer::refreshing(thousand.clone())
+        .replaying(CloneBody)
+        .layer(Inner);
     cases.push(Case::kept("hit, replay", replaying, one));
     cases
 }
 
 pub(crate) fn compare() {
     let reports = processes::run("hits", processes::repeats());
-    for line in ["raw inserts", TH2, TH2_CLONED, TH2_IF_ABSENT, "hit, 1000, hot", "hit, 1000, hot, cloned", "hit, 1000, random", "hit, 1000, known", "hit, replay"] {
+    for line in [
+        "raw inserts",
+        TH2,
+        TH2_CLONED,
+        TH2_IF_ABSENT,
+        "hit, 1000, hot",
+        "hit, 1000, hot, cloned",
+        "hit, 1000, random",
+        "hit, 1000, known",
+        "hit, replay",
+    ] {
         println!(
             "{line:40} {:>8} {:>8}",
             short(reports.median(&format!("{line}: ns over floor"))),
@@ -137,9 +162,15 @@ pub(crate) fn profile(name: &str, batches: usize) {
 
 pub(crate) fn quick() {
     let mut cases = cases();
-    cases.retain(|case| [FLOOR, TH2, "hit, 1000, hot", "hit, 1000, random"].contains(&case.name.as_str()));
+    cases.retain(|case| {
+        [FLOOR, TH2, "hit, 1000, hot", "hit, 1000, random"].contains(&case.name.as_str())
+    });
     let times = interleave(&mut cases, 9, 4000);
     for name in times.names() {
-        println!("{name} {:.1} {:.2}", times.over(name, FLOOR), times.ratio((name, FLOOR), (TH2, FLOOR)));
+        println!(
+            "{name} {:.1} {:.2}",
+            times.over(name, FLOOR),
+            times.ratio((name, FLOOR), (TH2, FLOOR))
+        );
     }
 }

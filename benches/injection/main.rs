@@ -16,7 +16,14 @@ fn main() {
         Some("quick") => hits::quick(),
         Some("threads") => threads::measure(),
         Some("hits") => hits::measure(),
-        Some(other) if other.contains("profile") => { let (name, n) = other.strip_prefix("profile:").unwrap().split_once("@").unwrap(); hits::profile(name, n.parse().unwrap()) }
+        Some(other) if other.contains("profile") => {
+            let (name, n) = other
+                .strip_prefix("profile:")
+                .unwrap()
+                .split_once("@")
+                .unwrap();
+            hits::profile(name, n.parse().unwrap())
+        }
         Some(other) => panic!("there is no role {other:?}"),
     }
 }

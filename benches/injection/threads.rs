@@ -1,10 +1,6 @@
 //! Two threads at once, on one subject and on different ones.
 
-use std::{
-    sync::Barrier,
-    thread,
-    time::Instant,
-};
+use std::{sync::Barrier, thread, time::Instant};
 
 use http::Request;
 use tower::Service;
@@ -34,7 +30,10 @@ pub(crate) fn measure() {
         rounds.push((th2, one, two));
     }
     let tell = |name: &str, of: fn(&(f64, f64, f64)) -> f64| {
-        report(&format!("{name}: ns over floor"), median(rounds.iter().map(of)));
+        report(
+            &format!("{name}: ns over floor"),
+            median(rounds.iter().map(of)),
+        );
         let ratios = rounds.iter().map(|round| of(round) / round.0);
         report(&format!("{name}: ratio"), median(ratios));
     };

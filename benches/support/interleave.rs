@@ -127,7 +127,9 @@ impl Times {
         let theirs = self.of(other.0).iter().zip(self.of(other.1));
         median(
             ours.zip(theirs)
-                .map(|((time, floor), (other, other_floor))| (time - floor) / (other - other_floor)),
+                .map(|((time, floor), (other, other_floor))| {
+                    (time - floor) / (other - other_floor)
+                }),
         )
     }
 }

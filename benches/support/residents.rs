@@ -6,8 +6,9 @@ use notion_auth::{
     AccessToken, MemoryStore, NotionAppCredentials, NotionAuthProvider, NotionUserCredentials,
     ReauthorizationReason, Subject,
     store::{
-        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, OnceAnswer,
-        OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError, Summary,
+        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
+        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
+        Summary,
     },
 };
 

@@ -5,7 +5,7 @@ use http::{Extensions, HeaderValue, Request};
 use super::config::Config;
 use crate::{
     error::AuthError,
-    provider::{Grant, Lookup, Ticket},
+    provider::{AtHand, Grant, Lookup, Ticket},
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
 
@@ -40,12 +40,51 @@ impl Config {
             return None;
         }
         let extensions = request.extensions();
+        match extensions.get::<Subject>() {
+            // A request that carries a subject and nothing else is not asked about the rest.
+            Some(subject)
+                if extensions.len() == 1 && !self.provider.has_only_integration_token() =>
+            {
+                let at_hand = self.provider.at_hand(subject)?;
+                let hash = subject.seeded_hash();
+                self.take(request, &at_hand, hash, self.mode)
+            }
+            _ => self.uncommon_hit(request),
+        }
+    }
+
+    /// The rules of [`choose`](Self::choose), for what can be sent at once.
+    fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        let extensions = request.extensions();
+        let others = match extensions.get::<ExplicitCredentials>() {
+            Some(explicit) => Some(explicit.authorization()),
+            None if self.provider.has_only_integration_token() => {
+                self.provider.integration_token().cloned()
+            }
+            None => None,
+        };
+        if let Some(authorization) = others {
+            self.inject(request, authorization);
+            return Some(Ticket::none());
+        }
+        let mode = extensions.get().copied().unwrap_or(self.mode);
         let subject = extensions.get::<Subject>()?;
-        let hash = subject.seeded_hash();
         let at_hand = self.provider.at_hand(subject)?;
+        let hash = subject.seeded_hash();
+        self.take(request, &at_hand, hash, mode)
+    }
+
+    #[inline]
+    fn take<B>(
+        &self,
+        request: &mut Request<B>,
+        at_hand: &AtHand<'_>,
+        hash: u64,
+        mode: Mode,
+    ) -> Option<Ticket> {
         let (authorization, tag) = at_hand.entry()?;
         self.inject(request, authorization.clone());
-        Some(self.provider.ticket(hash, tag, self.mode))
+        Some(self.provider.ticket(hash, tag, mode))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.

@@ -34,7 +34,7 @@ pub struct NotionAuthProviderBuilder {
     transport: Option<Transport>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    cache_capacity: usize,
+    cache_capacity: Option<usize>,
     namespace: String,
     observer: Option<Box<dyn Observer>>,
     runtime: Option<Handle>,
@@ -54,7 +54,7 @@ impl NotionAuthProviderBuilder {
             transport: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
-            cache_capacity: 100_000,
+            cache_capacity: Some(100_000),
             namespace: "notion".to_owned(),
             observer: None,
             runtime: None,
@@ -159,9 +159,18 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// How many subjects' tokens are kept at hand. What is used goes last. Default: 100,000.
+    /// How many subjects' tokens are kept at hand: at least about so many, and up to a quarter more from
+    /// 10,000 on. What is used goes last; what went is read from the store again. Default: 100,000, at
+    /// about 300 bytes each.
     pub fn cache_capacity(mut self, subjects: usize) -> Self {
-        self.cache_capacity = subjects;
+        self.cache_capacity = Some(subjects);
+        self
+    }
+
+    /// Keeps the tokens of all subjects at hand, however many there come to be. Memory grows with them
+    /// and is not given back, so whoever can make up subjects can fill it.
+    pub fn unbounded_cache(mut self) -> Self {
+        self.cache_capacity = None;
         self
     }
 

@@ -131,7 +131,10 @@ impl NotionAuthProvider {
 
     fn acquired(&self, subject: &Subject, grant: Grant) -> Acquired {
         Acquired {
-            ticket: Some(self.shared.ticket(subject.seeded_hash(), grant.tag, Mode::Refreshing)),
+            ticket: Some(
+                self.shared
+                    .ticket(subject.seeded_hash(), grant.tag, Mode::Refreshing),
+            ),
             authorization: grant.authorization,
             generation: grant.generation,
         }

@@ -74,7 +74,7 @@ impl Shared {
             let generation = fresh.generation;
             let why = Why::Due;
             flight::start(self, subject, Purpose::Renew { generation, why });
-        } else if is_past(fresh.revalidate_at) {
+        } else if is_past(self.revalidate_at(fresh.validated_at)) {
             flight::start(self, subject, Purpose::Load);
         }
         Lookup::Hit(Grant {

@@ -36,5 +36,6 @@ pub use self::{
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity, shared::Shared,
+    cache::AtHand, lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity,
+    shared::Shared,
 };

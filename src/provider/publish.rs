@@ -58,10 +58,10 @@ impl Shared {
                 generation: vintage.generation,
                 expires_at: usable_for.map(|left| now.saturating_add(left)),
                 due_at: due_in.map(|left| now.saturating_add(left)),
-                revalidate_at: self.revalidate_at(now),
                 validated_at: now,
                 suspect,
             },
+            self.revalidate_at(now),
         );
         Ok(tag.map(|tag| Grant {
             authorization,
@@ -70,10 +70,10 @@ impl Shared {
         }))
     }
 
-    /// When an entry that was compared with the store at `now` must be compared again.
-    pub(super) fn revalidate_at(&self, now: Duration) -> Option<Duration> {
+    /// When an entry that was compared with the store at `validated_at` must be compared again.
+    pub(super) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
-            .then(|| now.saturating_add(self.settings.revalidation_age))
+            .then(|| validated_at.saturating_add(self.settings.revalidation_age))
     }
 
     /// How long before its end a token is refreshed behind: at most half of its life, and up to a

@@ -1,0 +1,215 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use http::HeaderValue;
+
+use crate::subject::Subject;
+
+/// The name of one entry, for as long as it is in the cache unchanged: a 401 that comes after the
+/// entry was replaced, or its slot given to another subject, finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tag(pub(super) u32);
+
+impl Tag {
+    pub(crate) const NONE: Self = Self(0);
+}
+
+/// What is put into the cache. Times are readings of the provider's monotonic clock.
+#[derive(Debug, Clone)]
+pub(in crate::provider) struct Fresh {
+    pub(in crate::provider) authorization: HeaderValue,
+    pub(in crate::provider) generation: u64,
+    /// From when on it must not be used.
+    pub(in crate::provider) expires_at: Option<Duration>,
+    /// From when on it is used and refreshed behind.
+    pub(in crate::provider) due_at: Option<Duration>,
+    /// When it was read from the store or written to it.
+    pub(in crate::provider) validated_at: Duration,
+    /// A 401 came for it once already, and there is no refresh token to answer that with.
+    pub(in crate::provider) suspect: bool,
+}
+
+/// Whether an entry can be given to anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::provider) enum Standing {
+    Good,
+    /// The API answered it with a 401. Its token is forgotten.
+    Refused,
+    /// The connection was ended with this generation. It holds no token, and keeps an older one
+    /// from coming back by who had read it before.
+    Buried,
+}
+
+/// What a comparison with the store has shown. Times are readings of the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::provider) struct Validated {
+    pub(in crate::provider) generation: u64,
+    pub(in crate::provider) at: Duration,
+    pub(in crate::provider) again_at: Option<Duration>,
+}
+
+/// What the cache knows of a subject.
+pub(in crate::provider) enum Found {
+    /// This can be sent.
+    Hit {
+        authorization: HeaderValue,
+        generation: u64,
+        tag: Tag,
+    },
+    /// There is an entry that needs a decision.
+    Check(Stale),
+    Miss,
+}
+
+/// An entry that is not to be used without a question.
+#[derive(Debug, Clone)]
+pub(in crate::provider) struct Stale {
+    pub(in crate::provider) fresh: Fresh,
+    pub(in crate::provider) tag: Tag,
+    pub(in crate::provider) standing: Standing,
+}
+
+/// A subject's token. There may be a million of them, so it is kept small.
+pub(super) struct Entry {
+    pub(super) subject: Subject,
+    pub(super) authorization: HeaderValue,
+    /// Milliseconds of the monotonic clock; until then a hit needs no other question.
+    check_at: AtomicU64,
+    pub(super) generation: u64,
+    validated_at: u64,
+    /// Notion's tokens have no known end, so most entries have none.
+    ends: Option<Box<Ends>>,
+    pub(super) tag: Tag,
+    pub(super) standing: Standing,
+    pub(super) suspect: bool,
+    /// Since the last time that room was made.
+    is_used: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+struct Ends {
+    expires_at: Option<Duration>,
+    due_at: Option<Duration>,
+}
+
+/// No time at all: the clock need not be read.
+const NEVER: u64 = u64::MAX;
+
+impl Entry {
+    pub(super) fn new(
+        subject: &Subject,
+        fresh: Fresh,
+        again_at: Option<Duration>,
+        tag: Tag,
+    ) -> Self {
+        let mut entry = Self::buried(subject, fresh.generation, fresh.validated_at, tag);
+        entry.standing = Standing::Good;
+        entry.suspect = fresh.suspect;
+        entry.renew(fresh, again_at);
+        entry
+    }
+
+    /// The grave of a connection that was ended.
+    pub(super) fn buried(subject: &Subject, generation: u64, now: Duration, tag: Tag) -> Self {
+        Self {
+            subject: subject.clone(),
+            authorization: nothing(),
+            check_at: AtomicU64::new(0),
+            generation,
+            validated_at: millis(now),
+            ends: None,
+            tag,
+            standing: Standing::Buried,
+            suspect: false,
+            is_used: AtomicBool::new(true),
+        }
+    }
+
+    /// Brings a good entry up to date with what was read of the same generation.
+    pub(super) fn renew(&mut self, fresh: Fresh, again_at: Option<Duration>) {
+        let ends = Ends {
+            expires_at: fresh.expires_at,
+            due_at: fresh.due_at,
+        };
+        self.check_at = [ends.expires_at, ends.due_at, again_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(NEVER, millis)
+            .into();
+        self.ends = (ends.expires_at.is_some() || ends.due_at.is_some()).then(|| Box::new(ends));
+        self.authorization = fresh.authorization;
+        self.validated_at = millis(fresh.validated_at);
+    }
+
+    /// It was compared with the store and stays.
+    pub(super) fn keep(&mut self, until: Duration, validated: Validated) {
+        self.validated_at = millis(validated.at);
+        let ends = [self.expires_at(), validated.again_at];
+        let until = ends.into_iter().flatten().fold(until, Duration::min);
+        self.check_at = millis(until).into();
+    }
+
+    /// Nobody is given it any more, and its token is let go.
+    pub(super) fn refuse(&mut self) {
+        self.standing = Standing::Refused;
+        self.authorization = nothing();
+        self.check_at = 0.into();
+    }
+
+    /// Lets it be used without a question until `until`; not beyond its expiry.
+    pub(super) fn postpone(&self, until: Duration) {
+        let until = self.expires_at().map_or(until, |end| end.min(until));
+        self.check_at.store(millis(until), Ordering::Relaxed);
+    }
+
+    /// Whether it needs no question. `now` is asked only when the answer depends on it.
+    #[inline]
+    pub(super) fn is_at_hand(&self, now: impl FnOnce() -> Duration) -> bool {
+        let check_at = self.check_at.load(Ordering::Relaxed);
+        check_at == NEVER || millis(now()) < check_at
+    }
+
+    /// Written once between two times that room is made: hits share the line.
+    #[inline]
+    pub(super) fn note_use(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since this was asked last.
+    pub(super) fn take_use(&self) -> bool {
+        self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn stale(&self) -> Stale {
+        Stale {
+            fresh: Fresh {
+                authorization: self.authorization.clone(),
+                generation: self.generation,
+                expires_at: self.expires_at(),
+                due_at: self.ends.as_ref().and_then(|ends| ends.due_at),
+                validated_at: Duration::from_millis(self.validated_at),
+                suspect: self.suspect,
+            },
+            tag: self.tag,
+            standing: self.standing,
+        }
+    }
+
+    fn expires_at(&self) -> Option<Duration> {
+        self.ends.as_ref().and_then(|ends| ends.expires_at)
+    }
+}
+
+fn nothing() -> HeaderValue {
+    HeaderValue::from_static("")
+}
+
+#[inline]
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(NEVER - 1)
+}
