@@ -8,10 +8,14 @@
 // Each benchmark uses its own part of this.
 #![allow(dead_code, reason = "shared by several benchmarks")]
 
+pub(crate) mod cpu;
 pub(crate) mod figure;
 pub(crate) mod goal;
 pub(crate) mod inner;
 pub(crate) mod interleave;
 pub(crate) mod processes;
+pub(crate) mod progress;
+pub(crate) mod resident;
 pub(crate) mod residents;
 pub(crate) mod statistics;
+pub(crate) mod table;

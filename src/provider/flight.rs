@@ -225,9 +225,12 @@ impl Flight {
         self.progress.send_replace(Progress::Delayed(error));
     }
 
-    /// Lets those who come from now on wait again.
+    /// Lets those who come from now on wait again. Nobody is woken: whoever waits does so already.
     pub(super) fn resume(&self) {
-        self.progress.send_replace(Progress::Flying);
+        self.progress.send_if_modified(|progress| {
+            *progress = Progress::Flying;
+            false
+        });
     }
 
     /// A call of the token endpoint has failed: the next back-off is longer.
