@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     sync::{Arc, OnceLock},
 };
 
@@ -32,13 +32,18 @@ pub struct Subject {
     text: Arc<str>,
 }
 
+/// Hashes subjects: SipHash under this process's key.
+static HASHER: OnceLock<DefaultHasher> = OnceLock::new();
+
 impl Subject {
     /// A subject of this name. Any text will do, also an empty one; it is compared byte by byte.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
-        static SEED: OnceLock<RandomState> = OnceLock::new();
         let text = text.into();
+        let drawn = || RandomState::new().build_hasher();
+        let mut hasher = HASHER.get_or_init(drawn).clone();
+        text.hash(&mut hasher);
         Self {
-            hash: SEED.get_or_init(RandomState::new).hash_one(&*text),
+            hash: hasher.finish(),
             text,
         }
     }
@@ -73,6 +78,35 @@ impl Subject {
     pub(crate) fn seeded_hash(&self) -> u64 {
         self.hash
     }
+}
+
+/// Lets subjects have the same hashes in each process, so that what a look-up takes can be counted
+/// exactly. Not for a program that serves anybody: who knows the hashes can choose subjects that
+/// collide.
+///
+/// ```
+/// use notion_auth::{Subject, testing};
+///
+/// testing::fix_subject_seed(1);
+/// let ann = Subject::new("ann");
+/// ```
+///
+/// # Panics
+/// When this process has made a subject, or fixed the seed, before.
+///
+/// ```should_panic
+/// # use notion_auth::{Subject, testing};
+/// let ann = Subject::new("ann");
+/// testing::fix_subject_seed(1);
+/// ```
+#[cfg(feature = "testing")]
+pub fn fix_subject_seed(seed: u64) {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(seed);
+    assert!(
+        HASHER.set(hasher).is_ok(),
+        "the seed of subjects must be fixed once, and before the first subject is made"
+    );
 }
 
 impl PartialEq for Subject {

@@ -17,5 +17,6 @@ pub(crate) mod processes;
 pub(crate) mod progress;
 pub(crate) mod resident;
 pub(crate) mod residents;
+pub(crate) mod rivals;
 pub(crate) mod statistics;
 pub(crate) mod table;

@@ -17,6 +17,14 @@ pub(crate) fn role() -> Option<String> {
     env::var(ROLE).ok()
 }
 
+/// What starts this program in that role.
+pub(crate) fn command(role: &str) -> Command {
+    let program = env::current_exe().expect("the path of this program");
+    let mut command = Command::new(program);
+    command.env(ROLE, role);
+    command
+}
+
 /// Tells the process that started this one what was measured.
 pub(crate) fn report(name: &str, value: f64) {
     println!("{name}\t{value}");
@@ -36,12 +44,10 @@ pub(crate) struct Reports(BTreeMap<String, Vec<f64>>);
 
 /// Runs this program `repeats` times in that role, one after the other.
 pub(crate) fn run(role: &str, repeats: usize) -> Reports {
-    let program = env::current_exe().expect("the path of this program");
     let mut reports = Reports::default();
     for number in 1..=repeats {
         show_progress(role, number, repeats);
-        let output = Command::new(&program)
-            .env(ROLE, role)
+        let output = command(role)
             .stderr(Stdio::inherit())
             .output()
             .expect("this program can be started");

@@ -159,8 +159,8 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// How many subjects' tokens are kept at hand: at least about so many, and up to a quarter more from
-    /// 10,000 on. What is used goes last; what went is read from the store again. Default: 100,000, at
+    /// How many subjects' tokens are kept at hand: so many, and an eighth more at most from
+    /// 100,000 on. What is used goes last; what went is read from the store again. Default: 100,000, at
     /// about 300 bytes each.
     pub fn cache_capacity(mut self, subjects: usize) -> Self {
         self.cache_capacity = Some(subjects);

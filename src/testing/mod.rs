@@ -5,3 +5,4 @@ pub mod notion;
 mod provider;
 
 pub use self::{clock::TestClock, notion::MockNotion, provider::fixed_token};
+pub use crate::subject::fix_subject_seed;

@@ -70,8 +70,8 @@ mod tests {
             let all = room.tables * room.entries_per_table;
             assert!(all >= capacity, "{capacity}: {room:?}");
             assert!((1..=64).contains(&room.tables), "{capacity}: {room:?}");
-            if capacity >= 10_000 {
-                assert!(all <= capacity * 5 / 4, "{capacity}: {room:?}");
+            if capacity >= 100_000 {
+                assert!(all <= capacity + capacity / 8, "{capacity}: {room:?}");
             }
         }
     }
