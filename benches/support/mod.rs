@@ -13,6 +13,7 @@ pub(crate) mod figure;
 pub(crate) mod goal;
 pub(crate) mod inner;
 pub(crate) mod interleave;
+pub(crate) mod prepared;
 pub(crate) mod processes;
 pub(crate) mod progress;
 pub(crate) mod resident;

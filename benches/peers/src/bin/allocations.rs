@@ -1,0 +1,6 @@
+//! Counts what the cases allocate, in a program of its own: to count, the allocator is replaced, which
+//! the benchmark must not have happen to it.
+
+fn main() {
+    notion_auth_peers::report_allocations(|work| allocation_counter::measure(work).count_total);
+}
