@@ -2,175 +2,78 @@
 
 use std::{hint::black_box, time::Instant};
 
-use http::{HeaderValue, Request, header::AUTHORIZATION};
-use notion_auth::{CloneBody, NotionAuthLayer, NotionAuthProvider, header::NOTION_VERSION};
-use tower::{Layer, Service, ServiceBuilder};
-use tower_http::set_header::{SetRequestHeader, SetRequestHeaderLayer};
-
+use super::cases::{FLOOR, FLOOR_CLONED, TH2, TH2_CLONED, cases, of_residents};
 use crate::support::{
-    goal::short,
-    inner::{BATCH, Inner, request},
-    interleave::{Case, interleave},
-    processes::{self, report},
-    residents::{Expiry, provider},
+    inner::BATCH,
+    interleave::{Case, Times, interleave},
+    prepared::Prepared,
+    processes::report,
 };
 
-const FLOOR: &str = "bare service";
-const FLOOR_CLONED: &str = "bare service, cloned";
-pub(crate) const TH2: &str = "th x2";
-const TH2_CLONED: &str = "th x2, cloned";
-const TH2_IF_ABSENT: &str = "th x2, version if absent";
+/// How many subjects there are in turn.
+pub(crate) const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
+pub(crate) const LOAD: &str = "a dependent load in 300 MiB";
 
-/// Reports what a process measures.
+/// Few rounds, each long enough for the caches of the processor to be those of the case.
+const ROUNDS: usize = 15;
+const BATCHES: usize = 400;
+
+/// Tells what the cases take, in nanoseconds over the bare service and against two static headers.
 pub(crate) fn measure() {
-    let mut cases = cases();
-    let times = interleave(&mut cases, 31, 400);
+    let mut cases: Vec<Case> = cases().into_iter().map(Prepared::into_case).collect();
+    for count in SIZES {
+        cases.extend(of_residents(count).map(Prepared::into_case));
+    }
+    cases.push(Case::new(LOAD, dependent_loads()));
+    let times = interleave(&mut cases, ROUNDS, BATCHES);
     for name in times.names() {
-        let floor = if name.contains("cloned") {
-            FLOOR_CLONED
-        } else {
-            FLOOR
-        };
-        report(&format!("{name}: ns over floor"), times.over(name, floor));
-        report(
-            &format!("{name}: ratio"),
-            times.ratio((name, floor), (TH2, FLOOR)),
-        );
-    }
-    for name in times.names() {
-        report(&format!("{name}: order"), 0.0);
+        tell(&times, name);
     }
 }
 
-fn version() -> HeaderValue {
-    HeaderValue::from_static("2026-03-11")
+fn tell(times: &Times, name: &str) {
+    let (floor, th2) = if name.ends_with("cloned") {
+        (FLOOR_CLONED, TH2_CLONED)
+    } else {
+        (FLOOR, TH2)
+    };
+    report(&format!("{name}: ns"), times.of_itself(name));
+    report(&format!("{name}: ns over floor"), times.over(name, floor));
+    let ratio = times.ratio((name, floor), (th2, floor));
+    report(&format!("{name}: ratio"), ratio);
 }
 
-fn token() -> HeaderValue {
-    let mut token = HeaderValue::from_static("Bearer ntn_0123456789");
-    token.set_sensitive(true);
-    token
-}
-
-#[derive(Clone)]
-struct RawInserts(Inner, HeaderValue, HeaderValue);
-
-impl Service<Request<()>> for RawInserts {
-    type Response = <Inner as Service<Request<()>>>::Response;
-    type Error = <Inner as Service<Request<()>>>::Error;
-    type Future = <Inner as Service<Request<()>>>::Future;
-
-    fn poll_ready(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<()>) -> Self::Future {
-        request.headers_mut().insert(AUTHORIZATION, self.1.clone());
-        request.headers_mut().insert(NOTION_VERSION, self.2.clone());
-        self.0.call(request)
+/// Tells what the cases allocate for a request.
+pub(crate) fn count() {
+    for mut case in cases() {
+        // The first time something may be made that stays.
+        for _ in 0..2 {
+            case.measure(&mut |work| work());
+        }
+        let mut info = allocation_counter::AllocationInfo::default();
+        case.measure(&mut |work| info = allocation_counter::measure(work));
+        let each = info.count_total as f64 / BATCH as f64;
+        report(&format!("{}: allocations", case.name()), each);
     }
 }
 
-pub(crate) fn refreshing(provider: &NotionAuthProvider) -> notion_auth::NotionAuth<Inner> {
-    NotionAuthLayer::refreshing(provider.clone()).layer(Inner)
-}
-
-pub(crate) type Th2 = SetRequestHeader<SetRequestHeader<Inner, HeaderValue>, HeaderValue>;
-
-/// Two static headers by tower-http.
-pub(crate) fn th2() -> Th2 {
-    ServiceBuilder::new()
-        .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token()))
-        .layer(SetRequestHeaderLayer::overriding(NOTION_VERSION, version()))
-        .service(Inner)
-}
-
-fn cases() -> Vec<Case> {
-    let th2 = th2();
-    let th2_if_absent = ServiceBuilder::new()
-        .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token()))
-        .layer(SetRequestHeaderLayer::if_not_present(
-            NOTION_VERSION,
-            version(),
-        ))
-        .service(Inner);
-    let counted =
-        HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(b"Bearer ntn_0123456789".to_vec()))
-            .unwrap();
-    let raw = RawInserts(Inner, counted, version());
-    let one = || request(500);
-    let mut cases = vec![
-        Case::kept(FLOOR, Inner, one),
-        Case::cloned(FLOOR_CLONED, Inner, one),
-        Case::kept("raw inserts", raw, one),
-        Case::kept(TH2, th2.clone(), one),
-        Case::cloned(TH2_CLONED, th2, one),
-        Case::kept(TH2_IF_ABSENT, th2_if_absent, one),
-    ];
-    let thousand = provider(1_000, Expiry::Unknown);
-    let mut rng = fastrand::Rng::with_seed(1);
-    cases.push(Case::kept("hit, 1000, hot", refreshing(&thousand), one));
-    cases.push(Case::cloned(
-        "hit, 1000, hot, cloned",
-        refreshing(&thousand),
-        one,
-    ));
-    cases.push(Case::kept(
-        "hit, 1000, random",
-        refreshing(&thousand),
-        move || request(rng.usize(..1000)),
-    ));
-    let known = provider(1_000, Expiry::Known);
-    cases.push(Case::kept("hit, 1000, known", refreshing(&known), one));
-    let replaying = NotionAuthLayer::refreshing(thousand.clone())
-        .replaying(CloneBody)
-        .layer(Inner);
-    cases.push(Case::kept("hit, replay", replaying, one));
-    cases
-}
-
-pub(crate) fn compare() {
-    let reports = processes::run("hits", processes::repeats());
-    for line in [
-        "raw inserts",
-        TH2,
-        TH2_CLONED,
-        TH2_IF_ABSENT,
-        "hit, 1000, hot",
-        "hit, 1000, hot, cloned",
-        "hit, 1000, random",
-        "hit, 1000, known",
-        "hit, replay",
-    ] {
-        println!(
-            "{line:40} {:>8} {:>8}",
-            short(reports.median(&format!("{line}: ns over floor"))),
-            short(reports.median(&format!("{line}: ratio")))
-        );
+/// Loads each of which says where the next one goes, anywhere in 300 MiB.
+fn dependent_loads() -> impl FnMut() -> std::time::Duration {
+    const LINES: usize = 300 * 1024 * 1024 / 64;
+    let mut order: Vec<u32> = (0..LINES as u32).collect();
+    fastrand::Rng::with_seed(1).shuffle(&mut order);
+    let mut lines = vec![[0_u32; 16]; LINES];
+    for (at, line) in order.iter().enumerate() {
+        lines[*line as usize][0] = order[(at + 1) % LINES];
     }
-    let _ = (BATCH, black_box(Instant::now()), ());
-}
-
-pub(crate) fn profile(name: &str, batches: usize) {
-    let mut cases = cases();
-    let case = cases.iter_mut().find(|case| case.name == name).unwrap();
-    interleave(std::slice::from_mut(case), 1, batches);
-}
-
-pub(crate) fn quick() {
-    let mut cases = cases();
-    cases.retain(|case| {
-        [FLOOR, TH2, "hit, 1000, hot", "hit, 1000, random"].contains(&case.name.as_str())
-    });
-    let times = interleave(&mut cases, 9, 4000);
-    for name in times.names() {
-        println!(
-            "{name} {:.1} {:.2}",
-            times.over(name, FLOOR),
-            times.ratio((name, FLOOR), (TH2, FLOOR))
-        );
+    let mut at = 0;
+    move || {
+        let start = Instant::now();
+        for _ in 0..BATCH {
+            at = lines[at as usize][0];
+        }
+        let time = start.elapsed();
+        black_box(at);
+        time
     }
 }

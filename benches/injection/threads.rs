@@ -5,11 +5,12 @@ use std::{sync::Barrier, thread, time::Instant};
 use http::Request;
 use tower::Service;
 
-use super::hits::{TH2, refreshing, th2};
+use super::cases::{RESIDENTS, refreshing};
 use crate::support::{
     inner::{Inner, forget_sent, make_room, request, send},
     processes::report,
     residents::{Expiry, provider},
+    rivals::set_header_twice,
     statistics::median,
 };
 
@@ -18,28 +19,30 @@ const BATCHES: usize = 40;
 /// How many requests each thread sends from one start.
 const TOGETHER: usize = 256;
 
+pub(crate) const TH2: &str = "two threads, th×2";
+pub(crate) const ONE_SUBJECT: &str = "two threads, one subject";
+pub(crate) const TWO_SUBJECTS: &str = "two threads, a subject each";
+
+/// Tells what a request takes each thread, in nanoseconds over the bare service, and against two static
+/// headers there.
 pub(crate) fn measure() {
-    let provider = provider(1_000, Expiry::Unknown);
+    let provider = provider(RESIDENTS, Expiry::Unknown);
     let ours = refreshing(&provider);
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let floor = both(Inner, [1, 2]);
-        let th2 = both(th2(), [1, 2]) - floor;
-        let one = both(ours.clone(), [1, 1]) - floor;
-        let two = both(ours.clone(), [1, 2]) - floor;
-        rounds.push((th2, one, two));
+        rounds.push([
+            both(set_header_twice(), [1, 2]) - floor,
+            both(ours.clone(), [1, 1]) - floor,
+            both(ours.clone(), [1, 2]) - floor,
+        ]);
     }
-    let tell = |name: &str, of: fn(&(f64, f64, f64)) -> f64| {
-        report(
-            &format!("{name}: ns over floor"),
-            median(rounds.iter().map(of)),
-        );
-        let ratios = rounds.iter().map(|round| of(round) / round.0);
-        report(&format!("{name}: ratio"), median(ratios));
-    };
-    tell(&format!("two threads, {TH2}"), |round| round.0);
-    tell("two threads, one subject", |round| round.1);
-    tell("two threads, two subjects", |round| round.2);
+    for (at, name) in [TH2, ONE_SUBJECT, TWO_SUBJECTS].into_iter().enumerate() {
+        let time = median(rounds.iter().map(|round| round[at]));
+        report(&format!("{name}: ns over floor"), time);
+        let ratio = median(rounds.iter().map(|round| round[at] / round[0]));
+        report(&format!("{name}: ratio"), ratio);
+    }
 }
 
 /// What one request takes each of two threads while the other does the same: they start together, and

@@ -1,17 +1,8 @@
 //! Cases in turn, so that what disturbs the machine disturbs them all.
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use http::{Request, Response};
-use tower::Service;
-
-use super::{
-    inner::{BATCH, forget_sent, send},
-    statistics::median,
-};
+use super::{inner::BATCH, statistics::median};
 
 /// Something that is measured: the time that one batch of it takes.
 pub(crate) struct Case {
@@ -26,57 +17,6 @@ impl Case {
             name: name.into(),
             batch: Box::new(batch),
         }
-    }
-
-    /// Requests sent by one service that is kept.
-    pub(crate) fn kept<S>(
-        name: impl Into<String>,
-        mut service: S,
-        mut request: impl FnMut() -> Request<()> + 'static,
-    ) -> Self
-    where
-        S: Service<Request<()>, Response = Response<()>> + 'static,
-    {
-        Self::new(name, move || {
-            time_batch(&mut request, |request| send(&mut service, request))
-        })
-    }
-
-    /// Requests each of which is sent by a clone of the service, as `oneshot` does.
-    pub(crate) fn cloned<S>(
-        name: impl Into<String>,
-        service: S,
-        mut request: impl FnMut() -> Request<()> + 'static,
-    ) -> Self
-    where
-        S: Service<Request<()>, Response = Response<()>> + Clone + 'static,
-    {
-        Self::new(name, move || {
-            time_batch(&mut request, |request| {
-                send(&mut black_box(&service).clone(), request);
-            })
-        })
-    }
-}
-
-/// How long it takes to send a batch of requests that were made before.
-pub(crate) fn time_batch(
-    make: &mut impl FnMut() -> Request<()>,
-    mut send: impl FnMut(Request<()>),
-) -> Duration {
-    let requests: [Request<()>; BATCH] = std::array::from_fn(|_| make());
-    let start = Instant::now();
-    send_all(black_box(requests), &mut send);
-    let time = start.elapsed();
-    forget_sent();
-    time
-}
-
-/// What is measured, by itself, so that a profiler can tell it from the preparations.
-#[inline(never)]
-fn send_all(requests: [Request<()>; BATCH], send: &mut impl FnMut(Request<()>)) {
-    for request in requests {
-        send(request);
     }
 }
 
@@ -113,6 +53,11 @@ impl Times {
     pub(crate) fn of(&self, name: &str) -> &[f64] {
         let at = self.names.iter().position(|it| it == name);
         &self.rounds[at.unwrap_or_else(|| panic!("no case is named {name:?}"))]
+    }
+
+    /// What the case takes, in nanoseconds.
+    pub(crate) fn of_itself(&self, name: &str) -> f64 {
+        median(self.of(name).iter().copied())
     }
 
     /// What the case takes beyond `floor`, in nanoseconds.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use notion_auth::{
     AccessToken, MemoryStore, NotionAppCredentials, NotionAuthProvider, NotionUserCredentials,
     ReauthorizationReason, Subject,
+    provider::NotionAuthProviderBuilder,
     store::{
         AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
         OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
@@ -21,16 +22,26 @@ pub(crate) enum Expiry {
     Known,
 }
 
-/// A provider that has the tokens of `count` subjects at hand, and nothing else: with names of 36
+/// A provider that has the tokens of `count` subjects at hand, and room for no more: with names of 36
 /// bytes and tokens of 64, a payload of 100 bytes for each.
 pub(crate) fn provider(count: usize, expiry: Expiry) -> NotionAuthProvider {
+    filled(count, expiry, builder().cache_capacity(count))
+}
+
+/// The same without a limit, and with no expiry known.
+pub(crate) fn unbounded_provider(count: usize) -> NotionAuthProvider {
+    filled(count, Expiry::Unknown, builder().unbounded_cache())
+}
+
+fn filled(count: usize, expiry: Expiry, builder: NotionAuthProviderBuilder) -> NotionAuthProvider {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
         let template = template(expiry).await;
-        let provider = provider_with(count, Everybody { template });
+        let builder = builder.store(Everybody { template });
+        let provider = builder.build().expect("a provider");
         for number in 0..count {
             let subject = Subject::new(name(number));
             provider.acquire(&subject).await.expect("credentials");
@@ -39,14 +50,8 @@ pub(crate) fn provider(count: usize, expiry: Expiry) -> NotionAuthProvider {
     })
 }
 
-fn provider_with(capacity: usize, store: impl CredentialStore) -> NotionAuthProvider {
-    NotionAuthProvider::builder()
-        .app(app())
-        .api_url(API)
-        .store(store)
-        .cache_capacity(capacity * 4)
-        .build()
-        .expect("a provider")
+fn builder() -> NotionAuthProviderBuilder {
+    NotionAuthProvider::builder().app(app()).api_url(API)
 }
 
 fn app() -> NotionAppCredentials {
@@ -66,7 +71,7 @@ async fn template(expiry: Expiry) -> Record {
         credentials.expires_at = Some(SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60));
     }
     let store = MemoryStore::new();
-    let provider = provider_with(1, store.clone());
+    let provider = builder().store(store.clone()).build().expect("a provider");
     let subject = Subject::new("template");
     let stored = provider.store_credentials(&subject, credentials).await;
     stored.expect("the credentials are stored");

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderValue, Request, header::AUTHORIZATION};
 use notion_auth::header::NOTION_VERSION;
-use tower::{Service, ServiceBuilder};
+use tower::{Layer, Service};
 use tower_http::set_header::{SetRequestHeader, SetRequestHeaderLayer};
 
 use super::inner::Inner;
@@ -14,12 +14,20 @@ type SetHeader<S> = SetRequestHeader<S, HeaderValue>;
 
 /// Two stacked layers of tower-http, each of which overrides one header.
 pub(crate) fn set_header_twice() -> SetHeader<SetHeader<Inner>> {
+    let version = SetRequestHeaderLayer::overriding(NOTION_VERSION, version());
+    with_token(version.layer(Inner))
+}
+
+/// The same, but a version that the request has stays.
+pub(crate) fn set_header_if_absent() -> SetHeader<SetHeader<Inner>> {
+    let version = SetRequestHeaderLayer::if_not_present(NOTION_VERSION, version());
+    with_token(version.layer(Inner))
+}
+
+fn with_token<S>(inner: S) -> SetHeader<S> {
     let mut token = HeaderValue::from_static("Bearer ntn_0123456789");
     token.set_sensitive(true);
-    ServiceBuilder::new()
-        .layer(SetRequestHeaderLayer::overriding(AUTHORIZATION, token))
-        .layer(SetRequestHeaderLayer::overriding(NOTION_VERSION, version()))
-        .service(Inner)
+    SetRequestHeaderLayer::overriding(AUTHORIZATION, token).layer(inner)
 }
 
 /// The least that one can do: a token in memory that is counted, as a provider's is, and no look-up.

@@ -196,7 +196,7 @@ impl Cache {
         if entry.generation > fresh.generation || (is_same && entry.standing == Standing::Buried) {
             return None;
         }
-        if !is_same || entry.suspect < fresh.suspect {
+        if !is_same || (fresh.suspect && !entry.suspect) {
             *entry = Entry::new(subject, fresh, again_at, self.next_tag());
         } else if entry.standing == Standing::Good {
             entry.renew(fresh, again_at);
