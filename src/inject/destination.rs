@@ -9,8 +9,8 @@ use crate::error::AuthError;
 /// The one origin that is sent tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
+    /// https, or http.
     is_https: bool,
-    scheme: Scheme,
     /// The host as `http` writes it: lower case, IPv6 in brackets.
     host: String,
     port: u16,
@@ -31,11 +31,6 @@ impl Destination {
         let host = url.host_str().unwrap_or_default().to_owned();
         Self {
             is_https: url.scheme() == "https",
-            scheme: if url.scheme() == "https" {
-                Scheme::HTTPS
-            } else {
-                Scheme::HTTP
-            },
             port: url.port_or_known_default().unwrap_or_default(),
             authority: match url.port() {
                 Some(port) => format!("{host}:{port}"),
@@ -52,9 +47,7 @@ impl Destination {
     pub(super) fn is_usual(&self, uri: &Uri) -> bool {
         match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
-                let is_https = *scheme == Scheme::HTTPS;
-                authority.as_str() == self.authority
-                    && (is_https == self.is_https && (is_https || *scheme == Scheme::HTTP))
+                self.is_scheme(scheme) && authority.as_str() == self.authority
             }
             _ => false,
         }
@@ -64,7 +57,7 @@ impl Destination {
     pub(super) fn check(&self, uri: &Uri) -> Result<(), AuthError> {
         match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority))
-                if *scheme == self.scheme && self.is_same(authority) =>
+                if self.is_scheme(scheme) && self.is_same(authority) =>
             {
                 Ok(())
             }
@@ -74,14 +67,20 @@ impl Destination {
         }
     }
 
+    /// Compared as text with constants, which costs less than comparing two schemes.
+    #[inline]
+    fn is_scheme(&self, scheme: &Scheme) -> bool {
+        match scheme.as_str() {
+            "https" => self.is_https,
+            "http" => !self.is_https,
+            _ => false,
+        }
+    }
+
     /// The same place, also in other words: upper case, the default port. A user name is not ours to
     /// send.
     fn is_same(&self, authority: &Authority) -> bool {
-        let default_port = if self.scheme == Scheme::HTTPS {
-            443
-        } else {
-            80
-        };
+        let default_port = if self.is_https { 443 } else { 80 };
         let port = match authority.port() {
             Some(port) => port.as_str().parse().ok(),
             None if authority.as_str().ends_with(':') => None,
