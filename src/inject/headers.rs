@@ -4,7 +4,7 @@ use crate::header::NOTION_VERSION;
 
 /// Sets the two headers. What the caller sent as `Authorization` is replaced; its `Notion-Version`
 /// stays unless it is to be overridden.
-#[inline]
+#[inline(never)]
 pub(super) fn inject(
     headers: &mut HeaderMap,
     authorization: HeaderValue,
