@@ -85,7 +85,6 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if R::NEVER {
             if let Some(ticket) = self.config.hit(&mut request) {

@@ -84,7 +84,7 @@ pub(super) struct Entry {
     pub(super) tag: Tag,
     pub(super) standing: Standing,
     pub(super) suspect: bool,
-    /// Since the last time that room was made.
+    /// By a request after the one that it was got for, since room was made last.
     is_used: AtomicBool,
 }
 
@@ -123,7 +123,7 @@ impl Entry {
             tag,
             standing: Standing::Buried,
             suspect: false,
-            is_used: AtomicBool::new(true),
+            is_used: AtomicBool::new(false),
         }
     }
 
@@ -180,9 +180,12 @@ impl Entry {
         }
     }
 
-    /// Whether it was used since this was asked last.
-    pub(super) fn take_use(&self) -> bool {
-        self.is_used.swap(false, Ordering::Relaxed)
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_use(&self) {
+        self.is_used.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn stale(&self) -> Stale {

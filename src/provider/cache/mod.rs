@@ -8,6 +8,8 @@
 mod entry;
 mod room;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{entry::Tag, table::AtHand};
 pub(super) use self::{

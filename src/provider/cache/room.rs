@@ -44,19 +44,21 @@ impl Room {
     }
 }
 
-/// Second chance: what was not used since room was made last goes first; if all was used, an eighth
-/// goes, in the table's order, which the seeded hash makes random.
+/// Lets an eighth of the entries go: those first that were not used since room was made last, in the
+/// table's order, which the seeded hash makes random.
 pub(super) fn make_room(table: &mut HashTable<Entry>, capacity: usize) {
-    table.retain(|entry| entry.take_use());
-    let most = capacity - capacity.div_ceil(8);
-    let mut surplus = table.len().saturating_sub(most);
-    if surplus > 0 {
-        table.retain(|_| {
-            let keep = surplus == 0;
-            surplus = surplus.saturating_sub(1);
-            keep
-        });
-    }
+    let mut surplus = (table.len() + capacity.div_ceil(8)).saturating_sub(capacity);
+    table.retain(|entry| surplus == 0 || entry.is_used() || !take_one(&mut surplus));
+    table.retain(|entry| {
+        entry.forget_use();
+        !take_one(&mut surplus)
+    });
+}
+
+fn take_one(from: &mut usize) -> bool {
+    let was_left = *from > 0;
+    *from = from.saturating_sub(1);
+    was_left
 }
 
 #[cfg(test)]
