@@ -102,6 +102,7 @@ pub mod header;
 #[cfg(feature = "https")]
 mod https;
 pub mod inject;
+mod json;
 pub mod oauth;
 pub mod provider;
 mod random;

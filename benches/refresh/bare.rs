@@ -1,48 +1,49 @@
-use std::net::SocketAddr;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
+    HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use notion_auth::testing::MockNotion;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
-/// The same call with nothing around it: a new connection, the request, the answer read and parsed.
+/// The same call as one would make it without this crate: by hyper's client with the connector that
+/// the built-in transport has, on a new connection, the answer read and parsed.
 #[derive(Clone)]
 pub(crate) struct Bare {
-    address: SocketAddr,
-    host: HeaderValue,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
     basic: HeaderValue,
 }
 
 impl Bare {
     pub(crate) fn of(mock: &MockNotion) -> Self {
-        let url = mock.base_url();
-        let host = url.strip_prefix("http://").expect("a plain URL");
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .expect("ring speaks TLS")
+            .https_or_http()
+            .enable_http1()
+            .build();
         let pair = format!("{}:{}", mock.client_id(), mock.client_secret());
         let basic = format!("Basic {}", STANDARD.encode(pair));
+        let uri = format!("{}/v1/oauth/token", mock.base_url());
         Self {
-            address: host.parse().expect("an address"),
-            host: HeaderValue::from_str(host).expect("a header"),
+            client: Client::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build(connector),
+            uri: uri.parse().expect("a URI"),
             basic: HeaderValue::from_str(&basic).expect("a header"),
         }
     }
 
     pub(crate) async fn refresh(self, token: String) {
-        let stream = TcpStream::connect(self.address)
-            .await
-            .expect("a connection");
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("a handshake");
-        tokio::spawn(connection);
-        let response = sender.send_request(self.request(&token)).await;
+        let response = self.client.request(self.request(&token)).await;
         let response = response.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         let body = response.into_body().collect().await.expect("a body");
@@ -54,8 +55,7 @@ impl Bare {
         let body = json!({"grant_type": "refresh_token", "refresh_token": token});
         Request::builder()
             .method(Method::POST)
-            .uri("/v1/oauth/token")
-            .header(HOST, self.host.clone())
+            .uri(self.uri.clone())
             .header(AUTHORIZATION, self.basic.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")

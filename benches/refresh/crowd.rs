@@ -37,21 +37,21 @@ where
 
 /// Does all at once, one task for each, and says when it began and when the last one was done.
 ///
-/// Nobody is woken for any but the last: that would be measured too.
+/// Nobody is woken for any but the last: that would be measured too. The work is begun within its task,
+/// which would otherwise have room for it twice.
 pub(crate) async fn all_at_once<I, F, W>(items: Vec<I>, work: W) -> (Instant, Instant)
 where
     I: Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
-    W: Fn(I) -> F,
+    F: Future<Output = ()> + Send,
+    W: Fn(I) -> F + Clone + Send + 'static,
 {
     let (sender, last) = oneshot::channel();
     let last_out = Arc::new(LastOut(Mutex::new(Some(sender))));
     let start = Instant::now();
     for item in items {
-        let work = work(item);
-        let last_out = Arc::clone(&last_out);
+        let (work, last_out) = (work.clone(), Arc::clone(&last_out));
         tokio::spawn(async move {
-            work.await;
+            work(item).await;
             drop(last_out);
         });
     }

@@ -111,8 +111,9 @@ impl Scene {
     /// Sends all requests at once, each as a task, and sees that each is answered with 200.
     pub(crate) async fn run(&self, herd: &Herd) -> Run {
         let cpu = cpu::of_all_threads();
-        let (start, end) = all_at_once(herd.subjects(), |subject| {
-            let client = herd.client.clone();
+        let client = herd.client.clone();
+        let (start, end) = all_at_once(herd.subjects(), move |subject| {
+            let client = client.clone();
             async move {
                 let answer = client.oneshot(request(subject)).await.expect("an answer");
                 assert_eq!(answer.status(), StatusCode::OK);
@@ -136,8 +137,9 @@ impl Scene {
         };
         let cpu = cpu::of_all_threads();
         let refresh = tokio::spawn(refresh);
-        let (start, end) = all_at_once(herd.subjects(), |subject| {
-            let (mut receiver, api) = (receiver.clone(), herd.api.clone());
+        let api = herd.api.clone();
+        let (start, end) = all_at_once(herd.subjects(), move |subject| {
+            let (mut receiver, api) = (receiver.clone(), api.clone());
             async move {
                 let mut request = request(subject);
                 let refreshed = receiver.wait_for(|is_refreshed| *is_refreshed);

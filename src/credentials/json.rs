@@ -2,11 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, IntoDeserializer},
-    ser::SerializeStruct,
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeStruct};
 use serde_json::{Map, Value};
 
 use super::NotionUserCredentials;
@@ -47,27 +43,52 @@ impl Serialize for ExposedCredentials<'_> {
 
 impl<'de> Deserialize<'de> for NotionUserCredentials {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut members = match Value::deserialize(deserializer)? {
-            Value::Object(members) => members,
-            _ => return Err(de::Error::custom("credentials: expected a JSON object")),
+        let Value::Object(members) = Value::deserialize(deserializer)? else {
+            return Err(de::Error::custom("credentials: expected a JSON object"));
         };
-        let access_token = take(&mut members, "access_token")?
-            .ok_or_else(|| de::Error::missing_field("access_token"))?;
-        let mut credentials = Self::new(access_token);
-        if let Some(token_type) = take::<String, _>(&mut members, "token_type")? {
-            credentials.token_type = canonical_token_type(token_type);
-        }
-        credentials.refresh_token = take(&mut members, "refresh_token")?
-            .filter(|token: &super::RefreshToken| !token.expose().is_empty());
-        credentials.id_token = take(&mut members, "id_token")?;
-        credentials.scope = parse(&mut members, "scope", scope_list)?;
-        credentials.expires_in = parse(&mut members, "expires_in", seconds)?;
-        credentials.expires_at = parse(&mut members, "expires_at", unix_time)?;
-        credentials.workspace_id = take(&mut members, "workspace_id")?;
-        credentials.workspace_name = take(&mut members, "workspace_name")?;
-        credentials.workspace_icon = take(&mut members, "workspace_icon")?;
-        credentials.raw = take(&mut members, "raw")?.unwrap_or_default();
+        let mut credentials = Self::new(super::AccessToken::new(""));
+        let mut has_access_token = false;
+        let mut others = Vec::new();
+        // What is null is not there.
         for (name, value) in members {
+            match name.as_str() {
+                "access_token" => {
+                    if let Some(token) = read(&name, value, text)? {
+                        credentials.access_token = super::AccessToken::new(token);
+                        has_access_token = true;
+                    }
+                }
+                "token_type" => {
+                    if let Some(token_type) = read(&name, value, text)? {
+                        credentials.token_type = canonical_token_type(token_type);
+                    }
+                }
+                "refresh_token" => {
+                    credentials.refresh_token = read(&name, value, text)?
+                        .filter(|token| !token.is_empty())
+                        .map(super::RefreshToken::new);
+                }
+                "id_token" => {
+                    credentials.id_token = read(&name, value, text)?.map(super::IdToken::new);
+                }
+                "scope" => credentials.scope = read(&name, value, |value| scope_list(&value))?,
+                "expires_in" => {
+                    credentials.expires_in = read(&name, value, |value| seconds(&value))?;
+                }
+                "expires_at" => {
+                    credentials.expires_at = read(&name, value, |value| unix_time(&value))?;
+                }
+                "workspace_id" => credentials.workspace_id = read(&name, value, text)?,
+                "workspace_name" => credentials.workspace_name = read(&name, value, text)?,
+                "workspace_icon" => credentials.workspace_icon = read(&name, value, text)?,
+                "raw" => credentials.raw = read(&name, value, object)?.unwrap_or_default(),
+                _ => others.push((name, value)),
+            }
+        }
+        if !has_access_token {
+            return Err(de::Error::missing_field("access_token"));
+        }
+        for (name, value) in others {
             credentials.raw.entry(name).or_insert(value);
         }
         drop_tokens(&mut credentials);
@@ -75,30 +96,31 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
     }
 }
 
-/// Takes a member that may be absent or null. The error names the member and shows no value.
-fn take<T, E>(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<T>, E>
-where
-    T: for<'de> Deserialize<'de>,
-    E: de::Error,
-{
-    match members.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => T::deserialize(value.into_deserializer())
-            .map(Some)
-            .map_err(|_: serde_json::Error| E::custom(format_args!("{name}: {WRONG_TYPE}"))),
+/// Reads a member that may be null. The error names the member and shows no value.
+fn read<T, E: de::Error>(
+    name: &str,
+    value: Value,
+    form: impl FnOnce(Value) -> Option<T>,
+) -> Result<Option<T>, E> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    form(value)
+        .map(Some)
+        .ok_or_else(|| E::custom(format_args!("{name}: {WRONG_TYPE}")))
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
 
-fn parse<T, E: de::Error>(
-    members: &mut Map<String, Value>,
-    name: &'static str,
-    read: impl Fn(&Value) -> Option<T>,
-) -> Result<Option<T>, E> {
-    match members.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => read(&value)
-            .map(Some)
-            .ok_or_else(|| E::custom(format_args!("{name}: {WRONG_TYPE}"))),
+fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(members) => Some(members),
+        _ => None,
     }
 }
 

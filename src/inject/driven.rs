@@ -11,10 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    config::Config,
-    identity::Credentials,
-    replay::{NoReplay, ReplayBody},
-    sent::Sent,
+    config::Config, headers::replace, identity::Credentials, replay::ReplayBody, sent::Sent,
 };
 use crate::{
     error::{AuthError, BoxError},
@@ -132,6 +129,24 @@ where
     State::Sending { call, sent, copy }
 }
 
+/// Sends the copy of a request, once: what is refused again goes back to the caller.
+fn send_again<S, B>(
+    config: &Config,
+    (mut service, mut request): (S, Request<B>),
+    credentials: Credentials,
+) -> State<S, Request<B>, S::Future, S::Response>
+where
+    S: Service<Request<B>>,
+{
+    let sent = Sent::new(credentials.source, request.extensions(), config);
+    replace(request.headers_mut(), credentials.authorization);
+    State::Sending {
+        call: service.call(request),
+        sent,
+        copy: None,
+    }
+}
+
 impl<S, B, R, ResBody> Future for Driven<S, B, R>
 where
     S: Service<Request<B>, Response = Response<ResBody>> + Clone,
@@ -172,8 +187,7 @@ where
                     }
                     let (unsent, credentials) = (taken(unsent), taken(credentials));
                     if *is_replay {
-                        // Once: what is refused again goes back to the caller.
-                        send(this.config, &NoReplay, unsent, credentials)
+                        send_again(this.config, unsent, credentials)
                     } else {
                         send(this.config, this.replay, unsent, credentials)
                     }

@@ -10,7 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::OAuthError;
-use crate::{credentials::ClientSecret, header::NOTION_VERSION};
+use crate::{credentials::ClientSecret, header::NOTION_VERSION, json::to_exact_vec};
 
 /// Who asks.
 pub(super) struct Client<'a> {
@@ -49,9 +49,7 @@ pub(super) fn request(
     const UNSENDABLE: &str =
         "the request to the OAuth endpoint cannot be written down: check the app credentials";
     let unsendable = |_| OAuthError::configuration(UNSENDABLE);
-    // Room for all of it: growing would leave copies behind.
-    let mut json = Vec::with_capacity(4096);
-    serde_json::to_writer(&mut json, body).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+    let json = to_exact_vec(&[], body).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
     let mut authorization =
         HeaderValue::from_str(basic).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
     authorization.set_sensitive(true);
@@ -66,6 +64,6 @@ pub(super) fn request(
             USER_AGENT,
             concat!("notion-auth/", env!("CARGO_PKG_VERSION")),
         )
-        .body(Full::new(Bytes::from_owner(Zeroizing::new(json))))
+        .body(Full::new(Bytes::from_owner(json)))
         .map_err(unsendable)
 }

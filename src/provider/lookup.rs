@@ -86,18 +86,19 @@ impl Shared {
 
     /// The way of everything else: waits for credentials, each request with its own deadline.
     pub(crate) async fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Outcome {
-        let stale = self.cache.peek(subject);
-        let refused = stale.as_ref().filter(|stale| stale.is_refused());
+        // Only what is needed of the entry is kept while the request waits.
+        let refused = self
+            .cache
+            .peek(subject)
+            .filter(Stale::is_refused)
+            .map(|stale| (stale.fresh.generation, stale.why_refused()));
         let purpose = match (mode, refused) {
             (Mode::FailFast, _) => Purpose::Load,
             (Mode::Refreshing, None) => Purpose::Acquire,
-            (Mode::Refreshing, Some(stale)) => Purpose::Renew {
-                generation: stale.fresh.generation,
-                why: stale.why_refused(),
-            },
+            (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
         };
         let grant = self.wait(subject, purpose).await?;
-        let is_refused = refused.is_some_and(|stale| stale.fresh.generation == grant.generation);
+        let is_refused = refused.is_some_and(|(generation, _)| generation == grant.generation);
         if mode == Mode::FailFast && is_refused {
             return Err(AuthError::expired().with_subject(subject));
         }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::credentials::NotionUserCredentials;
+use crate::{credentials::NotionUserCredentials, json::to_exact_vec};
 
 /// The first byte of a payload says how to read the rest.
 const PLAIN_JSON: u8 = 1;
@@ -35,14 +35,10 @@ impl Payload {
         &self.0
     }
 
+    #[expect(clippy::expect_used, reason = "better no record than an empty one")]
     pub(crate) fn encode(credentials: &NotionUserCredentials) -> Self {
-        // Room for all of it: growing would leave copies behind.
-        let mut bytes = Vec::with_capacity(4096);
-        bytes.push(PLAIN_JSON);
-        // Strings, numbers and maps with string keys: nothing that JSON cannot write.
-        let written = serde_json::to_writer(&mut bytes, &credentials.expose_tokens());
-        debug_assert!(written.is_ok(), "credentials are JSON");
-        Self::from_bytes(bytes)
+        let json = to_exact_vec(&[PLAIN_JSON], &credentials.expose_tokens());
+        Self(json.expect("strings, numbers and maps with string keys can be written as JSON"))
     }
 
     pub(crate) fn decode(&self) -> Result<NotionUserCredentials, UnreadablePayload> {

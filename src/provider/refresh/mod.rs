@@ -61,13 +61,16 @@ pub(super) async fn fly(flight: &Flight) -> Outcome {
                     None => None,
                 }
             }
-            Decision::Refresh(token) => match refresh(flight, &stored, &token).await {
-                Ok(refreshed) => refreshed,
-                Err(error) => {
-                    stored.keep_in_use(flight, &error);
-                    return Err(error);
+            Decision::Refresh(token) => {
+                let validated = stored.validated(flight);
+                match refresh(flight, stored, &token).await {
+                    Ok(refreshed) => refreshed,
+                    Err(error) => {
+                        keep_in_use(flight, validated, &error);
+                        return Err(error);
+                    }
                 }
-            },
+            }
         };
         if let Some(grant) = published {
             return Ok(grant);
@@ -86,10 +89,10 @@ const ROUNDS: u32 = 1000;
 /// `None` when the record has moved.
 async fn refresh(
     flight: &Flight,
-    stored: &Stored,
+    stored: Stored,
     token: &RefreshToken,
 ) -> Result<Option<Grant>, AuthError> {
-    match claim(flight, stored).await {
+    match claim(flight, &stored).await {
         Claiming::Claimed(claim) => spend(flight, stored, token, claim).await,
         Claiming::Moved => Ok(None),
         Claiming::NotNow(error) => Err(error),
@@ -97,23 +100,24 @@ async fn refresh(
 }
 
 impl Stored {
-    /// A token that is only about to expire is used on when its refresh fails. The flight has failed
-    /// all the same: nobody waits for it, and the next one backs off.
-    fn keep_in_use(&self, flight: &Flight, error: &AuthError) {
-        if !flight.purpose.leaves_doubt() || error.needs_reauthorization().is_some() {
-            return;
+    fn validated(&self, flight: &Flight) -> Validated {
+        Validated {
+            generation: self.vintage.generation,
+            at: self.read_at,
+            again_at: flight.shared.revalidate_at(self.read_at),
         }
-        let shared = &flight.shared;
-        let now = shared.clock.monotonic();
-        let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
-        shared.cache.keep(
-            &flight.subject,
-            now.saturating_add(pause),
-            Validated {
-                generation: self.vintage.generation,
-                at: self.read_at,
-                again_at: shared.revalidate_at(self.read_at),
-            },
-        );
     }
+}
+
+/// A token that is only about to expire is used on when its refresh fails. The flight has failed all
+/// the same: nobody waits for it, and the next one backs off.
+fn keep_in_use(flight: &Flight, validated: Validated, error: &AuthError) {
+    if !flight.purpose.leaves_doubt() || error.needs_reauthorization().is_some() {
+        return;
+    }
+    let shared = &flight.shared;
+    let now = shared.clock.monotonic();
+    let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
+    let until = now.saturating_add(pause);
+    shared.cache.keep(&flight.subject, until, validated);
 }

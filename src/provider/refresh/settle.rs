@@ -21,24 +21,24 @@ use crate::{
 /// that comes late still wins unless the generation has moved.
 pub(super) async fn commit(
     flight: &Flight,
-    stored: &Stored,
+    stored: Stored,
     attempt: AttemptId,
     answer: TokenAnswer,
 ) -> Result<Option<Grant>, AuthError> {
     let shared = &flight.shared;
     let subject = &flight.subject;
     let key = shared.key(subject);
-    let credentials = answer.refresh(stored.credentials.clone());
-    let new = NewRecord {
-        change: Change::Refresh,
-        payload: Payload::encode(&credentials),
-        labels: Labels::of(&credentials),
-    };
+    let credentials = answer.refresh(stored.credentials);
     let expected = Expected::Generation(stored.vintage.generation);
     let mut failures = 0;
     let generation = loop {
         flight.reach(Point::Saving).await;
-        let save = shared.store.save(&key, new.clone(), expected, attempt);
+        let new = NewRecord {
+            change: Change::Refresh,
+            payload: Payload::encode(&credentials),
+            labels: Labels::of(&credentials),
+        };
+        let save = shared.store.save(&key, new, expected, attempt);
         match shared.within(save).await {
             Ok(Saved::Done(generation)) => break generation,
             Ok(Saved::Conflict(_)) => {

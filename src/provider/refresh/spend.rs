@@ -17,7 +17,7 @@ use crate::{
 /// has moved meanwhile.
 pub(super) async fn spend(
     flight: &Flight,
-    stored: &Stored,
+    stored: Stored,
     token: &RefreshToken,
     mut claim: Claim,
 ) -> Result<Option<Grant>, AuthError> {
@@ -42,7 +42,7 @@ pub(super) async fn spend(
             } else {
                 ReauthorizationReason::Revoked
             };
-            let condemned = condemn(flight, stored, claim.attempt, reason).await;
+            let condemned = condemn(flight, &stored, claim.attempt, reason).await;
             if condemned.as_ref().is_none_or(|error| !error.is_transient()) {
                 shared.flights.no_doubt(&flight.subject);
             }
@@ -54,7 +54,7 @@ pub(super) async fn spend(
                 release(flight, claim.attempt, None).await;
                 return Ok(None);
             }
-            return Err(give_up(flight, stored, claim.attempt, error, failures).await);
+            return Err(give_up(flight, &stored, claim.attempt, error, failures).await);
         }
         shared
             .flights
@@ -63,7 +63,7 @@ pub(super) async fn spend(
             shared.reject_app();
         }
         failures += 1;
-        tell_failure(flight, stored);
+        tell_failure(flight, &stored);
         flight.reach(Point::InDoubt).await;
         let pause = replay_pause(flight, failures)
             .max(error.retry_after().unwrap_or_default())
@@ -73,7 +73,7 @@ pub(super) async fn spend(
             // The old token is still good: the replay can wait until it is not.
             return Err(failure);
         }
-        if !keep(flight, stored, &mut claim, pause, failure).await? {
+        if !keep(flight, &stored, &mut claim, pause, failure).await? {
             shared.flights.no_doubt(&flight.subject);
             return Ok(None);
         }
