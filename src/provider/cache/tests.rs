@@ -7,7 +7,9 @@ use super::{Cache, Found, Fresh, Tag};
 use crate::subject::Subject;
 
 /// A token that can be seen to be let go.
-struct Token(Arc<()>);
+struct Token {
+    _alive: Arc<()>,
+}
 
 impl AsRef<[u8]> for Token {
     fn as_ref(&self) -> &[u8] {
@@ -17,7 +19,9 @@ impl AsRef<[u8]> for Token {
 
 fn publish(cache: &Cache, subject: &Subject, generation: u64) -> (Arc<()>, Tag) {
     let alive = Arc::new(());
-    let token = Bytes::from_owner(Token(Arc::clone(&alive)));
+    let token = Bytes::from_owner(Token {
+        _alive: Arc::clone(&alive),
+    });
     let fresh = Fresh {
         authorization: HeaderValue::from_maybe_shared(token).expect("a value"),
         generation,
