@@ -13,6 +13,9 @@ pub(super) struct Config {
     pub(super) mode: Mode,
     pub(super) overrides_version: bool,
     pub(super) reports: bool,
+    /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
+    /// not report, and the app has more than an integration token.
+    pub(super) is_plain: bool,
 }
 
 impl Config {

@@ -5,7 +5,7 @@ use http::{Extensions, HeaderValue, Request};
 use super::config::Config;
 use crate::{
     error::AuthError,
-    provider::{AtHand, Grant, Lookup, Ticket},
+    provider::{Grant, Lookup, Slot, Ticket},
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
 
@@ -36,18 +36,15 @@ impl Config {
     /// answers what a 401 leads back to. `None` says nothing: the request is then asked everything.
     #[inline]
     pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
-        if self.reports || !self.destination.is_usual(request.uri()) {
+        if !self.destination.is_usual(request.uri()) {
             return None;
         }
         let extensions = request.extensions();
         match extensions.get::<Subject>() {
-            // A request that carries a subject and nothing else is not asked about the rest.
-            Some(subject)
-                if extensions.len() == 1 && !self.provider.has_only_integration_token() =>
-            {
-                let at_hand = self.provider.at_hand(subject)?;
+            Some(subject) if self.is_plain && extensions.len() == 1 => {
+                let slot = self.provider.slot(subject)?;
                 let hash = subject.seeded_hash();
-                self.take(request, &at_hand, hash, self.mode)
+                self.take(request, &slot, hash, self.mode)
             }
             _ => self.uncommon_hit(request),
         }
@@ -55,6 +52,9 @@ impl Config {
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
     fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        if self.reports {
+            return None;
+        }
         let extensions = request.extensions();
         let others = match extensions.get::<ExplicitCredentials>() {
             Some(explicit) => Some(explicit.authorization()),
@@ -69,20 +69,20 @@ impl Config {
         }
         let mode = extensions.get().copied().unwrap_or(self.mode);
         let subject = extensions.get::<Subject>()?;
-        let at_hand = self.provider.at_hand(subject)?;
+        let slot = self.provider.slot(subject)?;
         let hash = subject.seeded_hash();
-        self.take(request, &at_hand, hash, mode)
+        self.take(request, &slot, hash, mode)
     }
 
     #[inline]
     fn take<B>(
         &self,
         request: &mut Request<B>,
-        at_hand: &AtHand<'_>,
+        slot: &Slot<'_>,
         hash: u64,
         mode: Mode,
     ) -> Option<Ticket> {
-        let (authorization, tag) = at_hand.entry()?;
+        let (authorization, tag) = self.provider.at_hand(slot)?;
         self.inject(request, authorization.clone());
         Some(self.provider.ticket(hash, tag, mode))
     }

@@ -37,6 +37,7 @@ impl NotionAuthLayer {
                 mode,
                 overrides_version: false,
                 reports: false,
+                is_plain: !provider.shared().has_only_integration_token(),
             }),
             replay: NoReplay,
         }
@@ -77,7 +78,10 @@ impl<R> NotionAuthLayer<R> {
     /// allocates.
     #[must_use]
     pub fn reporting_credentials(self) -> Self {
-        self.with(|config| config.reports = true)
+        self.with(|config| {
+            config.reports = true;
+            config.is_plain = false;
+        })
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

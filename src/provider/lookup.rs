@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderValue;
+
 use super::{
     Shared,
-    cache::{AtHand, Found, Stale, Standing, Tag},
+    cache::{Found, Slot, Stale, Standing, Tag},
     flight,
     purpose::{Grant, Outcome, Purpose, Why},
     registry::Ticket,
@@ -23,10 +25,16 @@ pub(crate) enum Lookup {
 }
 
 impl Shared {
-    /// The way of a hit: what can be sent with no other question, without an allocation.
+    /// The way of a hit, first step: where the subject's token is.
     #[inline]
-    pub(crate) fn at_hand(&self, subject: &Subject) -> Option<AtHand<'_>> {
-        self.cache.at_hand(subject, || self.clock.monotonic())
+    pub(crate) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
+        self.cache.slot(subject)
+    }
+
+    /// The way of a hit, second step: what can be sent with no other question, without an allocation.
+    #[inline]
+    pub(crate) fn at_hand<'a>(&self, slot: &'a Slot<'_>) -> Option<(&'a HeaderValue, Tag)> {
+        slot.at_hand(|| self.clock.monotonic())
     }
 
     /// What the cache has for a subject; what it has in doubt is seen to behind the request.

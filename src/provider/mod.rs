@@ -36,6 +36,6 @@ pub use self::{
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    cache::AtHand, lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity,
+    cache::Slot, lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity,
     shared::Shared,
 };

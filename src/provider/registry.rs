@@ -16,17 +16,19 @@ use std::{
 use super::{cache::Tag, shared::Shared};
 use crate::subject::Mode;
 
-/// The number of a provider: never given twice in a process.
+/// The number of a provider: even, and never given twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ProviderId(NonZeroU32);
+
+const FIRST: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 static LIVING: RwLock<Option<HashMap<ProviderId, Weak<Shared>>>> = RwLock::new(None);
 
 impl ProviderId {
     pub(super) fn next() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) & (u32::MAX >> 1);
-        Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN))
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) << 1;
+        Self(NonZeroU32::new(number).unwrap_or(FIRST))
     }
 
     pub(super) fn register(self, provider: &Arc<Shared>) {
@@ -64,11 +66,10 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(provider: ProviderId, hash: u64, tag: Tag, mode: Mode) -> Self {
-        let number = provider.0.get() << 1 | u32::from(mode == Mode::Refreshing);
         Self {
             hash,
             tag,
-            provider_and_mode: NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN),
+            provider_and_mode: provider.0 | u32::from(mode == Mode::Refreshing),
         }
     }
 
@@ -97,7 +98,7 @@ impl Ticket {
         } else {
             Mode::FailFast
         };
-        let provider = NonZeroU32::new(self.provider_and_mode.get() >> 1)
+        let provider = NonZeroU32::new(self.provider_and_mode.get() & !1)
             .and_then(|number| ProviderId(number).provider());
         if let Some(provider) = provider {
             provider.refused_by_ticket(self.hash, self.tag, mode);

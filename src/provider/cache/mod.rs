@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{entry::Tag, table::AtHand};
+pub(crate) use self::{entry::Tag, table::Slot};
 pub(super) use self::{
     entry::{Found, Fresh, Stale, Standing, Validated},
     table::Cache,

@@ -1,12 +1,13 @@
 use std::{
     fmt,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use hashbrown::HashTable;
 use http::HeaderValue;
 
@@ -25,18 +26,26 @@ pub(in crate::provider) struct Cache {
 
 /// On a cache line of its own, so that locks of different shards do not get in each other's way.
 #[repr(align(128))]
-struct Shard(RwLock<HashTable<Entry>>);
+struct Shard(ShardedLock<HashTable<Entry>>);
 
-/// An entry that can be sent, where it lies: nobody changes it meanwhile, so this is not kept for long.
-pub(crate) struct AtHand<'a> {
-    table: RwLockReadGuard<'a, HashTable<Entry>>,
+/// An entry where it lies: nobody changes it meanwhile, so this is not kept for long.
+pub(crate) struct Slot<'a> {
+    table: ShardedLockReadGuard<'a, HashTable<Entry>>,
     index: usize,
 }
 
-impl AtHand<'_> {
+impl Slot<'_> {
+    /// What can be sent, if it needs no question. `now` is asked only when the answer depends on it.
     #[inline]
-    pub(crate) fn entry(&self) -> Option<(&HeaderValue, Tag)> {
+    pub(in crate::provider) fn at_hand(
+        &self,
+        now: impl FnOnce() -> Duration,
+    ) -> Option<(&HeaderValue, Tag)> {
         let entry = self.table.get_bucket(self.index)?;
+        if !entry.is_at_hand(now) {
+            return None;
+        }
+        entry.note_use();
         Some((&entry.authorization, entry.tag))
     }
 }
@@ -47,7 +56,7 @@ impl Cache {
         let room = capacity.map_or_else(Room::unbounded, Room::for_capacity);
         Self {
             shards: (0..room.tables)
-                .map(|_| Shard(RwLock::new(HashTable::new())))
+                .map(|_| Shard(ShardedLock::new(HashTable::new())))
                 .collect(),
             entries_per_shard: room.entries_per_table,
             next_tag: AtomicU32::new(1),
@@ -55,7 +64,7 @@ impl Cache {
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &RwLock<HashTable<Entry>> {
+    fn shard(&self, hash: u64) -> &ShardedLock<HashTable<Entry>> {
         // The table takes its bits from the two ends of the hash, this from between.
         let bits = hash << 7 >> 32;
         // Less than the number of shards, which is small.
@@ -64,34 +73,26 @@ impl Cache {
     }
 
     #[inline]
-    fn read(&self, hash: u64) -> RwLockReadGuard<'_, HashTable<Entry>> {
+    fn read(&self, hash: u64) -> ShardedLockReadGuard<'_, HashTable<Entry>> {
         self.shard(hash)
             .read()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, hash: u64) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+    fn write(&self, hash: u64) -> ShardedLockWriteGuard<'_, HashTable<Entry>> {
         self.shard(hash)
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An entry that needs no question. `now` is asked only when the answer depends on it.
+    /// The subject's entry. This and [`Slot::at_hand`] are two steps so that the subject is not borrowed
+    /// any more when the token is put on the request that it came from.
     #[inline]
-    pub(in crate::provider) fn at_hand(
-        &self,
-        subject: &Subject,
-        now: impl FnOnce() -> Duration,
-    ) -> Option<AtHand<'_>> {
+    pub(in crate::provider) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         let index = table.find_bucket_index(hash, |entry| entry.subject == *subject)?;
-        let entry = table.get_bucket(index)?;
-        if !entry.is_at_hand(now) {
-            return None;
-        }
-        entry.note_use();
-        Some(AtHand { table, index })
+        Some(Slot { table, index })
     }
 
     /// What is known of the subject. `now` is asked only when the answer depends on it.
