@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use notion_auth::{NotionAuthProvider, Subject};
+use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     bare::Bare,
     crowd::at_a_time,
     heap::{Heap, counted},
-    notion::{Notion, runtime},
+    notion::{Notion, runtime, runtime_of_threads},
     support::{
         cpu,
         goal::{Want, goal},
@@ -31,8 +32,8 @@ const ROUNDS: usize = 7;
 const IN_FLIGHT: usize = 64;
 
 pub(crate) struct Report {
-    ours: Vec<Speed>,
-    bare: Vec<Speed>,
+    threads: Pairs,
+    one_thread: Pairs,
     connected: Heap,
     refreshed: Heap,
 }
@@ -47,19 +48,23 @@ struct Speed {
 pub(crate) fn measure() -> Report {
     progress::show("wave: memory");
     let (connected, refreshed) = memory();
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut threads, mut one_thread) = (Pairs::default(), Pairs::default());
     for round in 0..=ROUNDS {
         progress::show(&format!("wave: {round} of {ROUNDS}"));
-        let both = (round_of_ours(), round_of_bare());
-        // The first one warms up.
-        if round > 0 {
-            ours.push(both.0);
-            bare.push(both.1);
+        for (pairs, runtime) in [
+            (&mut threads, runtime_of_threads as fn() -> Runtime),
+            (&mut one_thread, runtime),
+        ] {
+            let pair = (round_of_ours(&runtime()), round_of_bare(&runtime()));
+            // The first one warms up.
+            if round > 0 {
+                pairs.0.push(pair);
+            }
         }
     }
     Report {
-        ours,
-        bare,
+        threads,
+        one_thread,
         connected,
         refreshed,
     }
@@ -92,9 +97,9 @@ impl Wave {
         }
     }
 
-    fn run(&self, requests: Vec<Request<()>>) -> Speed {
+    fn run(&self, runtime: &Runtime, requests: Vec<Request<()>>) -> Speed {
         let client = self.client.clone();
-        speed(requests, move |request| {
+        speed(runtime, requests, move |request| {
             let answer = client.clone().oneshot(request);
             async move {
                 let answer = answer.await.expect("an answer");
@@ -108,35 +113,34 @@ fn requests() -> Vec<Request<()>> {
     (0..SUBJECTS).map(request).collect()
 }
 
-fn speed<I, F, W>(items: Vec<I>, work: W) -> Speed
+fn speed<I, F, W>(runtime: &Runtime, items: Vec<I>, work: W) -> Speed
 where
     I: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
     W: Fn(I) -> F + Clone + Send + 'static,
 {
-    let runtime = runtime();
     let before = cpu::of_this_thread();
     let wall = runtime.block_on(at_a_time(IN_FLIGHT, items, work));
     let cpu = before.and_then(|before| Some(cpu::of_this_thread()? - before));
     Speed { wall, cpu }
 }
 
-fn round_of_ours() -> Speed {
+fn round_of_ours(runtime: &Runtime) -> Speed {
     let notion = Notion::start(Duration::ZERO);
     let wave = Wave::new(&notion);
-    let speed = wave.run(requests());
+    let speed = wave.run(runtime, requests());
     check(&notion);
     speed
 }
 
-fn round_of_bare() -> Speed {
+fn round_of_bare(runtime: &Runtime) -> Speed {
     let notion = Notion::start(Duration::ZERO);
     let grants = (0..SUBJECTS).map(|_| notion.mock.grant());
     let tokens = grants
         .map(|grant| grant.refresh_token().expect("a refresh token").to_owned())
         .collect();
     let bare = Bare::of(&notion.mock);
-    let speed = speed(tokens, move |token| bare.clone().refresh(token));
+    let speed = speed(runtime, tokens, move |token| bare.clone().refresh(token));
     check(&notion);
     speed
 }
@@ -176,46 +180,72 @@ fn memory() -> (Heap, Heap) {
         client: Api::new(ended, 1).behind(&provider),
         _provider: provider,
     };
-    let (_, refreshed) = counted(|| wave.run(requests()));
+    let (_, refreshed) = counted(|| wave.run(&runtime(), requests()));
     (connected, refreshed)
 }
 
-impl Report {
+/// A round through the layer, and one of the bare client beside it.
+#[derive(Default)]
+struct Pairs(Vec<(Speed, Speed)>);
+
+impl Pairs {
     fn ratio(&self) -> f64 {
-        let pairs = self.ours.iter().zip(&self.bare);
-        median(pairs.map(|(ours, bare)| bare.wall.as_secs_f64() / ours.wall.as_secs_f64()))
+        let ratio =
+            |(ours, bare): &(Speed, Speed)| bare.wall.as_secs_f64() / ours.wall.as_secs_f64();
+        median(self.0.iter().map(ratio))
     }
 
+    fn per_second(&self, of: fn(&(Speed, Speed)) -> &Speed) -> String {
+        let speeds = self.0.iter().map(of);
+        thousands(median(
+            speeds.map(|speed| SUBJECTS as f64 / speed.wall.as_secs_f64()),
+        ))
+    }
+
+    /// Microseconds of processor time for a refresh.
+    fn cpu(&self, of: fn(&(Speed, Speed)) -> &Speed) -> String {
+        let speeds = self.0.iter().map(of);
+        let cpu: Vec<f64> = speeds
+            .filter_map(|speed| Some(speed.cpu?.as_secs_f64() * 1e6 / SUBJECTS as f64))
+            .collect();
+        if cpu.is_empty() {
+            "not known".to_owned()
+        } else {
+            format!("{:.1}", median(cpu))
+        }
+    }
+}
+
+impl Report {
     pub(crate) fn print(&self) {
         let title = format!(
             "{} subjects, a refresh for each, {IN_FLIGHT} at a time, medians of {ROUNDS} rounds:",
             thousands(SUBJECTS as f64)
         );
-        let row = |name: &str, speeds: &[Speed]| {
-            let per_second = median(
-                speeds
-                    .iter()
-                    .map(|speed| SUBJECTS as f64 / speed.wall.as_secs_f64()),
-            );
-            let cpu: Vec<f64> = speeds
-                .iter()
-                .filter_map(|speed| Some(speed.cpu?.as_secs_f64() * 1e6 / SUBJECTS as f64))
-                .collect();
-            let cpu = if cpu.is_empty() {
-                "not known".to_owned()
-            } else {
-                format!("{:.1}", median(cpu))
-            };
-            vec![name.to_owned(), thousands(per_second), cpu]
+        let row = |name: &str, of: fn(&(Speed, Speed)) -> &Speed| {
+            vec![
+                name.to_owned(),
+                self.threads.per_second(of),
+                self.one_thread.per_second(of),
+                self.one_thread.cpu(of),
+            ]
         };
-        let rows = [
-            row("through the layer", &self.ours),
-            row("bare client", &self.bare),
+        let ratios = vec![
+            "against the bare client".to_owned(),
+            format!("{:.2}", self.threads.ratio()),
+            format!("{:.2}", self.one_thread.ratio()),
+            String::new(),
         ];
         let head = [
             "",
-            "refreshes a second",
-            "the client's processor time, µs a refresh",
+            "a second, all threads",
+            "a second, one thread",
+            "that thread's processor time, µs a refresh",
+        ];
+        let rows = [
+            row("through the layer", |pair| &pair.0),
+            row("bare client", |pair| &pair.1),
+            ratios,
         ];
         table(&title, &head, &rows);
 
@@ -240,7 +270,7 @@ impl Report {
     pub(crate) fn goals(&self) -> bool {
         goal(
             "wave: refreshes per second against a bare client",
-            self.ratio(),
+            self.threads.ratio(),
             Want::AtLeast,
             Some(0.7),
             0.9,
