@@ -26,6 +26,8 @@ pub(crate) const HIT: &str = "hit";
 pub(crate) const HIT_CLONED: &str = "hit, cloned";
 pub(crate) const HIT_REPLAY: &str = "hit, replay of an empty body";
 
+pub(crate) const MAKING: &str = "making a subject";
+
 /// How many subjects the cache holds where it is not said.
 pub(crate) const RESIDENTS: usize = 1_000;
 
@@ -57,7 +59,6 @@ pub(crate) fn cases() -> Vec<Prepared> {
         ),
         kept("integration token", refreshing(&integration), one),
         kept(HIT_REPLAY, replaying(&residents), one),
-        Prepared::new("making a subject", || name(500), Subject::new),
     ]
 }
 
@@ -73,6 +74,11 @@ pub(crate) fn of_residents(count: usize) -> [Prepared; 2] {
             request(random.usize(..count))
         }),
     ]
+}
+
+/// What a request needs before: its subject, of 36 bytes.
+pub(crate) fn making_a_subject() -> Prepared {
+    Prepared::new(MAKING, || name(500), Subject::new)
 }
 
 pub(crate) fn hot(count: usize) -> String {

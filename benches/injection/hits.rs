@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use super::cases::{FLOOR, FLOOR_CLONED, TH2, TH2_CLONED, cases, of_residents};
+use super::cases::{FLOOR, FLOOR_CLONED, TH2, TH2_CLONED, cases, making_a_subject, of_residents};
 use crate::support::{
     inner::BATCH,
     interleave::{Case, Times, interleave},
@@ -21,9 +21,10 @@ const BATCHES: usize = 2_000;
 /// Tells what the cases take, in nanoseconds over the bare service and against two static headers.
 pub(crate) fn measure() {
     let mut cases: Vec<Case> = cases().into_iter().map(Prepared::into_case).collect();
-    for count in [1, 1000] {
+    for count in SIZES {
         cases.extend(of_residents(count).map(Prepared::into_case));
     }
+    cases.push(making_a_subject().into_case());
     cases.push(Case::new(LOAD, dependent_loads()));
     let times = interleave(&mut cases, ROUNDS, BATCHES);
     for name in times.names() {
