@@ -15,7 +15,7 @@ use crate::{
 };
 
 const HERD: usize = 10_000;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 21;
 const TOKEN_CALL: Duration = Duration::from_millis(50);
 
 /// More of them than the goals are about: would twice as many take more than twice the time?

@@ -11,18 +11,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    config::Config, headers::replace, identity::Credentials, replay::ReplayBody, sent::Sent,
+    config::Config,
+    headers::replace,
+    identity::{Credentials, Source},
+    replay::ReplayBody,
 };
 use crate::{
     error::{AuthError, BoxError},
-    provider::Grant,
-    subject::{Mode, Subject},
+    provider::{Ticket, Waiting},
 };
-
-pub(super) type Waiting = Pin<Box<dyn Future<Output = Result<Grant, AuthError>> + Send>>;
-
-/// A request, and the service that it can be sent with.
-type Unsent<S, B> = Option<(S, Request<B>)>;
 
 pin_project! {
     /// One request: wait → be ready → send → on a 401, wait for newer credentials → be ready → send
@@ -33,18 +30,21 @@ pin_project! {
     {
         config: Arc<Config>,
         replay: R,
+        // What is to be sent, or sent again if need be, and the service for that.
+        unsent: Option<(S, Request<B>)>,
         #[pin]
-        state: State<S, Request<B>, S::Future, S::Response>,
+        state: State<S::Future, S::Response>,
     }
 }
 
 pin_project! {
+    // The tickets that wait are of no credentials yet, or of those that were refused.
     #[project = StateProjection]
-    enum State<S, Q, F, P> {
-        Waiting { grant: Waiting, mode: Mode, subject: Subject, unsent: Option<(S, Q)> },
-        Readying { credentials: Option<Credentials>, is_replay: bool, unsent: Option<(S, Q)> },
-        Sending { #[pin] call: F, sent: Sent, copy: Option<(S, Q)> },
-        Renewing { grant: Waiting, sent: Sent, refusal: Option<P>, copy: Option<(S, Q)> },
+    enum State<F, P> {
+        Waiting { grant: Waiting, ticket: Ticket },
+        Readying { credentials: Option<Credentials>, is_replay: bool },
+        Sending { #[pin] call: F, source: Source },
+        Renewing { grant: Waiting, ticket: Ticket, refused: u64, refusal: Option<P> },
         Failed { error: Option<AuthError> },
     }
 }
@@ -58,6 +58,7 @@ where
         Self {
             config,
             replay,
+            unsent: None,
             state: State::Failed { error: Some(error) },
         }
     }
@@ -70,10 +71,18 @@ where
         request: Request<B>,
         credentials: Credentials,
     ) -> Self {
-        let state = send(&config, &replay, (service, request), credentials);
+        let mut unsent = None;
+        let state = send(
+            &config,
+            &replay,
+            (service, request),
+            credentials,
+            &mut unsent,
+        );
         Self {
             config,
             replay,
+            unsent,
             state,
         }
     }
@@ -85,65 +94,58 @@ where
         replay: R,
         service: S,
         request: Request<B>,
-        subject: Subject,
-        mode: Mode,
+        grant: Waiting,
+        ticket: Ticket,
     ) -> Self {
-        let provider = Arc::clone(&config.provider);
-        let whose = subject.clone();
-        let state = State::Waiting {
-            grant: Box::pin(async move { provider.acquire(&whose, mode).await }),
-            mode,
-            subject,
-            unsent: Some((service, request)),
-        };
         Self {
             config,
             replay,
-            state,
+            unsent: Some((service, request)),
+            state: State::Waiting { grant, ticket },
         }
     }
 }
 
-/// Sends the request by a service that is ready, and keeps a copy of it if it may be sent again.
+/// Sends the request by a service that is ready, and leaves a copy of it if it may be sent again.
 fn send<S, B, R>(
     config: &Config,
     replay: &R,
     (mut service, mut request): (S, Request<B>),
     credentials: Credentials,
-) -> State<S, Request<B>, S::Future, S::Response>
+    copy: &mut Option<(S, Request<B>)>,
+) -> State<S::Future, S::Response>
 where
     S: Service<Request<B>> + Clone,
     R: ReplayBody<B>,
 {
-    let sent = Sent::new(credentials.source, request.extensions(), config);
-    config.inject(&mut request, credentials.authorization);
-    let (head, body) = request.into_parts();
-    let copy: Unsent<S, B> = if R::NEVER || !sent.is_renewable() {
-        None
-    } else {
-        replay
+    let Credentials {
+        authorization,
+        source,
+    } = credentials;
+    config.inject(&mut request, authorization);
+    if !R::NEVER && source.is_renewable() {
+        let (head, body) = request.into_parts();
+        *copy = replay
             .copy(&body)
-            .map(|body| (service.clone(), Request::from_parts(head.clone(), body)))
-    };
-    let call = service.call(Request::from_parts(head, body));
-    State::Sending { call, sent, copy }
+            .map(|body| (service.clone(), Request::from_parts(head.clone(), body)));
+        request = Request::from_parts(head, body);
+    }
+    let call = service.call(request);
+    State::Sending { call, source }
 }
 
 /// Sends the copy of a request, once: what is refused again goes back to the caller.
 fn send_again<S, B>(
-    config: &Config,
     (mut service, mut request): (S, Request<B>),
     credentials: Credentials,
-) -> State<S, Request<B>, S::Future, S::Response>
+) -> State<S::Future, S::Response>
 where
     S: Service<Request<B>>,
 {
-    let sent = Sent::new(credentials.source, request.extensions(), config);
     replace(request.headers_mut(), credentials.authorization);
     State::Sending {
         call: service.call(request),
-        sent,
-        copy: None,
+        source: credentials.source,
     }
 }
 
@@ -159,74 +161,71 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Waiting {
-                    grant,
-                    mode,
-                    subject,
-                    unsent,
-                } => {
-                    let granted = ready!(grant.as_mut().poll(cx));
-                    let unsent = taken(unsent);
-                    let credentials = match granted {
-                        Ok(grant) => this.config.granted(grant, subject, *mode),
-                        Err(error) => this.config.not_granted(error, unsent.1.extensions())?,
+                StateProjection::Waiting { grant, ticket } => {
+                    let credentials = match ready!(grant.as_mut().poll(cx)) {
+                        Ok(grant) => Credentials::granted(grant, *ticket),
+                        Err(error) => match this.unsent {
+                            Some((_, request)) => {
+                                this.config.not_granted(error, request.extensions())?
+                            }
+                            None => return Poll::Ready(Err(error.into())),
+                        },
                     };
                     State::Readying {
                         credentials: Some(credentials),
                         is_replay: false,
-                        unsent: Some(unsent),
                     }
                 }
                 StateProjection::Readying {
                     credentials,
                     is_replay,
-                    unsent,
                 } => {
-                    if let Some((service, _)) = unsent {
+                    if let Some((service, _)) = this.unsent {
                         ready!(service.poll_ready(cx)).map_err(Into::into)?;
                     }
-                    let (unsent, credentials) = (taken(unsent), taken(credentials));
+                    let (unsent, credentials) = (taken(this.unsent), taken(credentials));
                     if *is_replay {
-                        send_again(this.config, unsent, credentials)
+                        send_again(unsent, credentials)
                     } else {
-                        send(this.config, this.replay, unsent, credentials)
+                        send(this.config, this.replay, unsent, credentials, this.unsent)
                     }
                 }
-                StateProjection::Sending { call, sent, copy } => {
+                StateProjection::Sending { call, source } => {
                     let mut response = ready!(call.poll(cx)).map_err(Into::into)?;
                     if this.config.reports {
-                        response.extensions_mut().insert(sent.credential());
+                        response.extensions_mut().insert(source.credential());
                     }
                     if response.status() != StatusCode::UNAUTHORIZED {
                         return Poll::Ready(Ok(response));
                     }
-                    let renewal = copy
-                        .as_ref()
-                        .and_then(|_| sent.renewal(&this.config.provider));
-                    let Some(grant) = renewal else {
-                        sent.refused(&this.config.provider);
+                    let Source::Stored { generation, ticket } = *source else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    let copied_for = this.unsent.as_ref();
+                    let subject = copied_for.and_then(|(_, copy)| copy.extensions().get());
+                    let Some(subject) = subject else {
+                        ticket.refused();
                         return Poll::Ready(Ok(response));
                     };
                     State::Renewing {
-                        grant,
-                        sent: sent.clone(),
+                        grant: this.config.provider.renewed(subject, generation, ticket),
+                        ticket,
+                        refused: generation,
                         refusal: Some(response),
-                        copy: copy.take(),
                     }
                 }
                 StateProjection::Renewing {
                     grant,
-                    sent,
+                    ticket,
+                    refused,
                     refusal,
-                    copy,
                 } => {
                     let granted = ready!(grant.as_mut().poll(cx));
                     let refusal = taken(refusal);
                     match granted {
-                        Ok(grant) if !sent.is_of(grant.generation) => State::Readying {
-                            credentials: sent.renewed(grant, this.config),
+                        Ok(grant) if grant.generation != *refused => State::Readying {
+                            credentials: Some(Credentials::granted(grant, *ticket)),
                             is_replay: true,
-                            unsent: copy.take(),
                         },
                         // There is nothing better to send.
                         Ok(_) => return Poll::Ready(Ok(refusal)),

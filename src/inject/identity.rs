@@ -5,7 +5,7 @@ use http::{Extensions, HeaderValue, Request};
 use super::config::Config;
 use crate::{
     error::AuthError,
-    provider::{Grant, Lookup, Slot, Ticket},
+    provider::{Grant, Lookup, Slot, Tag, Ticket, Waiting},
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
 
@@ -13,8 +13,8 @@ use crate::{
 pub(super) enum Choice {
     /// It can be sent at once.
     Send(Credentials),
-    /// The subject's credentials must be waited for.
-    Wait(Subject, Mode),
+    /// The subject's credentials must be waited for; the ticket is of none yet.
+    Wait(Waiting, Ticket),
 }
 
 /// What a request is sent with.
@@ -98,9 +98,10 @@ impl Config {
         let mode = extensions.get().copied().unwrap_or(self.mode);
         match extensions.get::<Subject>() {
             Some(subject) if !self.provider.has_only_integration_token() => {
+                let ticket = self.provider.ticket(subject.seeded_hash(), Tag::NONE, mode);
                 Ok(match self.provider.look_up(subject, mode) {
-                    Lookup::Hit(grant) => Choice::Send(self.granted(grant, subject, mode)),
-                    Lookup::Wait => Choice::Wait(subject.clone(), mode),
+                    Lookup::Hit(grant) => Choice::Send(Credentials::granted(grant, ticket)),
+                    Lookup::Wait => Choice::Wait(self.provider.acquire(subject, mode), ticket),
                 })
             }
             _ => self
@@ -131,17 +132,6 @@ impl Config {
         })
     }
 
-    /// What the provider has for a subject.
-    pub(super) fn granted(&self, grant: Grant, subject: &Subject, mode: Mode) -> Credentials {
-        Credentials {
-            source: Source::Stored {
-                generation: grant.generation,
-                ticket: self.provider.ticket(subject.seeded_hash(), grant.tag, mode),
-            },
-            authorization: grant.authorization,
-        }
-    }
-
     /// What is used instead of what was waited for in vain.
     pub(super) fn not_granted(
         &self,
@@ -156,7 +146,25 @@ impl Config {
     }
 }
 
+impl Credentials {
+    /// What the provider has for the ticket's subject.
+    pub(super) fn granted(grant: Grant, ticket: Ticket) -> Self {
+        Self {
+            source: Source::Stored {
+                generation: grant.generation,
+                ticket: ticket.of(grant.tag),
+            },
+            authorization: grant.authorization,
+        }
+    }
+}
+
 impl Source {
+    /// Whether a 401 can be cured by newer credentials.
+    pub(super) fn is_renewable(self) -> bool {
+        matches!(self, Self::Stored { ticket, .. } if ticket.mode() == Mode::Refreshing)
+    }
+
     pub(super) fn credential(self) -> CredentialUsed {
         match self {
             Self::Stored { generation, .. } => CredentialUsed::Stored { generation },

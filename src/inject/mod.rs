@@ -41,7 +41,6 @@ mod headers;
 mod identity;
 mod layer;
 mod replay;
-mod sent;
 mod service;
 mod session;
 

@@ -115,9 +115,9 @@ impl<S, R> NotionAuth<S, R> {
                 let service = self.take_ready();
                 Driven::sending(config, replay, service, request, credentials)
             }
-            Ok(Choice::Wait(subject, mode)) => {
+            Ok(Choice::Wait(grant, ticket)) => {
                 let service = self.take_unready();
-                Driven::waiting(config, replay, service, request, subject, mode)
+                Driven::waiting(config, replay, service, request, grant, ticket)
             }
             Err(error) => {
                 drop(self.take_ready());

@@ -1,6 +1,6 @@
 //! The way of a request to its credentials: at once from the cache, or by waiting for a flight.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -23,6 +23,9 @@ pub(crate) enum Lookup {
     /// Wait: [`Shared::acquire`].
     Wait,
 }
+
+/// A request's wait for credentials, which ends when it is dropped. What it waits for goes on.
+pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Shared {
     /// The way of a hit, first step: where the subject's token is.
@@ -93,24 +96,27 @@ impl Shared {
     }
 
     /// The way of everything else: waits for credentials, each request with its own deadline.
-    pub(crate) async fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Outcome {
-        // Only what is needed of the entry is kept while the request waits.
-        let refused = self
-            .cache
-            .peek(subject)
-            .filter(Stale::is_refused)
-            .map(|stale| (stale.fresh.generation, stale.why_refused()));
-        let purpose = match (mode, refused) {
-            (Mode::FailFast, _) => Purpose::Load,
-            (Mode::Refreshing, None) => Purpose::Acquire,
-            (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
-        };
-        let grant = self.wait(subject, purpose).await?;
-        let is_refused = refused.is_some_and(|(generation, _)| generation == grant.generation);
-        if mode == Mode::FailFast && is_refused {
-            return Err(AuthError::expired().with_subject(subject));
-        }
-        Ok(grant)
+    pub(crate) fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Waiting {
+        let (shared, subject) = (Arc::clone(self), subject.clone());
+        Box::pin(async move {
+            // Only what is needed of the entry is kept while the request waits.
+            let refused = shared
+                .cache
+                .peek(&subject)
+                .filter(Stale::is_refused)
+                .map(|stale| (stale.fresh.generation, stale.why_refused()));
+            let purpose = match (mode, refused) {
+                (Mode::FailFast, _) => Purpose::Load,
+                (Mode::Refreshing, None) => Purpose::Acquire,
+                (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
+            };
+            let grant = shared.wait(&subject, purpose).await?;
+            let is_refused = refused.is_some_and(|(generation, _)| generation == grant.generation);
+            if mode == Mode::FailFast && is_refused {
+                return Err(AuthError::expired().with_subject(&subject));
+            }
+            Ok(grant)
+        })
     }
 
     /// Waits for a flight, no longer than a request waits.

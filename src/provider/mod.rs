@@ -36,6 +36,10 @@ pub use self::{
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    cache::Slot, lookup::Lookup, purpose::Grant, registry::Ticket, session::Identity,
+    cache::{Slot, Tag},
+    lookup::{Lookup, Waiting},
+    purpose::Grant,
+    registry::Ticket,
+    session::Identity,
     shared::Shared,
 };

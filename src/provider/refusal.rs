@@ -6,8 +6,8 @@ use super::{
     Shared,
     cache::{Stale, Standing, Tag},
     flight,
-    lookup::Lookup,
-    purpose::{Outcome, Purpose, Why},
+    lookup::{Lookup, Waiting},
+    purpose::{Purpose, Why},
     registry::Ticket,
 };
 use crate::subject::{Mode, Subject};
@@ -25,37 +25,25 @@ impl Shared {
         }
     }
 
-    /// A 401 came for the subject's credentials of this generation, and nobody waits for newer ones.
-    pub(crate) fn refused(
-        self: &Arc<Self>,
-        subject: &Subject,
-        generation: u64,
-        ticket: Ticket,
-        mode: Mode,
-    ) {
-        if let Some(purpose) = self.cure(subject, generation, ticket) {
-            if mode == Mode::Refreshing {
-                flight::start(self, subject, purpose);
-            }
-        }
-    }
-
     /// A 401 came for the subject's credentials of this generation: waits for what to use instead.
     ///
     /// If that is of the same generation, there is nothing better, and the 401 goes back.
-    pub(crate) async fn renewed(
+    pub(crate) fn renewed(
         self: &Arc<Self>,
         subject: &Subject,
         generation: u64,
         ticket: Ticket,
-    ) -> Outcome {
-        if let Some(purpose) = self.cure(subject, generation, ticket) {
-            return self.wait(subject, purpose).await;
-        }
-        match self.look_up(subject, Mode::Refreshing) {
-            Lookup::Hit(grant) => Ok(grant),
-            Lookup::Wait => self.acquire(subject, Mode::Refreshing).await,
-        }
+    ) -> Waiting {
+        let (shared, subject) = (Arc::clone(self), subject.clone());
+        Box::pin(async move {
+            if let Some(purpose) = shared.cure(&subject, generation, ticket) {
+                return shared.wait(&subject, purpose).await;
+            }
+            match shared.look_up(&subject, Mode::Refreshing) {
+                Lookup::Hit(grant) => Ok(grant),
+                Lookup::Wait => shared.acquire(&subject, Mode::Refreshing).await,
+            }
+        })
     }
 
     /// What is to be done about a 401; nothing if other credentials have taken the place of the

@@ -82,6 +82,19 @@ impl Ticket {
         }
     }
 
+    /// The same for other credentials of the subject.
+    pub(crate) fn of(self, tag: Tag) -> Self {
+        Self { tag, ..self }
+    }
+
+    pub(crate) fn mode(self) -> Mode {
+        if self.provider_and_mode.get() & 1 == 1 {
+            Mode::Refreshing
+        } else {
+            Mode::FailFast
+        }
+    }
+
     pub(super) fn is_for(self, tag: Tag) -> bool {
         self.tag == tag
     }
@@ -93,15 +106,10 @@ impl Ticket {
         if self.tag == Tag::NONE {
             return;
         }
-        let mode = if self.provider_and_mode.get() & 1 == 1 {
-            Mode::Refreshing
-        } else {
-            Mode::FailFast
-        };
         let provider = NonZeroU32::new(self.provider_and_mode.get() & !1)
             .and_then(|number| ProviderId(number).provider());
         if let Some(provider) = provider {
-            provider.refused_by_ticket(self.hash, self.tag, mode);
+            provider.refused_by_ticket(self.hash, self.tag, self.mode());
         }
     }
 }
