@@ -8,6 +8,7 @@ use crate::{
     notion::{runtime, runtime_of_threads},
     support::{
         goal::{Want, goal},
+        processes::{self, Reports, report},
         progress,
         statistics::median,
         table::{table, thousands},
@@ -15,21 +16,26 @@ use crate::{
 };
 
 const HERD: usize = 10_000;
-const ROUNDS: usize = 21;
 const TOKEN_CALL: Duration = Duration::from_millis(50);
+
+/// Of one process; several of them decide, since each has a speed of its own.
+const ROUNDS: usize = 7;
 
 /// More of them than the goals are about: would twice as many take more than twice the time?
 const SIZES: [usize; 5] = [1_000, 5_000, HERD, 20_000, 40_000];
-const ROUNDS_OF_SIZES: usize = 3;
 
 /// The sizes of herds that are compared in memory.
 const FEW: usize = HERD / 10;
 
+const KINDS: [(Kind, &str); 3] = [
+    (Kind::Refused, "refused by the API"),
+    (Kind::Expired, "known to have expired"),
+    (Kind::Bare, "without the layer"),
+];
+
 pub(crate) struct Report {
-    refused: Rounds,
-    expired: Rounds,
-    bare: Rounds,
-    sizes: Vec<Rounds>,
+    processes: usize,
+    rounds: Reports,
     memory: [(usize, Heap); 2],
 }
 
@@ -40,19 +46,30 @@ enum Kind {
     Bare,
 }
 
-struct Rounds {
-    size: usize,
-    /// One token call alone, and the herd after it.
-    runs: Vec<(Duration, Run)>,
+/// What is told of several rounds, in the order of the tables' columns.
+const FIGURES: [&str; 7] = [
+    "presentations, most",
+    "one token call alone, ms",
+    "herd until refreshed, ms",
+    "herd until the last answer, ms",
+    "against one token call",
+    "from the refresh on, µs a request",
+    "processor time of all threads, µs a request",
+];
+const PRESENTATIONS: usize = 0;
+const RATIO: usize = 4;
+
+fn name(kind: Kind, size: usize, figure: &str) -> String {
+    format!("{kind:?} {size}: {figure}")
 }
 
-pub(crate) fn measure() -> Report {
+/// One process of those that decide: all rounds of it, each kind and size.
+pub(crate) fn measure_rounds() {
     let runtime = runtime_of_threads();
     let mut scene = Scene::new(TOKEN_CALL);
     let mut rounds = |kind, size, count| {
         // The first one warms up.
-        let runs = (0..=count).map(|round| {
-            progress::show(&format!("herd of {size}, {kind:?}: {round} of {count}"));
+        let runs = (0..=count).map(|_| {
             runtime.block_on(async {
                 let alone = scene.one_token_call().await;
                 let stale = match kind {
@@ -67,18 +84,46 @@ pub(crate) fn measure() -> Report {
                 (alone, run)
             })
         });
-        let runs = runs.skip(1).collect();
-        Rounds { size, runs }
+        tell(kind, size, &runs.skip(1).collect::<Vec<_>>());
     };
-    let refused = rounds(Kind::Refused, HERD, ROUNDS);
-    let expired = rounds(Kind::Expired, HERD, ROUNDS);
-    let bare = rounds(Kind::Bare, HERD, ROUNDS);
-    let sizes = SIZES.map(|size| rounds(Kind::Refused, size, ROUNDS_OF_SIZES));
+    for (kind, _) in KINDS {
+        rounds(kind, HERD, ROUNDS);
+    }
+    for size in SIZES.into_iter().filter(|size| *size != HERD) {
+        rounds(Kind::Refused, size, 1);
+    }
+}
+
+/// `runs`: one token call alone, and the herd after it.
+fn tell(kind: Kind, size: usize, runs: &[(Duration, Run)]) {
+    let milliseconds = |of: fn(&(Duration, Run)) -> Duration| {
+        median(runs.iter().map(|run| of(run).as_secs_f64() * 1e3))
+    };
+    let each = 1e3 / size as f64;
+    let presentations = runs.iter().map(|(_, herd)| herd.presentations);
+    let ratios = runs.iter();
+    let ratios = ratios.map(|(alone, herd)| herd.whole.as_secs_f64() / alone.as_secs_f64());
+    let cpu = runs.iter().map(|(_, herd)| herd.cpu);
+    let figures = [
+        presentations.max().unwrap_or(0) as f64,
+        milliseconds(|(alone, _)| *alone),
+        milliseconds(|(_, herd)| herd.refreshed),
+        milliseconds(|(_, herd)| herd.whole),
+        median(ratios),
+        milliseconds(|(_, herd)| herd.whole.saturating_sub(herd.refreshed)) * each,
+        // NaN where the system does not tell.
+        median(cpu.map(|cpu| cpu.map_or(f64::NAN, |cpu| cpu.as_secs_f64() * 1e3))) * each,
+    ];
+    for (figure, value) in FIGURES.into_iter().zip(figures) {
+        report(&name(kind, size, figure), value);
+    }
+}
+
+pub(crate) fn measure() -> Report {
+    let processes = processes::repeats();
     Report {
-        refused,
-        expired,
-        bare,
-        sizes: sizes.into(),
+        processes,
+        rounds: processes::run("herd", processes),
         memory: memory(),
     }
 }
@@ -97,82 +142,46 @@ fn memory() -> [(usize, Heap); 2] {
     [FEW, HERD].map(|size| (size, heap_of(size)))
 }
 
-impl Rounds {
-    fn median(&self, of: impl Fn(&(Duration, Run)) -> Duration) -> f64 {
-        median(self.runs.iter().map(|run| of(run).as_secs_f64() * 1e3))
-    }
-
-    fn ratio(&self) -> f64 {
-        let ratios = self.runs.iter();
-        median(ratios.map(|(alone, herd)| herd.whole.as_secs_f64() / alone.as_secs_f64()))
-    }
-
-    fn presentations(&self) -> usize {
-        let presentations = self.runs.iter().map(|(_, herd)| herd.presentations);
-        presentations.max().unwrap_or(0)
-    }
-
-    fn row(&self, first: String) -> Vec<String> {
-        let cpu: Vec<f64> = self
-            .runs
-            .iter()
-            .filter_map(|(_, herd)| Some(herd.cpu?.as_secs_f64() * 1e6 / self.size as f64))
-            .collect();
-        let cpu = if cpu.is_empty() {
-            "not known".to_owned()
-        } else {
-            format!("{:.2}", median(cpu))
-        };
-        let after_refresh = self.median(|(_, herd)| herd.whole - herd.refreshed);
-        vec![
-            first,
-            format!("{}", self.presentations()),
-            format!("{:.1}", self.median(|(alone, _)| *alone)),
-            format!("{:.1}", self.median(|(_, herd)| herd.refreshed)),
-            format!("{:.1}", self.median(|(_, herd)| herd.whole)),
-            format!("{:.2}", self.ratio()),
-            format!("{:.2}", after_refresh * 1e3 / self.size as f64),
-            cpu,
-        ]
-    }
-}
-
-const HEAD: [&str; 7] = [
-    "presentations, most",
-    "one token call alone, ms",
-    "herd until refreshed, ms",
-    "herd until the last answer, ms",
-    "against one token call",
-    "from the refresh on, µs a request",
-    "processor time of all threads, µs a request",
-];
-
 impl Report {
+    fn figure(&self, kind: Kind, size: usize, figure: usize) -> f64 {
+        let name = name(kind, size, FIGURES[figure]);
+        if figure == PRESENTATIONS {
+            self.rounds.of(&name).fold(0.0, f64::max)
+        } else {
+            self.rounds.median(&name)
+        }
+    }
+
+    fn row(&self, first: String, kind: Kind, size: usize) -> Vec<String> {
+        let decimals = [0, 1, 1, 1, 2, 2, 2];
+        let figures = decimals.iter().enumerate();
+        let figures =
+            figures.map(|(at, decimals)| format!("{:.decimals$}", self.figure(kind, size, at)));
+        [first].into_iter().chain(figures).collect()
+    }
+
     pub(crate) fn print(&self) {
         let head = |first| {
             let mut head = vec![first];
-            head.extend(HEAD);
+            head.extend(FIGURES);
             head
         };
         let title = format!(
-            "{} requests at once for one subject, a token call of {} ms, medians of {ROUNDS} rounds:",
+            "{} requests at once for one subject, a token call of {} ms; medians of {ROUNDS} rounds, \
+             and of {} processes:",
             thousands(HERD as f64),
-            TOKEN_CALL.as_millis()
+            TOKEN_CALL.as_millis(),
+            self.processes
         );
-        let rows = [
-            self.refused.row("refused by the API".to_owned()),
-            self.expired.row("known to have expired".to_owned()),
-            self.bare.row("without the layer".to_owned()),
-        ];
+        let rows = KINDS.map(|(kind, text)| self.row(text.to_owned(), kind, HERD));
         table(&title, &head("token"), &rows);
 
-        let title = format!("The same by size, refused, medians of {ROUNDS_OF_SIZES} rounds:");
-        let rows: Vec<_> = self
-            .sizes
-            .iter()
-            .map(|rounds| rounds.row(thousands(rounds.size as f64)))
-            .collect();
-        table(&title, &head("requests"), &rows);
+        let rows = SIZES.map(|size| self.row(thousands(size as f64), Kind::Refused, size));
+        table(
+            "The same by size, refused by the API:",
+            &head("requests"),
+            &rows,
+        );
 
         let rows = self.memory.iter().map(|(size, heap)| {
             vec![
@@ -190,22 +199,25 @@ impl Report {
     }
 
     pub(crate) fn goals(&self) -> bool {
-        let both = [&self.refused, &self.expired];
-        let most = both.map(Rounds::presentations).into_iter().max();
-        let slowest = both.map(Rounds::ratio).into_iter().fold(0.0, f64::max);
+        let worst = |figure| {
+            let both = [Kind::Refused, Kind::Expired];
+            both.map(|kind| self.figure(kind, HERD, figure))
+                .into_iter()
+                .fold(0.0, f64::max)
+        };
         let [few, many] = &self.memory;
         let grown = (many.1.left - few.1.left) / (many.0 - few.0) as f64;
         let goals = [
             goal(
                 "herd: presentations",
-                most.unwrap_or(0) as f64,
+                worst(PRESENTATIONS),
                 Want::AtMost,
                 Some(1.0),
                 1.0,
             ),
             goal(
                 "herd: wall time against one token call",
-                slowest,
+                worst(RATIO),
                 Want::AtMost,
                 Some(1.5),
                 1.2,

@@ -1,7 +1,8 @@
 //! What refreshing costs when many need it at once.
 //!
 //! `cargo bench --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- wave` or
-//! `-- acquisitions` measures one part.
+//! `-- acquisitions` measures one part. The herd's times are those of several processes, of which
+//! `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
 //!
 //! The token endpoint is `MockNotion` on a socket, with a thread and a runtime of its own, reached by
 //! the built-in transport. The API is a service in this process: what is measured is not how fast an
@@ -32,6 +33,14 @@ use std::{env, process::ExitCode};
 use support::{processes, progress, resident};
 
 fn main() -> ExitCode {
+    match processes::role().as_deref() {
+        Some("herd") => {
+            herd_rounds::measure_rounds();
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => panic!("there is no role {other:?}"),
+        None => {}
+    }
     println!("Profile: {}.\n", processes::profile());
     let resident_before = resident::mebibytes();
     let herd = is_asked_for("herd").then(herd_rounds::measure);
