@@ -122,7 +122,7 @@ fn print_memory(memory: &Reports) {
         vec![name.to_owned(), short(each)]
     });
     table(
-        "Heap for each of a million subjects, 100 bytes of it name and token:",
+        "Heap for each of a million subjects, 93 bytes of it name and header value:",
         &["cache", "bytes"],
         &rows,
     );

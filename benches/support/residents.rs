@@ -23,7 +23,7 @@ pub(crate) enum Expiry {
 }
 
 /// A provider that has the tokens of `count` subjects at hand, and room for no more: with names of 36
-/// bytes and tokens of 64, a payload of 100 bytes for each.
+/// bytes and header values of 57, a payload of about 100 bytes for each.
 pub(crate) fn provider(count: usize, expiry: Expiry) -> NotionAuthProvider {
     filled(count, expiry, builder().cache_capacity(count))
 }
@@ -63,9 +63,9 @@ fn app() -> NotionAppCredentials {
         .expect("app credentials")
 }
 
-/// The record of a connection whose access token has 64 characters.
+/// The record of a connection whose access token has 50 characters, as Notion's have.
 async fn template(expiry: Expiry) -> Record {
-    let token = format!("ntn_{}", "0123456789".repeat(6));
+    let token = format!("ntn_{}", &"0123456789".repeat(5)[..46]);
     let mut credentials = NotionUserCredentials::new(AccessToken::new(token));
     if expiry == Expiry::Known {
         credentials.expires_at = Some(SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60));

@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
-use http::{HeaderValue, Request};
+use http::{Extensions, HeaderValue, Request};
 
 use super::{destination::Destination, headers::inject};
-use crate::{provider::Shared, subject::Mode};
+use crate::{
+    provider::{Shared, Ticket},
+    subject::Mode,
+};
 
 /// What a layer was told.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) provider: Arc<Shared>,
     pub(super) destination: Destination,
-    pub(super) mode: Mode,
+    /// What requests remember, unless they carry a mode of their own: nothing yet.
+    pub(super) ticket: Ticket,
     pub(super) overrides_version: bool,
     pub(super) reports: bool,
     /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
@@ -19,6 +23,14 @@ pub(super) struct Config {
 }
 
 impl Config {
+    /// What a request with these extensions remembers: nothing yet.
+    pub(super) fn ticket(&self, extensions: &Extensions) -> Ticket {
+        match extensions.get::<Mode>() {
+            Some(mode) => self.provider.ticket(*mode),
+            None => self.ticket,
+        }
+    }
+
     #[inline]
     pub(super) fn inject<B>(&self, request: &mut Request<B>, authorization: HeaderValue) {
         inject(

@@ -44,7 +44,7 @@ impl Config {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
                 let slot = self.provider.slot(subject)?;
                 let hash = subject.seeded_hash();
-                self.take(request, &slot, hash, self.mode)
+                self.take(request, &slot, hash, self.ticket)
             }
             _ => self.uncommon_hit(request),
         }
@@ -65,13 +65,13 @@ impl Config {
         };
         if let Some(authorization) = others {
             self.inject(request, authorization);
-            return Some(Ticket::none());
+            return Some(self.ticket);
         }
-        let mode = extensions.get().copied().unwrap_or(self.mode);
+        let ticket = self.ticket(extensions);
         let subject = extensions.get::<Subject>()?;
         let slot = self.provider.slot(subject)?;
         let hash = subject.seeded_hash();
-        self.take(request, &slot, hash, mode)
+        self.take(request, &slot, hash, ticket)
     }
 
     #[inline]
@@ -80,11 +80,11 @@ impl Config {
         request: &mut Request<B>,
         slot: &Slot<'_>,
         hash: u64,
-        mode: Mode,
+        ticket: Ticket,
     ) -> Option<Ticket> {
         let (authorization, tag) = self.provider.at_hand(slot)?;
         self.inject(request, authorization.clone());
-        Some(self.provider.ticket(hash, tag, mode))
+        Some(ticket.of(hash, tag))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.
@@ -95,10 +95,11 @@ impl Config {
                 source: Source::Explicit,
             }));
         }
-        let mode = extensions.get().copied().unwrap_or(self.mode);
         match extensions.get::<Subject>() {
             Some(subject) if !self.provider.has_only_integration_token() => {
-                let ticket = self.provider.ticket(subject.seeded_hash(), Tag::NONE, mode);
+                let ticket = self.ticket(extensions);
+                let mode = ticket.mode();
+                let ticket = ticket.of(subject.seeded_hash(), Tag::NONE);
                 Ok(match self.provider.look_up(subject, mode) {
                     Lookup::Hit(grant) => Choice::Send(Credentials::granted(grant, ticket)),
                     Lookup::Wait => Choice::Wait(self.provider.acquire(subject, mode), ticket),
@@ -152,7 +153,7 @@ impl Credentials {
         Self {
             source: Source::Stored {
                 generation: grant.generation,
-                ticket: ticket.of(grant.tag),
+                ticket: ticket.with_tag(grant.tag),
             },
             authorization: grant.authorization,
         }

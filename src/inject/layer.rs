@@ -34,7 +34,7 @@ impl NotionAuthLayer {
             config: Arc::new(Config {
                 destination: Destination::new(provider.shared().api_url()),
                 provider: Arc::clone(provider.shared()),
-                mode,
+                ticket: provider.shared().ticket(mode),
                 overrides_version: false,
                 reports: false,
                 is_plain: !provider.shared().has_only_integration_token(),

@@ -96,7 +96,9 @@ where
 }
 
 impl<S, R> NotionAuth<S, R> {
-    /// The way of all requests that are not hits, or that may be sent again.
+    /// The way of all requests that are not hits, or that may be sent again. Inlined, it would have hits
+    /// save registers for it.
+    #[inline(never)]
     fn call_driven<B, ResBody>(&mut self, request: Request<B>) -> ResponseFuture<S, B, R>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,

@@ -133,7 +133,8 @@ impl NotionAuthProvider {
         Acquired {
             ticket: Some(
                 self.shared
-                    .ticket(subject.seeded_hash(), grant.tag, Mode::Refreshing),
+                    .ticket(Mode::Refreshing)
+                    .of(subject.seeded_hash(), grant.tag),
             ),
             authorization: grant.authorization,
             generation: grant.generation,

@@ -57,10 +57,9 @@ impl Shared {
         }
     }
 
-    /// What a request that is sent with an entry remembers of it.
-    #[inline]
-    pub(crate) fn ticket(&self, hash: u64, tag: Tag, mode: Mode) -> Ticket {
-        Ticket::new(self.id, hash, tag, mode)
+    /// What a request in this mode remembers of what it is sent with: nothing yet.
+    pub(crate) fn ticket(&self, mode: Mode) -> Ticket {
+        Ticket::new(self.id, mode)
     }
 
     /// Decides about an entry that is refused, expired, due, or to be compared with the store.

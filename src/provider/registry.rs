@@ -65,25 +65,24 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn new(provider: ProviderId, hash: u64, tag: Tag, mode: Mode) -> Self {
+    /// That of a provider's requests in this mode: of no cached credentials, so that there is nothing
+    /// to tell anybody.
+    pub(super) fn new(provider: ProviderId, mode: Mode) -> Self {
         Self {
-            hash,
-            tag,
+            hash: 0,
+            tag: Tag::NONE,
             provider_and_mode: provider.0 | u32::from(mode == Mode::Refreshing),
         }
     }
 
-    /// No cached credentials: nothing to tell anybody.
-    pub(crate) fn none() -> Self {
-        Self {
-            hash: 0,
-            tag: Tag::NONE,
-            provider_and_mode: NonZeroU32::MIN,
-        }
+    /// The same for credentials of the subject with this hash.
+    #[inline]
+    pub(crate) fn of(self, hash: u64, tag: Tag) -> Self {
+        Self { hash, tag, ..self }
     }
 
     /// The same for other credentials of the subject.
-    pub(crate) fn of(self, tag: Tag) -> Self {
+    pub(crate) fn with_tag(self, tag: Tag) -> Self {
         Self { tag, ..self }
     }
 
