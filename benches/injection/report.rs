@@ -114,6 +114,10 @@ fn print_threads(threads: &Reports) {
         &["", "ns over the bare service", "against th×2"],
         &rows,
     );
+    println!(
+        "For comparison, a cache line's way from the one thread to the other: {} ns.\n",
+        short(threads.median(threads::WAY))
+    );
 }
 
 fn print_memory(memory: &Reports) {

@@ -28,11 +28,14 @@ pub(crate) const TH2: &str = "two threads, th×2";
 pub(crate) const ONE_SUBJECT: &str = "two threads, one subject";
 pub(crate) const TWO_SUBJECTS: &str = "two threads, a subject each";
 
+pub(crate) const WAY: &str = "a cache line's way from thread to thread: ns";
+
 /// Tells what a request takes each thread, in nanoseconds over the bare service, and against two static
 /// headers there.
 pub(crate) fn measure() {
     let provider = provider(RESIDENTS, Expiry::Unknown);
     let ours = refreshing(&provider);
+    report(WAY, median((0..ROUNDS).map(|_| way_of_a_line())));
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let floor = both(Inner, [1, 2]);
@@ -83,4 +86,24 @@ where
         threads.map(|thread| thread.join().expect("it ends"))
     });
     (times[0] + times[1]) / 2.0
+}
+
+/// What a counted reference costs two threads at least, in nanoseconds: the two hand a number to each other.
+fn way_of_a_line() -> f64 {
+    const TURNS: usize = 10_000;
+    let number = AtomicUsize::new(0);
+    let turns = |first: usize| {
+        for turn in (first..2 * TURNS).step_by(2) {
+            while number.load(Ordering::Acquire) != turn {
+                spin_loop();
+            }
+            number.store(turn + 1, Ordering::Release);
+        }
+    };
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| turns(1));
+        turns(0);
+    });
+    begin.elapsed().as_nanos() as f64 / (2 * TURNS) as f64
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 macro_rules! secret {
     ($(#[$docs:meta])* $name:ident) => {
@@ -101,38 +101,10 @@ impl AccessToken {
     pub fn to_header_value(&self) -> Result<HeaderValue, InvalidToken> {
         self.check()?;
         let text = Zeroizing::new(["Bearer ", self.expose()].concat().into_bytes());
-        let text = Block::of(&text).unwrap_or_else(|| Bytes::from_owner(text));
-        let mut value = HeaderValue::from_maybe_shared(text).map_err(|_| InvalidToken)?;
+        let mut value =
+            HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| InvalidToken)?;
         value.set_sensitive(true);
         Ok(value)
-    }
-}
-
-/// A text of up to 64 bytes, such as Notion's tokens make, in a block of memory of its own: `Bytes` puts
-/// the count of its clones before it.
-///
-/// Every request of a subject changes that count. Where its cache line held something that requests
-/// read, two threads with one subject took nearly twice as long.
-#[repr(align(64))]
-struct Block([u8; 64]);
-
-impl Block {
-    fn of(text: &[u8]) -> Option<Bytes> {
-        let mut block = Self([0; 64]);
-        block.0.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Bytes::from_owner(block).slice(..text.len()))
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl AsRef<[u8]> for Block {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }
 
