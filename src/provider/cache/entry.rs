@@ -5,6 +5,7 @@ use std::{
 
 use http::HeaderValue;
 
+use super::name::Name;
 use crate::subject::Subject;
 
 /// The name of one entry, for as long as it is in the cache unchanged: a 401 that comes after the
@@ -73,7 +74,7 @@ pub(in crate::provider) struct Stale {
 
 /// A subject's token. There may be a million of them, so it is kept small.
 pub(super) struct Entry {
-    pub(super) subject: Subject,
+    pub(super) name: Name,
     pub(super) authorization: HeaderValue,
     /// Milliseconds of the monotonic clock; until then a hit needs no other question.
     check_at: AtomicU64,
@@ -114,7 +115,7 @@ impl Entry {
     /// The grave of a connection that was ended.
     pub(super) fn buried(subject: &Subject, generation: u64, now: Duration, tag: Tag) -> Self {
         Self {
-            subject: subject.clone(),
+            name: Name::of(subject),
             authorization: nothing(),
             check_at: AtomicU64::new(0),
             generation,

@@ -6,6 +6,7 @@
 //! is [`room`].
 
 mod entry;
+mod name;
 mod room;
 mod table;
 #[cfg(test)]

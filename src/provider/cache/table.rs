@@ -91,7 +91,7 @@ impl Cache {
     pub(in crate::provider) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
-        let index = table.find_bucket_index(hash, |entry| entry.subject == *subject)?;
+        let index = table.find_bucket_index(hash, |entry| entry.name.is(subject))?;
         Some(Slot { table, index })
     }
 
@@ -103,7 +103,7 @@ impl Cache {
     ) -> Found {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
-        let Some(entry) = table.find(hash, |entry| entry.subject == *subject) else {
+        let Some(entry) = table.find(hash, |entry| entry.name.is(subject)) else {
             return Found::Miss;
         };
         entry.note_use();
@@ -123,7 +123,7 @@ impl Cache {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         table
-            .find(hash, |entry| entry.subject == *subject)
+            .find(hash, |entry| entry.name.is(subject))
             .map(Entry::stale)
     }
 
@@ -144,7 +144,7 @@ impl Cache {
         let table = self.read(hash);
         table
             .find(hash, |entry| entry.tag == tag)
-            .map(|entry| (entry.subject.clone(), entry.stale()))
+            .map(|entry| (entry.name.subject(), entry.stale()))
     }
 
     /// The entry was compared with the store and stays: it is used without a question until `until`,
@@ -158,7 +158,7 @@ impl Cache {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
         let entry = table
-            .find_mut(hash, |entry| entry.subject == *subject)
+            .find_mut(hash, |entry| entry.name.is(subject))
             .filter(|entry| {
                 entry.standing == Standing::Good && entry.generation == validated.generation
             });
@@ -222,7 +222,7 @@ impl Cache {
     pub(in crate::provider) fn remove(&self, subject: &Subject, up_to: u64) {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
-        if let Ok(entry) = table.find_entry(hash, |entry| entry.subject == *subject) {
+        if let Ok(entry) = table.find_entry(hash, |entry| entry.name.is(subject)) {
             if entry.get().generation <= up_to {
                 drop(entry.remove());
             }
@@ -243,8 +243,8 @@ impl Cache {
             make_room(table, self.entries_per_shard);
         }
         let tag = entry.tag;
-        let hash = entry.subject.seeded_hash();
-        table.insert_unique(hash, entry, |entry| entry.subject.seeded_hash());
+        let hash = entry.name.hash();
+        table.insert_unique(hash, entry, |entry| entry.name.hash());
         tag
     }
 
@@ -259,7 +259,7 @@ impl Cache {
 }
 
 fn find_mut<'a>(table: &'a mut HashTable<Entry>, subject: &Subject) -> Option<&'a mut Entry> {
-    table.find_mut(subject.seeded_hash(), |entry| entry.subject == *subject)
+    table.find_mut(subject.seeded_hash(), |entry| entry.name.is(subject))
 }
 
 impl fmt::Debug for Cache {
