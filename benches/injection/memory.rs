@@ -4,15 +4,19 @@ use notion_auth::NotionAuthProvider;
 
 use crate::support::{
     processes::report,
-    residents::{Expiry, provider, unbounded_provider},
+    residents::{Expiry, churned_provider, provider, unbounded_provider},
 };
 
 const COUNT: usize = 1_000_000;
 
-/// Tells the heap of a cache, in bytes for each subject, names (36) and tokens (64) included: of one
-/// made for a million, and of one without a limit, whose tables are then half empty.
+pub(crate) const CHURNED: &str = "bounded, after a million others";
+
+/// Tells the heap of a cache, in bytes for each subject, names and tokens included: of one made for a
+/// million, before and after others took their place, and of one without a limit, whose tables are then
+/// half empty.
 pub(crate) fn measure() {
     measure_one("bounded", |count| provider(count, Expiry::Unknown));
+    measure_one(CHURNED, churned_provider);
     measure_one("unbounded", unbounded_provider);
 }
 

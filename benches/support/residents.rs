@@ -28,6 +28,11 @@ pub(crate) fn provider(count: usize, expiry: Expiry) -> NotionAuthProvider {
     filled(count, expiry, builder().cache_capacity(count))
 }
 
+/// The same after as many others were there before.
+pub(crate) fn churned_provider(count: usize) -> NotionAuthProvider {
+    filled(2 * count, Expiry::Unknown, builder().cache_capacity(count))
+}
+
 /// The same without a limit, and with no expiry known.
 pub(crate) fn unbounded_provider(count: usize) -> NotionAuthProvider {
     filled(count, Expiry::Unknown, builder().unbounded_cache())

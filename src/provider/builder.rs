@@ -285,6 +285,7 @@ impl NotionAuthProviderBuilder {
             let store = MemoryStore::with_clock(Arc::clone(&self.clock));
             (Arc::new(store), false)
         });
+        let cache = Cache::new(self.cache_capacity, self.settings.timings.save);
         let id = ProviderId::next();
         let shared = Arc::new(Shared {
             id,
@@ -298,7 +299,7 @@ impl NotionAuthProviderBuilder {
             version: as_static(version),
             integration,
             has_oauth_client,
-            cache: Cache::new(self.cache_capacity),
+            cache,
             flights: Flights::new(),
             jitter: Jitter::new(self.jitter_seed),
             observer: self.observer,

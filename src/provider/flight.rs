@@ -272,8 +272,10 @@ impl Slots {
         if self.by_subject.len() >= self.sweep_at {
             self.by_subject.retain(|_, slot| match slot {
                 Slot::Flying { .. } => true,
-                // Beyond its time it still counts the failures for the next back-off.
-                Slot::Failed { until, .. } => *until + COUNT_MEMORY > now,
+                // Beyond its time it still counts the failures for the next back-off, if there were any.
+                Slot::Failed {
+                    until, failures, ..
+                } => *until > now || (*failures > 0 && *until + COUNT_MEMORY > now),
             });
             self.sweep_at = 64.max(self.by_subject.len() * 2);
         }

@@ -56,7 +56,9 @@ impl Shared {
                 generation,
                 why: Why::Refused,
             }),
-            Some(stale) if ticket.is_for(stale.tag) => Some(self.refuse(subject, &stale)),
+            Some(stale) if ticket.is_for(self.id, subject.seeded_hash(), stale.tag) => {
+                Some(self.refuse(subject, &stale))
+            }
             Some(_) => None,
         }
     }

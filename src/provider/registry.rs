@@ -94,8 +94,11 @@ impl Ticket {
         }
     }
 
-    pub(super) fn is_for(self, tag: Tag) -> bool {
-        self.tag == tag
+    /// Whether it is of this entry of that provider.
+    pub(super) fn is_for(self, provider: ProviderId, hash: u64, tag: Tag) -> bool {
+        let mode = self.mode();
+        let own = Self::new(provider, mode).provider_and_mode;
+        self.tag == tag && self.hash == hash && self.provider_and_mode == own
     }
 
     /// The request was answered with a 401: its credentials are refused, if they are still the

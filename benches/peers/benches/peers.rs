@@ -1,5 +1,5 @@
 //! `cargo bench -p notion-auth-peers`, and with `--profile bench-lto`.
 
-fn main() {
-    notion_auth_peers::bench(env!("CARGO_BIN_EXE_allocations"));
+fn main() -> std::process::ExitCode {
+    notion_auth_peers::bench(env!("CARGO_BIN_EXE_allocations"))
 }

@@ -28,6 +28,8 @@ mod poll;
 mod table;
 mod token_endpoint;
 
+use std::process::ExitCode;
+
 use support::{
     inner::BATCH,
     interleave::{Case, interleave},
@@ -35,11 +37,12 @@ use support::{
     processes::{self, Reports, report},
 };
 
-/// Measures in several processes, prints a table, and draws it. `counter` is the program that counts
-/// allocations.
-pub fn bench(counter: &str) {
+/// Measures in several processes, prints a table, and draws it; fails when a gate is not met. `counter` is
+/// the program that counts allocations.
+pub fn bench(counter: &str) -> ExitCode {
     if processes::role().is_some() {
-        return report_times();
+        report_times();
+        return ExitCode::SUCCESS;
     }
     let times = processes::run("peers", processes::repeats());
     let counted = std::process::Command::new(counter)
@@ -48,9 +51,14 @@ pub fn bench(counter: &str) {
     assert!(counted.status.success(), "allocations were not counted");
     let mut allocations = Reports::default();
     allocations.read(&String::from_utf8_lossy(&counted.stdout));
-    table::print(&times, &allocations);
+    let all_met = table::print(&times, &allocations);
     if processes::profile() == "default" {
         table::draw(&times);
+    }
+    if all_met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

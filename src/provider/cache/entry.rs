@@ -185,6 +185,11 @@ impl Entry {
         self.is_used.load(Ordering::Relaxed)
     }
 
+    /// Whether it is a grave that was made after `moment`.
+    pub(super) fn is_grave_since(&self, moment: Duration) -> bool {
+        self.standing == Standing::Buried && self.validated_at > millis(moment)
+    }
+
     pub(super) fn forget_use(&self) {
         self.is_used.store(false, Ordering::Relaxed);
     }

@@ -1,272 +1,167 @@
-use std::{
-    fmt,
-    sync::{
-        PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+//! The entries under one lock, and which go when there are more than there is room for.
 
-use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
+use std::time::Duration;
+
 use hashbrown::HashTable;
-use http::HeaderValue;
 
-use super::{
-    entry::{Entry, Found, Fresh, Stale, Standing, Tag, Validated},
-    room::{Room, make_room},
-};
-use crate::subject::Subject;
+use super::{entry::Entry, room::Room};
 
-/// Tables under locks of their own, keyed by subject.
-pub(in crate::provider) struct Cache {
-    shards: Box<[Shard]>,
-    entries_per_shard: usize,
-    next_tag: AtomicU32,
+pub(super) struct Table {
+    pub(super) entries: HashTable<Entry>,
+    /// The bucket at which the search for what can go stopped last: it goes on there, so that whatever is
+    /// not used is met before long.
+    hand: usize,
 }
 
-/// On a cache line of its own, so that locks of different shards do not get in each other's way.
-#[repr(align(128))]
-struct Shard(ShardedLock<HashTable<Entry>>);
-
-/// An entry where it lies: nobody changes it meanwhile, so this is not kept for long.
-pub(crate) struct Slot<'a> {
-    table: ShardedLockReadGuard<'a, HashTable<Entry>>,
-    index: usize,
-}
-
-impl Slot<'_> {
-    /// What can be sent, if it needs no question. `now` is asked only when the answer depends on it.
-    #[inline]
-    pub(in crate::provider) fn at_hand(
-        &self,
-        now: impl FnOnce() -> Duration,
-    ) -> Option<(&HeaderValue, Tag)> {
-        let entry = self.table.get_bucket(self.index)?;
-        if !entry.is_at_hand(now) {
-            return None;
-        }
-        entry.note_use();
-        Some((&entry.authorization, entry.tag))
-    }
-}
-
-impl Cache {
-    /// A cache for about that many subjects; `None` is for as many as come.
-    pub(in crate::provider) fn new(capacity: Option<usize>) -> Self {
-        let room = capacity.map_or_else(Room::unbounded, Room::for_capacity);
+impl Table {
+    pub(super) fn new() -> Self {
         Self {
-            shards: (0..room.tables)
-                .map(|_| Shard(ShardedLock::new(HashTable::new())))
-                .collect(),
-            entries_per_shard: room.entries_per_table,
-            next_tag: AtomicU32::new(1),
+            entries: HashTable::new(),
+            hand: 0,
         }
     }
 
-    #[inline]
-    fn shard(&self, hash: u64) -> &ShardedLock<HashTable<Entry>> {
-        // The table takes its bits from the two ends of the hash, this from between.
-        let bits = hash << 7 >> 32;
-        // Less than the number of shards, which is small.
-        let index = (bits * self.shards.len() as u64) >> 32;
-        &self.shards[index as usize].0
-    }
-
-    #[inline]
-    fn read(&self, hash: u64) -> ShardedLockReadGuard<'_, HashTable<Entry>> {
-        self.shard(hash)
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, hash: u64) -> ShardedLockWriteGuard<'_, HashTable<Entry>> {
-        self.shard(hash)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The subject's entry. This and [`Slot::at_hand`] are two steps so that the subject is not borrowed
-    /// any more when the token is put on the request that it came from.
-    #[inline]
-    pub(in crate::provider) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        let index = table.find_bucket_index(hash, |entry| entry.name.is(subject))?;
-        Some(Slot { table, index })
-    }
-
-    /// What is known of the subject. `now` is asked only when the answer depends on it.
-    pub(in crate::provider) fn find(
-        &self,
-        subject: &Subject,
-        now: impl FnOnce() -> Duration,
-    ) -> Found {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        let Some(entry) = table.find(hash, |entry| entry.name.is(subject)) else {
-            return Found::Miss;
-        };
-        entry.note_use();
-        if entry.is_at_hand(now) {
-            Found::Hit {
-                authorization: entry.authorization.clone(),
-                generation: entry.generation,
-                tag: entry.tag,
-            }
-        } else {
-            Found::Check(entry.stale())
+    /// Puts an entry in that is not there yet. `now` is the monotonic clock's.
+    pub(super) fn insert(&mut self, entry: Entry, room: &Room, now: Duration) {
+        if self.is_full(room.entries_per_table) {
+            let keep = room.entries_per_table - room.entries_per_table.div_ceil(8);
+            self.make_room(keep, now.saturating_sub(room.graves_for));
+            self.rebuild(room.entries_per_table);
         }
-    }
-
-    /// The entry as it is, for those who are not in a hurry.
-    pub(in crate::provider) fn peek(&self, subject: &Subject) -> Option<Stale> {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        table
-            .find(hash, |entry| entry.name.is(subject))
-            .map(Entry::stale)
-    }
-
-    /// Lets the entry be used without a question until `until`, while somebody sees to it; not
-    /// beyond its expiry.
-    pub(in crate::provider) fn postpone(&self, subject: &Subject, tag: Tag, until: Duration) {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        if let Some(entry) = table.find(hash, |entry| entry.tag == tag) {
-            if entry.standing == Standing::Good {
-                entry.postpone(until);
-            }
-        }
-    }
-
-    /// The subject and the entry that a tag names, if it is still there.
-    pub(in crate::provider) fn resolve(&self, hash: u64, tag: Tag) -> Option<(Subject, Stale)> {
-        let table = self.read(hash);
-        table
-            .find(hash, |entry| entry.tag == tag)
-            .map(|entry| (entry.name.subject(), entry.stale()))
-    }
-
-    /// The entry was compared with the store and stays: it is used without a question until `until`,
-    /// or until it must be compared again.
-    pub(in crate::provider) fn keep(
-        &self,
-        subject: &Subject,
-        until: Duration,
-        validated: Validated,
-    ) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        let entry = table
-            .find_mut(hash, |entry| entry.name.is(subject))
-            .filter(|entry| {
-                entry.standing == Standing::Good && entry.generation == validated.generation
-            });
-        if let Some(entry) = entry {
-            entry.keep(until, validated);
-        }
-    }
-
-    /// From now on nobody is given the entry that this tag names.
-    pub(in crate::provider) fn refuse(&self, subject: &Subject, tag: Tag) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Some(entry) = table.find_mut(hash, |entry| entry.tag == tag) {
-            if entry.standing == Standing::Good {
-                entry.refuse();
-            }
-        }
-    }
-
-    /// Puts credentials in; `None` if newer ones are there, or were ended.
-    ///
-    /// The same generation again brings its times up to date. A refusal of it stays, unless these are
-    /// now known to be suspect: then they are tried once more, under another tag.
-    pub(in crate::provider) fn publish(
-        &self,
-        subject: &Subject,
-        fresh: Fresh,
-        again_at: Option<Duration>,
-    ) -> Option<Tag> {
-        let mut table = self.write(subject.seeded_hash());
-        let Some(entry) = find_mut(&mut table, subject) else {
-            let entry = Entry::new(subject, fresh, again_at, self.next_tag());
-            return Some(self.insert(&mut table, entry));
-        };
-        let is_same = entry.generation == fresh.generation;
-        if entry.generation > fresh.generation || (is_same && entry.standing == Standing::Buried) {
-            return None;
-        }
-        if !is_same || (fresh.suspect && !entry.suspect) {
-            *entry = Entry::new(subject, fresh, again_at, self.next_tag());
-        } else if entry.standing == Standing::Good {
-            entry.renew(fresh, again_at);
-        }
-        Some(entry.tag)
-    }
-
-    /// Forgets a subject's token, and that the connection was ended with this generation.
-    pub(in crate::provider) fn bury(&self, subject: &Subject, generation: u64, now: Duration) {
-        let mut table = self.write(subject.seeded_hash());
-        let grave = Entry::buried(subject, generation, now, self.next_tag());
-        match find_mut(&mut table, subject) {
-            Some(entry) if entry.generation > generation => {}
-            Some(entry) => *entry = grave,
-            None => {
-                self.insert(&mut table, grave);
-            }
-        }
-    }
-
-    /// Forgets a subject's credentials, unless they are newer than `up_to`.
-    pub(in crate::provider) fn remove(&self, subject: &Subject, up_to: u64) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Ok(entry) = table.find_entry(hash, |entry| entry.name.is(subject)) {
-            if entry.get().generation <= up_to {
-                drop(entry.remove());
-            }
-        }
-    }
-
-    /// Forgets the entry that this tag names.
-    pub(in crate::provider) fn forget(&self, subject: &Subject, tag: Tag) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Ok(entry) = table.find_entry(hash, |entry| entry.tag == tag) {
-            drop(entry.remove());
-        }
-    }
-
-    fn insert(&self, table: &mut HashTable<Entry>, entry: Entry) -> Tag {
-        if table.len() >= self.entries_per_shard {
-            make_room(table, self.entries_per_shard);
-        }
-        let tag = entry.tag;
         let hash = entry.name.hash();
-        table.insert_unique(hash, entry, |entry| entry.name.hash());
-        tag
+        self.entries
+            .insert_unique(hash, entry, |entry| entry.name.hash());
     }
 
-    fn next_tag(&self) -> Tag {
-        loop {
-            let tag = Tag(self.next_tag.fetch_add(1, Ordering::Relaxed));
-            if tag != Tag::NONE {
-                return tag;
+    /// A table that has no place left though it holds less than it may is full of places that were given
+    /// up, which the next entry would make it double for.
+    fn is_full(&self, limit: usize) -> bool {
+        let held = self.entries.len();
+        held >= limit || (held == self.entries.capacity() && held > limit / 2)
+    }
+
+    /// Lets entries go until so many are left: those first that were not used since the hand passed over
+    /// them last, graves that are younger than `graves_from` only if nothing else is left.
+    fn make_room(&mut self, keep: usize, graves_from: Duration) {
+        let buckets = self.entries.num_buckets();
+        // Twice round, since what was used is passed over once; the third round takes whatever is there.
+        for step in 0..3 * buckets {
+            if self.entries.len() <= keep {
+                return;
+            }
+            self.hand = (self.hand + 1) % buckets;
+            if let Ok(place) = self.entries.get_bucket_entry(self.hand) {
+                let entry = place.get();
+                let is_spared = entry.is_used() || entry.is_grave_since(graves_from);
+                entry.forget_use();
+                if !is_spared || step >= 2 * buckets {
+                    drop(place.remove());
+                }
             }
         }
     }
+
+    /// The same entries in a table of the size for so many, without places that were given up.
+    fn rebuild(&mut self, limit: usize) {
+        let mut rebuilt = HashTable::with_capacity(limit);
+        for entry in self.entries.drain() {
+            rebuilt.insert_unique(entry.name.hash(), entry, |entry: &Entry| entry.name.hash());
+        }
+        self.entries = rebuilt;
+    }
 }
 
-fn find_mut<'a>(table: &'a mut HashTable<Entry>, subject: &Subject) -> Option<&'a mut Entry> {
-    table.find_mut(subject.seeded_hash(), |entry| entry.name.is(subject))
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl fmt::Debug for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache")
-            .field("shards", &self.shards.len())
-            .field("entries_per_shard", &self.entries_per_shard)
-            .finish_non_exhaustive()
+    use super::Table;
+    use crate::{
+        provider::cache::{
+            entry::{Entry, Tag},
+            room::Room,
+        },
+        subject::Subject,
+    };
+
+    const LIMIT: usize = 7 * 64;
+    const ROOM: Room = Room {
+        tables: 1,
+        entries_per_table: LIMIT,
+        graves_for: Duration::from_secs(10),
+    };
+
+    fn grave(number: usize, at: u64) -> Entry {
+        let subject = Subject::new(number.to_string());
+        Entry::buried(&subject, 1, Duration::from_secs(at), Tag(1))
+    }
+
+    fn holds(table: &Table, number: usize) -> bool {
+        let subject = Subject::new(number.to_string());
+        let found = table
+            .entries
+            .find(subject.seeded_hash(), |entry| entry.name.is(&subject));
+        found.is_some()
+    }
+
+    #[test]
+    fn a_full_table_does_not_grow_though_entries_come_and_go() {
+        let mut table = Table::new();
+        for number in 0..100 * LIMIT {
+            table.insert(grave(number, 0), &ROOM, Duration::from_secs(1_000));
+            // As a disconnected subject goes.
+            if number % 5 == 0 {
+                let subject = Subject::new((number / 2).to_string());
+                let entry = table
+                    .entries
+                    .find_entry(subject.seeded_hash(), |entry| entry.name.is(&subject));
+                if let Ok(entry) = entry {
+                    drop(entry.remove());
+                }
+            }
+            assert!(table.entries.len() <= LIMIT, "after {number}");
+            assert!(table.entries.capacity() <= LIMIT, "after {number}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_goes_wherever_it_lies() {
+        let mut table = Table::new();
+        let now = Duration::from_secs(1_000);
+        for number in 0..LIMIT {
+            table.insert(grave(number, 0), &ROOM, now);
+        }
+        for number in LIMIT..6 * LIMIT {
+            table.insert(grave(number, 0), &ROOM, now);
+        }
+        let old = (0..LIMIT).filter(|number| holds(&table, *number)).count();
+        // A few are moved behind the hand each time that the table is rebuilt.
+        assert!(
+            old * 20 < LIMIT,
+            "{old} of {LIMIT} stay though nobody uses them"
+        );
+    }
+
+    #[test]
+    fn a_grave_stays_for_as_long_as_somebody_may_have_read_what_is_in_it() {
+        let mut table = Table::new();
+        table.insert(grave(0, 1_000), &ROOM, Duration::from_secs(1_000));
+        for number in 1..10 * LIMIT {
+            table.insert(grave(number, 0), &ROOM, Duration::from_secs(1_009));
+            assert!(holds(&table, 0), "after {number}");
+        }
+        for number in 10 * LIMIT..20 * LIMIT {
+            table.insert(grave(number, 0), &ROOM, Duration::from_secs(1_011));
+        }
+        assert!(!holds(&table, 0));
+    }
+
+    #[test]
+    fn young_graves_take_no_more_than_the_room_there_is() {
+        let mut table = Table::new();
+        for number in 0..10 * LIMIT {
+            table.insert(grave(number, 1_000), &ROOM, Duration::from_secs(1_000));
+            assert!(table.entries.len() <= LIMIT);
+        }
     }
 }

@@ -6,6 +6,8 @@ use http::HeaderValue;
 use super::{Cache, Found, Fresh, Tag};
 use crate::subject::Subject;
 
+const READ: Duration = Duration::from_secs(5);
+
 /// A token that can be seen to be let go.
 struct Token {
     _alive: Arc<()>,
@@ -46,7 +48,7 @@ fn assert_forgotten(alive: &Arc<()>) {
 
 #[test]
 fn a_token_that_is_no_longer_needed_is_let_go_at_once() {
-    let cache = Cache::new(Some(100));
+    let cache = Cache::new(Some(100), READ);
     let ann = Subject::new("ann");
 
     let (refused, tag) = publish(&cache, &ann, 1);
@@ -67,7 +69,7 @@ fn a_token_that_is_no_longer_needed_is_let_go_at_once() {
 
 #[test]
 fn a_refused_token_does_not_come_back_with_the_same_generation() {
-    let cache = Cache::new(Some(100));
+    let cache = Cache::new(Some(100), READ);
     let ann = Subject::new("ann");
     let (_, tag) = publish(&cache, &ann, 1);
     cache.refuse(&ann, tag);
@@ -81,7 +83,7 @@ fn a_refused_token_does_not_come_back_with_the_same_generation() {
 #[test]
 fn what_is_used_stays_while_others_come_and_go() {
     const CAPACITY: usize = 1_000;
-    let cache = Cache::new(Some(CAPACITY));
+    let cache = Cache::new(Some(CAPACITY), READ);
     let busy: Vec<Subject> = (0..10)
         .map(|it| Subject::new(format!("busy {it}")))
         .collect();
@@ -106,7 +108,7 @@ fn what_is_used_stays_while_others_come_and_go() {
 #[test]
 fn as_many_as_the_capacity_says_stay_though_nobody_uses_them() {
     const CAPACITY: usize = 10_000;
-    let cache = Cache::new(Some(CAPACITY));
+    let cache = Cache::new(Some(CAPACITY), READ);
     let subjects: Vec<Subject> = (0..CAPACITY)
         .map(|it| Subject::new(it.to_string()))
         .collect();
@@ -120,7 +122,7 @@ fn as_many_as_the_capacity_says_stay_though_nobody_uses_them() {
 
 #[test]
 fn without_a_limit_all_stay() {
-    let cache = Cache::new(None);
+    let cache = Cache::new(None, READ);
     let subjects: Vec<Subject> = (0..10_000).map(|it| Subject::new(it.to_string())).collect();
     for subject in &subjects {
         publish(&cache, subject, 1);
