@@ -8,12 +8,11 @@ use std::{
 };
 
 use http::Request;
-use notion_auth::NotionAuthLayer;
-use tower::{Layer as _, Service};
+use tower::Service;
 
-use super::cases::RESIDENTS;
+use super::cases::{RESIDENTS, refreshing};
 use crate::support::{
-    inner::{Dropping, request, send},
+    inner::{Inner, forget_sent, make_room, request, send},
     processes::report,
     residents::{Expiry, provider},
     rivals::set_header_twice,
@@ -35,13 +34,13 @@ pub(crate) const WAY: &str = "a cache line's way from thread to thread: ns";
 /// headers there.
 pub(crate) fn measure() {
     let provider = provider(RESIDENTS, Expiry::Unknown);
-    let ours = NotionAuthLayer::refreshing(provider).layer(Dropping);
+    let ours = refreshing(&provider);
     report(WAY, median((0..ROUNDS).map(|_| way_of_a_line())));
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let floor = both(Dropping, [1, 2]);
+        let floor = both(Inner, [1, 2]);
         rounds.push([
-            both(set_header_twice(Dropping), [1, 2]) - floor,
+            both(set_header_twice(), [1, 2]) - floor,
             both(ours.clone(), [1, 1]) - floor,
             both(ours.clone(), [1, 2]) - floor,
         ]);
@@ -66,6 +65,7 @@ where
             let mut service = service.clone();
             let ready = &ready;
             scope.spawn(move || {
+                make_room(TOGETHER);
                 median((1..=BATCHES).map(|batch| {
                     let requests: Vec<_> = (0..TOGETHER).map(|_| request(subject)).collect();
                     // A thread that sleeps would wake when the other is done.
@@ -77,6 +77,7 @@ where
                     for request in requests {
                         send(&mut service, request);
                     }
+                    forget_sent();
                     begin.elapsed().as_nanos() as f64 / TOGETHER as f64
                 }))
             })

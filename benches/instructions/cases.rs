@@ -62,7 +62,7 @@ pub(crate) fn raw_inserts() -> Sent<impl FnMut(Request<()>)> {
 }
 
 pub(crate) fn th_x2() -> Sent<impl FnMut(Request<()>)> {
-    kept(set_header_twice(Inner))
+    kept(set_header_twice())
 }
 
 pub(crate) fn hit() -> Sent<impl FnMut(Request<()>)> {

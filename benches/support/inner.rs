@@ -45,25 +45,6 @@ impl Service<Request<()>> for Inner {
     }
 }
 
-/// The same, but what it took is dropped at once, and measured.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Dropping;
-
-impl Service<Request<()>> for Dropping {
-    type Response = Response<()>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<()>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        drop(black_box(request));
-        ready(Ok(Response::new(())))
-    }
-}
-
 /// Room for so many requests of this thread that taking them in allocates nothing.
 pub(crate) fn make_room(requests: usize) {
     SENT.with_borrow_mut(|sent| sent.reserve(requests));

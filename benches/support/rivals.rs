@@ -13,9 +13,9 @@ use super::inner::Inner;
 type SetHeader<S> = SetRequestHeader<S, HeaderValue>;
 
 /// Two stacked layers of tower-http, each of which overrides one header.
-pub(crate) fn set_header_twice<S>(inner: S) -> SetHeader<SetHeader<S>> {
+pub(crate) fn set_header_twice() -> SetHeader<SetHeader<Inner>> {
     let version = SetRequestHeaderLayer::overriding(NOTION_VERSION, version());
-    with_token(version.layer(inner))
+    with_token(version.layer(Inner))
 }
 
 /// The same, but a version that the request has stays.

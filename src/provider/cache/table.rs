@@ -40,6 +40,7 @@ impl Table {
         held >= limit || (held == self.entries.capacity() && held > limit / 2)
     }
 
+    #[cold]
     /// Lets entries go until so many are left: those first that were not used since the hand passed over
     /// them last, graves that are younger than `graves_from` only if nothing else is left.
     fn make_room(&mut self, keep: usize, graves_from: Duration) {
@@ -61,6 +62,7 @@ impl Table {
         }
     }
 
+    #[cold]
     /// The same entries in a table of the size for so many, without places that were given up.
     fn rebuild(&mut self, limit: usize) {
         let mut rebuilt = HashTable::with_capacity(limit);
