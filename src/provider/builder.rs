@@ -159,9 +159,9 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// How many subjects' tokens are kept at hand: so many, and an eighth more at most from
-    /// 100,000 on. What is used goes last; what went is read from the store again. Default: 100,000, at
-    /// about 300 bytes each.
+    /// How many subjects' tokens are kept at hand: so many, and an eighth more at most from 100,000 on
+    /// (more for few: 301 for 100). What is used goes last; what went is read from the store again. Default: 100,000, at
+    /// about 240 bytes each, of names and tokens as Notion has them.
     pub fn cache_capacity(mut self, subjects: usize) -> Self {
         self.cache_capacity = Some(subjects);
         self
