@@ -88,6 +88,7 @@
 //! | feature | |
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
@@ -99,13 +100,19 @@ pub mod clock;
 pub mod credentials;
 pub mod error;
 pub mod header;
+#[cfg(any(feature = "routes", feature = "testing"))]
+mod html;
 #[cfg(feature = "https")]
 mod https;
 pub mod inject;
 mod json;
+#[cfg(feature = "routes")]
+mod keyring;
 pub mod oauth;
 pub mod provider;
 mod random;
+#[cfg(feature = "routes")]
+pub mod routes;
 pub mod store;
 mod subject;
 #[cfg(feature = "testing")]
@@ -123,6 +130,11 @@ pub use crate::{
     provider::{Event, NotionAuthProvider, Session},
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
+};
+#[cfg(feature = "routes")]
+pub use crate::{
+    keyring::{Keyring, KeyringError},
+    routes::NotionOAuthService,
 };
 
 #[cfg(doctest)]

@@ -46,7 +46,8 @@ impl CallbackAnswer {
         let mut take = |name| parameters.remove(name);
         let (code, state, error) = (take("code"), take("state"), take("error"));
         if let Some(error) = error {
-            return Err(OAuthError::authorization_refused(&error));
+            let secrets = [&code, &state].map(|it| it.as_deref().map_or("", String::as_str));
+            return Err(OAuthError::authorization_refused(&error, &secrets));
         }
         let code = code
             .filter(|code| !code.is_empty())
@@ -61,7 +62,7 @@ impl CallbackAnswer {
         &self.code
     }
 
-    pub(super) fn state(&self) -> &str {
+    pub(crate) fn state(&self) -> &str {
         &self.state
     }
 }

@@ -79,8 +79,8 @@ impl OAuthError {
         Self::new(Kind::Refused(refusal))
     }
 
-    pub(super) fn authorization_refused(code: &str) -> Self {
-        Self::new(Kind::AuthorizationRefused(redact(code, &[])))
+    pub(super) fn authorization_refused(error: &str, secrets: &[&str]) -> Self {
+        Self::new(Kind::AuthorizationRefused(redact(error, secrets)))
     }
 
     pub(super) fn duplicate_parameter() -> Self {
@@ -150,6 +150,21 @@ impl OAuthError {
         matches!(&self.kind, Kind::AuthorizationRefused(code) if code == "access_denied")
     }
 
+    /// Notion's page sent the browser back with an error, a refusal by the user among them.
+    #[cfg(feature = "routes")]
+    pub(crate) fn is_authorization_refused(&self) -> bool {
+        matches!(self.kind, Kind::AuthorizationRefused(_))
+    }
+
+    /// The parameter that a callback lacks.
+    #[cfg(feature = "routes")]
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::MissingParameter(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The server's definite no, if that is what this is.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
@@ -157,6 +172,12 @@ impl OAuthError {
             Kind::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// The server does not accept the app's client id and secret.
+    pub(crate) fn is_about_the_app(&self) -> bool {
+        let code = self.refusal().map(|refusal| refusal.code.as_str());
+        matches!(code, Some("invalid_client" | "unauthorized_client"))
     }
 
     /// How long the server asks to wait; an hour, if it asks for more.

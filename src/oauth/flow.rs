@@ -86,6 +86,11 @@ impl OAuthFlow {
         }
     }
 
+    #[cfg(feature = "routes")]
+    pub(crate) fn app(&self) -> &NotionAppCredentials {
+        &self.shared.app
+    }
+
     /// Begins a connection for `subject`: the authorization URL, with `owner=user`, the app's
     /// redirect URI and a new `state`, and the pending flow that belongs to it.
     ///

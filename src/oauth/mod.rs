@@ -43,6 +43,8 @@ mod transport;
 
 #[cfg(feature = "https")]
 pub(crate) use self::https::HttpsTransport;
+#[cfg(feature = "routes")]
+pub(crate) use self::pending::Mismatch;
 pub use self::{
     callback::CallbackAnswer,
     error::{OAuthError, Refusal},

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use subtle::ConstantTimeEq;
 
 use super::OAuthError;
-use crate::{Subject, random::random_bytes};
+use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
 /// A connection that a user has begun: what must be kept, bound to that user's browser, until it is
 /// back from Notion.
@@ -51,28 +51,59 @@ impl PendingFlow {
         &self.state
     }
 
-    pub(super) fn redirect_uri(&self) -> Option<&str> {
+    /// Unix seconds.
+    #[cfg(feature = "routes")]
+    pub(crate) fn created_at(&self) -> u64 {
+        self.created_at
+    }
+
+    pub(crate) fn redirect_uri(&self) -> Option<&str> {
         self.redirect_uri.as_deref()
     }
 
     /// Whether this flow may be completed by `subject` with `state`, now.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         subject: &Subject,
         state: &str,
         now: SystemTime,
-    ) -> Result<(), OAuthError> {
+    ) -> Result<(), Mismatch> {
         if !bool::from(self.state.as_bytes().ct_eq(state.as_bytes())) {
-            return Err(OAuthError::state_mismatch());
+            return Err(Mismatch::State);
         }
         if self.subject != subject.as_str() {
-            return Err(OAuthError::subject_mismatch());
+            return Err(Mismatch::Subject);
         }
-        let age = unix_seconds(now).saturating_sub(self.created_at);
-        if age > Self::LIFETIME.as_secs() {
-            return Err(OAuthError::flow_expired());
+        let now = unix_seconds(now);
+        let is_ahead = self.created_at > now.saturating_add(CLOCKS_DIFFER);
+        if is_ahead || now.saturating_sub(self.created_at) > Self::LIFETIME.as_secs() {
+            return Err(Mismatch::Age);
         }
         Ok(())
+    }
+}
+
+/// How far, in seconds, the clock that a flow was begun by may be ahead of this one.
+const CLOCKS_DIFFER: u64 = 60;
+
+/// Why a callback does not complete a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// It belongs to another flow.
+    State,
+    /// Somebody else began it.
+    Subject,
+    /// It was begun too long ago.
+    Age,
+}
+
+impl From<Mismatch> for OAuthError {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::State => Self::state_mismatch(),
+            Mismatch::Subject => Self::subject_mismatch(),
+            Mismatch::Age => Self::flow_expired(),
+        }
     }
 }
 
@@ -97,12 +128,6 @@ impl<'de> Deserialize<'de> for PendingFlow {
             created_at: kept.created_at,
         })
     }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 impl fmt::Debug for PendingFlow {

@@ -2,10 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{
-    Event, NotionAuthProvider,
-    publish::{Vintage, sendable},
-};
+use super::{Event, NotionAuthProvider};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
@@ -51,52 +48,9 @@ pub enum Revocation {
 }
 
 /// How often a change is tried anew when another one came between.
-const TRIES: u32 = 16;
+pub(super) const TRIES: u32 = 16;
 
 impl NotionAuthProvider {
-    /// Stores what a user's authorization gave, replacing what was stored for the subject, also
-    /// while that is being refreshed.
-    ///
-    /// # Errors
-    /// When the credentials cannot be sent (not a bearer token, or one that no header can hold; nothing
-    /// is stored then), and when the store fails.
-    pub async fn store_credentials(
-        &self,
-        subject: &Subject,
-        credentials: NotionUserCredentials,
-    ) -> Result<(), AuthError> {
-        sendable(&credentials).map_err(|error| error.with_subject(subject))?;
-        let new = NewRecord {
-            change: Change::Connect,
-            payload: Payload::encode(&credentials),
-            labels: Labels::of(&credentials),
-        };
-        for _ in 0..TRIES {
-            let seen = self.shared().cache.peek(subject);
-            let current = self.load(subject).await?;
-            if let Some(generation) = self.save(subject, new.clone(), current.as_ref()).await? {
-                // After a restore the generations start from an older one: what was seen is history.
-                if let Some(seen) = seen.filter(|seen| seen.fresh.generation > generation) {
-                    self.shared().cache.forget(subject, seen.tag);
-                }
-                self.shared().flights.forget_failure(subject);
-                let vintage = Vintage {
-                    generation,
-                    age: std::time::Duration::ZERO,
-                    is_refreshed: false,
-                };
-                self.shared().tell(Event::Connected {
-                    subject: subject.clone(),
-                    generation,
-                });
-                // If it is newer already, so much the better.
-                let published = self.shared().publish(subject, vintage, &credentials, false);
-                return published.map(drop);
-            }
-        }
-        Err(contended(subject))
-    }
-
     /// The subject's stored credentials, tokens included; `None` if there are none that can be used.
     ///
     /// # Errors
@@ -234,14 +188,14 @@ impl NotionAuthProvider {
         self.shared().key(subject)
     }
 
-    async fn load(&self, subject: &Subject) -> Result<Option<Record>, AuthError> {
+    pub(super) async fn load(&self, subject: &Subject) -> Result<Option<Record>, AuthError> {
         let key = self.key(subject);
         let loaded = self.shared().within(self.shared().store.load(&key)).await;
         loaded.map_err(|error| error.into_auth_error().with_subject(subject))
     }
 
     /// Saves over what was read; `None` if another change came between.
-    async fn save(
+    pub(super) async fn save(
         &self,
         subject: &Subject,
         new: NewRecord,
@@ -319,7 +273,7 @@ fn read(record: &Record, subject: &Subject) -> Result<NotionUserCredentials, Aut
     })
 }
 
-fn contended(subject: &Subject) -> AuthError {
+pub(super) fn contended(subject: &Subject) -> AuthError {
     AuthError::transient("the credentials were changed by others again and again; try again")
         .with_subject(subject)
 }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+#[cfg(feature = "routes")]
+use super::FlowProblem;
 use crate::{Subject, credentials::ReauthorizationReason};
 
 /// Something that the host application may want to act on: tell a user to connect again, alert an
@@ -45,6 +47,32 @@ pub enum Event {
     Disconnected {
         /// Whose.
         subject: Subject,
+    },
+    /// A subject was connected by another Notion user, or to another workspace, than before.
+    /// The tokens of before stay good at Notion, unless they are the same user's.
+    IdentityChanged {
+        /// Whose connection it is.
+        subject: Subject,
+        /// Whether the host would not have it: then the connection is as it was.
+        is_refused: bool,
+    },
+    /// A connection was made through the routes by a Notion user who has one under another subject
+    /// too. Notion may end the older one.
+    #[cfg(feature = "routes")]
+    BotShared {
+        /// Whose connection is new.
+        subject: Subject,
+        /// Whose is there already.
+        other: Subject,
+    },
+    /// One of the routes did not do what it was asked for. Anybody can bring this about, as often as they
+    /// like.
+    #[cfg(feature = "routes")]
+    FlowFailed {
+        /// Who was signed in, if anybody was.
+        subject: Option<Subject>,
+        /// Why.
+        problem: FlowProblem,
     },
     /// Notion does not accept the app's client id and secret. No refresh is tried for a while; no
     /// credentials are lost.

@@ -109,10 +109,29 @@ impl Flights {
         None
     }
 
-    /// Waits until no flight is in the air.
+    /// Waits until no flight is in the air, and no errand under way.
     pub(super) async fn all_landed(&self) {
         // It fails only when the sender is gone, which is here.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+/// What else a process that ends waits for, such as the end of a connection flow.
+#[cfg(feature = "routes")]
+pub(crate) struct Errand(Arc<Shared>);
+
+#[cfg(feature = "routes")]
+impl Shared {
+    pub(crate) fn errand(self: &Arc<Self>) -> Errand {
+        self.flights.count.send_modify(|count| *count += 1);
+        Errand(Arc::clone(self))
+    }
+}
+
+#[cfg(feature = "routes")]
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.0.flights.count.send_modify(|count| *count -= 1);
     }
 }
 

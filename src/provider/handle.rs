@@ -174,7 +174,8 @@ impl NotionAuthProvider {
         Ok(Session::of_credentials(self.clone(), explicit))
     }
 
-    /// Starts no more refreshes, and waits up to `deadline` for those under way.
+    /// Starts no more refreshes, and waits up to `deadline` for those under way, and for connections that
+    /// are being made through the routes.
     ///
     /// What is still under way then goes on for as long as the runtime lives. Tokens that are in
     /// the cache can still be used.

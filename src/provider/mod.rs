@@ -10,9 +10,12 @@
 mod backoff;
 mod builder;
 mod cache;
+mod connect;
 mod connection;
 mod event;
 mod flight;
+#[cfg(feature = "routes")]
+mod flow_problem;
 mod handle;
 mod lookup;
 mod point;
@@ -24,7 +27,13 @@ mod registry;
 mod session;
 mod settings;
 mod shared;
+#[cfg(feature = "routes")]
+mod shared_bot;
 
+#[cfg(feature = "routes")]
+pub(crate) use self::connect::{Admission, Connecting};
+#[cfg(feature = "routes")]
+pub use self::flow_problem::FlowProblem;
 #[cfg(feature = "testing")]
 pub use self::point::Point;
 pub use self::{

@@ -1,3 +1,5 @@
+#[cfg(feature = "routes")]
+use std::time::SystemTime;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +14,8 @@ use super::{
     Event, Observer, backoff::Jitter, cache::Cache, flight::Flights, registry::ProviderId,
     settings::Settings,
 };
+#[cfg(feature = "routes")]
+use crate::store::{OnceAnswer, OnceKey};
 use crate::{
     clock::Clock,
     error::AuthError,
@@ -53,7 +57,7 @@ impl Shared {
     }
 
     /// The runtime that flights are spawned on.
-    pub(super) fn runtime(&self) -> Result<Handle, AuthError> {
+    pub(crate) fn runtime(&self) -> Result<Handle, AuthError> {
         match &self.runtime {
             Some(runtime) => Ok(runtime.clone()),
             None => Handle::try_current().map_err(|error| {
@@ -77,11 +81,16 @@ impl Shared {
     }
 
     /// Waits, unless the process begins to shut down.
-    pub(super) async fn pause(&self, time: Duration) {
+    pub(crate) async fn pause(&self, time: Duration) {
         let mut shutting_down = self.shutting_down.subscribe();
         let shut_down = shutting_down.wait_for(|it| *it);
+        let ended = {
+            let Ok(runtime) = self.runtime() else { return };
+            let _context = runtime.enter();
+            tokio::time::timeout(time, shut_down)
+        };
         // Either end will do: the caller looks for itself.
-        drop(tokio::time::timeout(time, shut_down).await);
+        drop(ended.await);
     }
 
     /// One operation of the store, which may hang: nobody waits for it longer than it may take.
@@ -102,11 +111,28 @@ impl Shared {
         })
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         tracing::debug!(?event, "notion_auth.event");
         if let Some(observer) = &self.observer {
             observer.on_event(&event);
         }
+    }
+
+    /// Notes that a flow is used, and says whether it was before.
+    #[cfg(feature = "routes")]
+    pub(crate) async fn use_flow(
+        &self,
+        digest: [u8; 32],
+        remembered: Duration,
+    ) -> Result<OnceAnswer, AuthError> {
+        let key = OnceKey::new(Arc::clone(&self.namespace), digest);
+        let used = self.within(self.store.once(&key, remembered)).await;
+        used.map_err(StoreError::into_auth_error)
+    }
+
+    #[cfg(feature = "routes")]
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     /// The origin that requests with a token may go to.

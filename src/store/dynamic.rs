@@ -1,8 +1,8 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use super::{
-    AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, Record,
-    RecordKey, Released, Saved, StoreError, Summary,
+    AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, OnceAnswer,
+    OnceKey, Record, RecordKey, Released, Saved, StoreError, Summary,
 };
 use crate::credentials::ReauthorizationReason;
 
@@ -40,6 +40,7 @@ pub(crate) trait DynStore: fmt::Debug + Send + Sync {
         attempt: AttemptId,
         back_off: Option<Duration>,
     ) -> Answer<'a, Released>;
+    fn once<'a>(&'a self, key: &'a OnceKey, ttl: Duration) -> Answer<'a, OnceAnswer>;
     fn list<'a>(
         &'a self,
         namespace: &'a str,
@@ -103,6 +104,10 @@ impl<S: CredentialStore> DynStore for S {
         back_off: Option<Duration>,
     ) -> Answer<'a, Released> {
         Box::pin(CredentialStore::release(self, key, attempt, back_off))
+    }
+
+    fn once<'a>(&'a self, key: &'a OnceKey, ttl: Duration) -> Answer<'a, OnceAnswer> {
+        Box::pin(CredentialStore::once(self, key, ttl))
     }
 
     fn list<'a>(

@@ -17,6 +17,7 @@ mod oauth;
 mod protocol;
 mod readiness;
 mod refresh;
+mod routes;
 mod secrets;
 mod size;
 mod stacks;

@@ -26,10 +26,20 @@ use crate::support::World;
 
 /// What people read, collected.
 #[derive(Clone, Default)]
-struct Readable(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Readable(Arc<Mutex<Vec<u8>>>);
 
 impl Readable {
-    fn debug(&self, value: &dyn Debug) {
+    /// Collects what this thread logs, for as long as the guard lives.
+    pub(crate) fn collect_logs(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    pub(crate) fn debug(&self, value: &dyn Debug) {
         self.write(format!("{value:?}\n{value:#?}\n").as_bytes());
     }
 
@@ -41,12 +51,12 @@ impl Readable {
         }
     }
 
-    fn write(&self, bytes: &[u8]) {
+    pub(crate) fn write(&self, bytes: &[u8]) {
         self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
     #[track_caller]
-    fn assert_free_of(&self, secrets: &[(&str, &str)]) {
+    pub(crate) fn assert_free_of(&self, secrets: &[(&str, &str)]) {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         assert!(text.len() > 1000, "hardly anything was collected");
         for (name, secret) in secrets {
@@ -81,12 +91,7 @@ impl<'a> MakeWriter<'a> for Readable {
 #[tokio::test(start_paused = true)]
 async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let readable = Readable::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(readable.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = readable.collect_logs();
 
     let notion = MockNotion::builder()
         .client_secret("secret_canary_of_the_client")

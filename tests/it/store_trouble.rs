@@ -26,7 +26,7 @@ use crate::support::{World, auth_error, send, status};
 
 /// A store in memory that can be slow to say what it has read, or down, and that counts reads.
 #[derive(Debug, Clone)]
-struct TroubledStore {
+pub(crate) struct TroubledStore {
     inner: Arc<Mutex<MemoryStore>>,
     is_private: bool,
     trouble: Arc<Trouble>,
@@ -35,6 +35,7 @@ struct TroubledStore {
 #[derive(Debug, Default)]
 struct Trouble {
     load_delay: Mutex<Duration>,
+    once_delay: Mutex<Duration>,
     is_down: AtomicBool,
     loads: AtomicUsize,
     /// What is read instead of what was saved since: an operator has restored a backup.
@@ -50,7 +51,7 @@ impl TroubledStore {
         }
     }
 
-    fn shared() -> Self {
+    pub(crate) fn shared() -> Self {
         Self {
             inner: Arc::new(Mutex::new(MemoryStore::with_clock(TestClock::new()))),
             is_private: false,
@@ -63,7 +64,12 @@ impl TroubledStore {
         *self.trouble.load_delay.lock().unwrap() = delay;
     }
 
-    fn set_down(&self, is_down: bool) {
+    /// From now on, a mark is set this long before that is told.
+    pub(crate) fn set_once_delay(&self, delay: Duration) {
+        *self.trouble.once_delay.lock().unwrap() = delay;
+    }
+
+    pub(crate) fn set_down(&self, is_down: bool) {
         self.trouble.is_down.store(is_down, Ordering::Relaxed);
     }
 
@@ -169,7 +175,12 @@ impl CredentialStore for TroubledStore {
 
     async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
         self.check()?;
-        self.inner().once(key, ttl).await
+        let answer = self.inner().once(key, ttl).await;
+        let delay = *self.trouble.once_delay.lock().unwrap();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        answer
     }
 
     async fn list(

@@ -59,7 +59,7 @@ pub(super) async fn spend(
         shared
             .flights
             .in_doubt(&flight.subject, generation, claim.attempt);
-        if is_about_the_app(&error) {
+        if error.is_about_the_app() {
             shared.reject_app();
         }
         failures += 1;
@@ -156,15 +156,6 @@ async fn keep(
 /// How long nobody refreshes when Notion does not accept the app's client id and secret.
 const APP_PAUSE: Duration = Duration::from_secs(60);
 
-fn is_about_the_app(error: &OAuthError) -> bool {
-    error.refusal().is_some_and(|refusal| {
-        matches!(
-            refusal.code.as_str(),
-            "invalid_client" | "unauthorized_client"
-        )
-    })
-}
-
 /// The token was certainly not spent: lets go of it, and of all others if it is the app that was
 /// refused.
 async fn give_up(
@@ -181,7 +172,7 @@ async fn give_up(
             .with_subject(&flight.subject)
             .with_retry_after(Duration::from_secs(5));
     }
-    if is_about_the_app(&error) {
+    if error.is_about_the_app() {
         shared.reject_app();
         release(flight, attempt, None).await;
         return AuthError::app_rejected()
@@ -211,7 +202,7 @@ fn tell_failure(flight: &Flight, stored: &Stored) {
 
 impl Shared {
     /// Stops refreshes for a while, and tells the operator once.
-    fn reject_app(&self) {
+    pub(crate) fn reject_app(&self) {
         let now = self.clock.monotonic();
         let until = now.saturating_add(APP_PAUSE);
         let before = self.app_rejected_until().replace(until);

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::authorize::DECISION_PATH;
+use crate::html::escape;
 
 const STYLE: &str = "\
 :root { color-scheme: light dark }
@@ -62,19 +63,4 @@ fn page(title: &str, body: &str) -> String {
 </html>
 "#
     )
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

@@ -1,0 +1,125 @@
+//! The application's own keys.
+
+use std::{env, fmt, sync::Arc};
+
+use base64::{
+    Engine as _,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use zeroize::Zeroizing;
+
+use crate::random::random_bytes;
+
+/// The application's keys, of which all others are derived: 32 random bytes each.
+///
+/// The first one seals what is made now; all of them open what was made before. So keys are changed
+/// without a break in three steps, each on every replica before the next: add the new one at the end; move
+/// it to the front; take the old one away when nothing that it sealed is needed any more (for connection
+/// flows, 10 minutes later).
+///
+/// Replicas that serve the same application have the same keys. `Debug` shows none.
+///
+/// ```
+/// use notion_auth::Keyring;
+///
+/// # fn main() -> Result<(), notion_auth::KeyringError> {
+/// // As `NOTION_AUTH_KEYS` has it; `openssl rand -base64 32` makes one.
+/// let keys = Keyring::parse("4pxDkLTrV9jfUUHyQDZJ5cLZDXwIbDnkk0rMnvOzvX8=")?;
+/// assert_eq!(format!("{keys:?}"), "Keyring(1 key)");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Keyring {
+    /// Never empty.
+    keys: Arc<[Zeroizing<[u8; 32]>]>,
+}
+
+/// Why there are no keys to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyringError(&'static str);
+
+const VARIABLE: &str = "NOTION_AUTH_KEYS";
+
+/// Both alphabets, with and without padding: whatever made the key.
+const ENCODINGS: [GeneralPurpose; 2] = {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [
+        GeneralPurpose::new(&STANDARD, lenient),
+        GeneralPurpose::new(&URL_SAFE, lenient),
+    ]
+};
+
+impl Keyring {
+    /// Keys of 32 random bytes each, the one that seals first.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(keys: impl IntoIterator<Item = [u8; 32]>) -> Result<Self, KeyringError> {
+        let keys: Arc<[_]> = keys.into_iter().map(Zeroizing::new).collect();
+        if keys.is_empty() {
+            return Err(KeyringError("the keyring has no key"));
+        }
+        Ok(Self { keys })
+    }
+
+    /// Reads `NOTION_AUTH_KEYS`, as [`parse`](Self::parse) does.
+    ///
+    /// # Errors
+    /// When it is not set, or cannot be read.
+    pub fn from_env() -> Result<Self, KeyringError> {
+        match env::var(VARIABLE) {
+            Ok(text) => Self::parse(&Zeroizing::new(text)),
+            Err(_) => Err(KeyringError(
+                "NOTION_AUTH_KEYS is not set: 32 random bytes in base64, such as `openssl rand \
+                 -base64 32` prints, or several of them with commas between",
+            )),
+        }
+    }
+
+    /// Keys in base64 (either alphabet), with commas or white space between them.
+    ///
+    /// # Errors
+    /// When there is none, or one is not 32 bytes in base64. The message shows no key.
+    pub fn parse(text: &str) -> Result<Self, KeyringError> {
+        let words = text
+            .split(|it: char| it == ',' || it.is_whitespace())
+            .filter(|word| !word.is_empty());
+        let keys: Result<Vec<_>, _> = words.map(decode).collect();
+        Self::new(keys?)
+    }
+
+    /// One key that no other process has, and that ends with this one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self {
+            keys: Arc::new([Zeroizing::new(random_bytes())]),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.keys.iter().map(|key| &**key)
+    }
+}
+
+fn decode(word: &str) -> Result<[u8; 32], KeyringError> {
+    let decoded = ENCODINGS.iter().find_map(|it| it.decode(word).ok());
+    decoded
+        .map(Zeroizing::new)
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
+        .ok_or(KeyringError(
+            "a key is not 32 bytes in base64 (44 characters), such as `openssl rand -base64 32` \
+             prints",
+        ))
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.keys.len() {
+            1 => f.write_str("Keyring(1 key)"),
+            several => write!(f, "Keyring({several} keys)"),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A connection is made, or made again.
+
+use std::time::Duration;
+
+use super::{
+    Event, NotionAuthProvider,
+    connection::{TRIES, contended},
+    publish::{Vintage, sendable},
+};
+use crate::{
+    credentials::NotionUserCredentials,
+    error::AuthError,
+    store::{Change, Labels, NewRecord, Payload, Record},
+    subject::Subject,
+};
+
+/// Who may take the place of a connection that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Anybody,
+    /// The same Notion user (by the bot that stands for it) in the same workspace.
+    #[cfg(feature = "routes")]
+    SameIdentity,
+}
+
+/// What became of new credentials.
+#[derive(Debug)]
+pub(crate) enum Connecting {
+    Done,
+    /// They are certainly not stored.
+    NotSaved(AuthError),
+    /// The connection stays as it was.
+    #[cfg(feature = "routes")]
+    Refused,
+}
+
+impl NotionAuthProvider {
+    /// Stores what a user's authorization gave, replacing what was stored for the subject, also
+    /// while that is being refreshed.
+    ///
+    /// Another Notion user or workspace than before is told as [`Event::IdentityChanged`].
+    ///
+    /// # Errors
+    /// When the credentials cannot be sent (not a bearer token, or one that no header can hold; nothing
+    /// is stored then), and when the store fails.
+    pub async fn store_credentials(
+        &self,
+        subject: &Subject,
+        credentials: NotionUserCredentials,
+    ) -> Result<(), AuthError> {
+        let connecting = self.connect(subject, &credentials, Admission::Anybody);
+        match connecting.await? {
+            Connecting::NotSaved(error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn connect(
+        &self,
+        subject: &Subject,
+        credentials: &NotionUserCredentials,
+        admission: Admission,
+    ) -> Result<Connecting, AuthError> {
+        if let Err(error) = sendable(credentials) {
+            return Ok(Connecting::NotSaved(error.with_subject(subject)));
+        }
+        let new = NewRecord {
+            change: Change::Connect,
+            payload: Payload::encode(credentials),
+            labels: Labels::of(credentials),
+        };
+        for _ in 0..TRIES {
+            let seen = self.shared().cache.peek(subject);
+            let current = match self.load(subject).await {
+                Ok(current) => current,
+                Err(error) => return Ok(Connecting::NotSaved(error)),
+            };
+            let is_changed = current
+                .as_ref()
+                .is_some_and(|record| is_another(record, credentials));
+            #[cfg(feature = "routes")]
+            if is_changed && admission == Admission::SameIdentity {
+                self.tell_of_change(subject, true);
+                return Ok(Connecting::Refused);
+            }
+            let Some(generation) = self.save(subject, new.clone(), current.as_ref()).await? else {
+                continue;
+            };
+            // After a restore the generations start from an older one: what was seen is history.
+            if let Some(seen) = seen.filter(|seen| seen.fresh.generation > generation) {
+                self.shared().cache.forget(subject, seen.tag);
+            }
+            self.shared().flights.forget_failure(subject);
+            let vintage = Vintage {
+                generation,
+                age: Duration::ZERO,
+                is_refreshed: false,
+            };
+            // If it is newer already, so much the better.
+            let published = self.shared().publish(subject, vintage, credentials, false);
+            self.shared().tell(Event::Connected {
+                subject: subject.clone(),
+                generation,
+            });
+            if is_changed {
+                self.tell_of_change(subject, false);
+            }
+            return published.map(|_| Connecting::Done);
+        }
+        Ok(Connecting::NotSaved(contended(subject)))
+    }
+
+    fn tell_of_change(&self, subject: &Subject, is_refused: bool) {
+        self.shared().tell(Event::IdentityChanged {
+            subject: subject.clone(),
+            is_refused,
+        });
+    }
+}
+
+/// Whether the credentials are of another Notion user or workspace than the record's, as far as both
+/// say.
+fn is_another(record: &Record, credentials: &NotionUserCredentials) -> bool {
+    let differ =
+        |old: Option<&str>, new: Option<&str>| old.zip(new).is_some_and(|(old, new)| old != new);
+    let Ok(old) = record.payload.decode() else {
+        // A tombstone, or what no key opens.
+        return differ(record.labels.bot_id.as_deref(), credentials.bot_id());
+    };
+    differ(old.bot_id(), credentials.bot_id())
+        || differ(
+            old.workspace_id.as_deref(),
+            credentials.workspace_id.as_deref(),
+        )
+}

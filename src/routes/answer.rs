@@ -1,0 +1,275 @@
+//! What a route answers, and how that becomes an HTTP response.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+        REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::{page, service::Routes};
+use crate::{
+    clock::unix_seconds,
+    credentials::ReauthorizationReason,
+    provider::{ConnectionStatus, FlowProblem},
+    store::RecordState,
+    subject::Subject,
+};
+
+/// The body of the routes' responses.
+pub type Body = Full<Bytes>;
+
+/// A response extension of the answer that completes a flow: who has connected. A host that names
+/// subjects by their workspaces signs the browser in by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connected {
+    /// Whose connection it is.
+    pub subject: Subject,
+}
+
+/// What is on a page, for a renderer of the host's own. Nothing is escaped yet.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page<'a> {
+    /// What went wrong, if the page says that.
+    pub problem: Option<FlowProblem>,
+    /// The subject's connection, if the page shows that and there is one.
+    pub connection: Option<&'a ConnectionStatus>,
+    /// The address that begins a flow: a link.
+    pub connect: &'a str,
+    /// The address that ends the connection: the action of a form with the method POST.
+    pub disconnect: &'a str,
+    /// Where the user goes on: a link.
+    pub return_to: &'a str,
+}
+
+/// Makes the HTML of a page.
+pub(super) type Renderer = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
+
+pub(super) struct Answer {
+    pub(super) what: What,
+    /// Values of `Set-Cookie`.
+    pub(super) cookies: Vec<String>,
+    /// What `return_to` was, as it was asked for.
+    pub(super) return_to: Option<String>,
+    /// Whether the host knows of the problem already.
+    pub(super) is_told: bool,
+}
+
+pub(super) enum What {
+    /// A flow begins, or what was to be done is done.
+    Redirect(String),
+    /// A flow is completed.
+    Connected(String, Connected),
+    Status(Option<ConnectionStatus>),
+    /// The connection is ended; whether Notion said so too.
+    Disconnected {
+        is_revoked: bool,
+    },
+    Problem(FlowProblem),
+    WrongMethod {
+        allowed: &'static str,
+    },
+}
+
+impl From<What> for Answer {
+    fn from(what: What) -> Self {
+        Self {
+            what,
+            cookies: Vec::new(),
+            return_to: None,
+            is_told: false,
+        }
+    }
+}
+
+impl From<FlowProblem> for Answer {
+    fn from(problem: FlowProblem) -> Self {
+        What::Problem(problem).into()
+    }
+}
+
+impl Answer {
+    pub(super) fn with_cookies(mut self, cookies: impl IntoIterator<Item = String>) -> Self {
+        self.cookies.extend(cookies);
+        self
+    }
+
+    pub(super) fn already_told(mut self) -> Self {
+        self.is_told = true;
+        self
+    }
+
+    pub(super) fn returning_to(mut self, asked: Option<String>) -> Self {
+        self.return_to = asked;
+        self
+    }
+
+    pub(super) fn into_response(self, routes: &Routes, asked: &HeaderMap) -> Response<Body> {
+        let mut response = match self.what {
+            What::Redirect(target) => redirect(&target),
+            What::Connected(target, connected) => {
+                let mut response = redirect(&target);
+                response.extensions_mut().insert(connected);
+                response
+            }
+            What::Status(ref connection) => {
+                let connection = connection.as_ref();
+                if wants_page(asked) {
+                    routes.page(StatusCode::OK, None, connection, self.return_to.as_deref())
+                } else {
+                    json_response(StatusCode::OK, &status(connection))
+                }
+            }
+            What::Disconnected { is_revoked } => {
+                let mut body = status(None);
+                body["revoked"] = is_revoked.into();
+                json_response(StatusCode::OK, &body)
+            }
+            What::Problem(problem) => routes.problem(problem, asked, self.return_to.as_deref()),
+            What::WrongMethod { allowed } => {
+                let problem = FlowProblem::MethodNotAllowed;
+                let mut response = routes.problem(problem, asked, None);
+                let allowed = HeaderValue::from_static(allowed);
+                response.headers_mut().insert(ALLOW, allowed);
+                response
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(VARY, HeaderValue::from_static("accept, cookie"));
+        for cookie in self.cookies {
+            // It is made of ASCII.
+            if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+                cookie.set_sensitive(true);
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+        response
+    }
+}
+
+impl Routes {
+    fn problem(
+        &self,
+        problem: FlowProblem,
+        asked: &HeaderMap,
+        return_to: Option<&str>,
+    ) -> Response<Body> {
+        let status = problem.status();
+        let mut response = if wants_page(asked) {
+            self.page(status, Some(problem), None, return_to)
+        } else {
+            let body = json!({"error": problem.code(), "message": problem.to_string()});
+            json_response(status, &body)
+        };
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
+    }
+
+    fn page(
+        &self,
+        status: StatusCode,
+        problem: Option<FlowProblem>,
+        connection: Option<&ConnectionStatus>,
+        return_to: Option<&str>,
+    ) -> Response<Body> {
+        let target = self.targets.find(return_to);
+        let target = target.as_ref().unwrap_or_else(|| self.targets.default());
+        let page = Page {
+            problem,
+            connection,
+            connect: &self.address("/authorize", return_to),
+            disconnect: &self.address("/disconnect", return_to),
+            return_to: target.as_str(),
+        };
+        let (html, policy) = match &self.renderer {
+            Some(renderer) => (renderer(&page), page::NO_FRAMES),
+            None => (page::render(&page), page::POLICY),
+        };
+        let mut response = Response::new(Full::new(html.into()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(CONTENT_TYPE, html);
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        response
+    }
+}
+
+/// Whether it was a browser's navigation, which says that it would like HTML; scripts and programs
+/// get JSON.
+pub(super) fn wants_page(asked: &HeaderMap) -> bool {
+    asked
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|accept| accept.to_ascii_lowercase().contains("text/html"))
+}
+
+fn redirect(target: &str) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    match HeaderValue::from_str(target) {
+        Ok(mut target) => {
+            // The state is in the address of Notion's page.
+            target.set_sensitive(true);
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().insert(LOCATION, target);
+        }
+        // Targets were checked, and URLs are ASCII.
+        Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+    }
+    response
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Full::new(body.to_string().into()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// The connection as JSON, without a token. Times are Unix seconds.
+fn status(connection: Option<&ConnectionStatus>) -> Value {
+    let Some(connection) = connection else {
+        return json!({
+            "connected": false, "needs_reauthorization": null, "workspace": null,
+            "connected_at": null, "refreshed_at": null,
+        });
+    };
+    let reason = match connection.state {
+        RecordState::NeedsReauthorization(reason) => Some(reason_code(reason)),
+        _ => None,
+    };
+    json!({
+        "connected": connection.state == RecordState::Active,
+        "needs_reauthorization": reason,
+        "workspace": {
+            "id": connection.workspace_id,
+            "name": connection.workspace_name,
+            "icon": connection.workspace_icon,
+        },
+        "connected_at": unix_seconds(connection.connected_at),
+        "refreshed_at": connection.refreshed_at.map(unix_seconds),
+    })
+}
+
+fn reason_code(reason: ReauthorizationReason) -> &'static str {
+    match reason {
+        ReauthorizationReason::Revoked => "revoked",
+        ReauthorizationReason::RotationLost => "rotation_lost",
+        ReauthorizationReason::NoRefreshToken => "no_refresh_token",
+        ReauthorizationReason::Unreadable => "unreadable",
+    }
+}

@@ -1,0 +1,268 @@
+//! `GET /callback`, the redirect URI: a flow ends.
+
+use std::{sync::Arc, time::Duration};
+
+use http::request::Parts;
+use tokio::sync::oneshot;
+use url::form_urlencoded;
+
+use super::{
+    answer::{Answer, Connected, What},
+    flow_cookie::{Flow, digest},
+    service::{Routes, problem_of},
+};
+use crate::{
+    clock::unix_seconds,
+    credentials::NotionUserCredentials,
+    oauth::{CallbackAnswer, Mismatch, OAuthError, PendingFlow},
+    provider::{Connecting, FlowProblem},
+    store::{OnceAnswer, RecordState},
+    subject::Subject,
+};
+
+/// Who comes second waits so long for the first one to be done, to be told of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// A used state is remembered for longer than its cookie lives, on whichever replica's clock.
+const REMEMBERED: Duration = Duration::from_secs(2 * PendingFlow::LIFETIME.as_secs());
+
+/// How a flow ended.
+enum End {
+    Connected {
+        subject: Subject,
+        bot_id: Option<String>,
+    },
+    /// It was used before.
+    Used,
+    /// It may be used up or not: the store did not say.
+    Unmarked(FlowProblem),
+    /// It is used up.
+    Failed(FlowProblem),
+}
+
+pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
+    let query = head.uri.query().unwrap_or_default();
+    let answer = match CallbackAnswer::from_query(query) {
+        Ok(answer) => answer,
+        Err(error) => return no_answer(routes, head, query, &error),
+    };
+    let state = answer.state().to_owned();
+    let signed_in = routes.subjects.signed_in(head);
+    let Some(bound_to) = routes.subjects.bound_to(signed_in.as_ref()) else {
+        return FlowProblem::NoSubject.into();
+    };
+    let redirect_uri = routes.provider.oauth().app().redirect_uri();
+    let flow = routes.cookies.open(&head.headers, &state);
+    // That of another app with the same keys is none of this one's.
+    let Some(flow) = flow.filter(|flow| flow.pending.redirect_uri() == redirect_uri) else {
+        return standing(routes, signed_in, FlowProblem::UnknownFlow).await;
+    };
+    let (begun, return_to) = (flow.pending.created_at(), flow.return_to.clone());
+    let cleared = [routes.cookies.clear(&state)];
+    let now = routes.provider.shared().wall();
+    match flow.pending.check(&bound_to, &state, now) {
+        Ok(()) => {}
+        // The cookie stays: it is not this visitor's to use up.
+        Err(Mismatch::Subject) => return FlowProblem::ForeignFlow.into(),
+        Err(Mismatch::State) => return FlowProblem::UnknownFlow.into(),
+        Err(Mismatch::Age) => {
+            return Answer::from(FlowProblem::ExpiredFlow)
+                .with_cookies(cleared)
+                .returning_to(return_to);
+        }
+    }
+    let ending = Ending {
+        flow,
+        signed_in: signed_in.clone(),
+        bound_to,
+        answer,
+    };
+    let answer = match ending.behind(routes).await {
+        End::Connected { subject, .. } => {
+            let target = routes.targets.find(return_to.as_deref());
+            let target = target.as_ref().unwrap_or_else(|| routes.targets.default());
+            What::Connected(target.with_result("connected"), Connected { subject }).into()
+        }
+        End::Used => {
+            wait_for_the_first(routes, signed_in.as_ref(), begun).await;
+            standing(routes, signed_in, FlowProblem::UsedFlow).await
+        }
+        // The cookie stays, for another try.
+        End::Unmarked(problem) => return problem.into(),
+        End::Failed(problem) => Answer::from(problem).already_told(),
+    };
+    answer.with_cookies(cleared).returning_to(return_to)
+}
+
+/// Notion sent no code: the user refused, or it was not Notion.
+fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> Answer {
+    let problem = if error.is_denied() {
+        FlowProblem::Denied
+    } else if error.is_authorization_refused() {
+        // Anybody can send it.
+        tracing::debug!(%error, "notion_auth.routes");
+        FlowProblem::AuthorizationFailed
+    } else {
+        match error.missing() {
+            Some("code") => FlowProblem::MissingCode,
+            Some(_) => FlowProblem::MissingState,
+            None => FlowProblem::DuplicateParameter,
+        }
+    };
+    let answer = Answer::from(problem);
+    if !error.is_authorization_refused() {
+        return answer;
+    }
+    // The flow is over. Its state may be missing here.
+    let state = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "state")
+        .map(|(_, state)| state);
+    let flow = state.and_then(|state| routes.cookies.open(&head.headers, &state));
+    match flow {
+        Some(flow) => answer
+            .with_cookies([routes.cookies.clear(flow.pending.expose_state())])
+            .returning_to(flow.return_to),
+        None => answer,
+    }
+}
+
+/// The subject's connection as it stands; the problem, if there is none.
+async fn standing(routes: &Routes, signed_in: Option<Subject>, problem: FlowProblem) -> Answer {
+    let Some(subject) = signed_in else {
+        return problem.into();
+    };
+    match routes.provider.status(&subject).await {
+        Ok(Some(connection)) => {
+            routes.tell(Some(subject), problem);
+            What::Status(Some(connection)).into()
+        }
+        Ok(None) => problem.into(),
+        Err(error) => problem_of(&error).into(),
+    }
+}
+
+/// A double click loads the callback twice, and the browser shows the second one's answer.
+async fn wait_for_the_first(routes: &Routes, signed_in: Option<&Subject>, begun: u64) {
+    let Some(subject) = signed_in else { return };
+    for _ in 0..PATIENCE.as_millis() / GLANCE.as_millis() {
+        match routes.provider.status(subject).await {
+            Ok(Some(connection))
+                if connection.state == RecordState::Active
+                    && unix_seconds(connection.connected_at) >= begun =>
+            {
+                return;
+            }
+            Ok(_) => routes.provider.shared().pause(GLANCE).await,
+            Err(_) => return,
+        }
+    }
+}
+
+/// A flow whose callback holds.
+struct Ending {
+    flow: Flow,
+    signed_in: Option<Subject>,
+    bound_to: Subject,
+    answer: CallbackAnswer,
+}
+
+impl Ending {
+    /// Uses the flow, exchanges the code and stores what it gives, whether or not the browser waits for
+    /// it: after a double click it does not.
+    async fn behind(self, routes: &Arc<Routes>) -> End {
+        let runtime = match routes.provider.shared().runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return End::Unmarked(problem_of(&error)),
+        };
+        let errand = routes.provider.shared().errand();
+        let (sender, ended) = oneshot::channel();
+        let (behind, signed_in) = (Arc::clone(routes), self.signed_in.clone());
+        runtime.spawn(async move {
+            let _errand = errand;
+            let subject = self.signed_in.clone();
+            let end = self.end(&behind).await;
+            let connected = match &end {
+                End::Connected { subject, bot_id } => Some((subject.clone(), bot_id.clone())),
+                // Here, since the browser may be gone.
+                End::Failed(problem) => {
+                    behind.tell(subject, *problem);
+                    None
+                }
+                End::Used | End::Unmarked(_) => None,
+            };
+            // Nobody waits for it any more, if this fails.
+            let _ = sender.send(end);
+            if let Some((subject, Some(bot_id))) = connected {
+                behind.provider.tell_of_shared_bot(&subject, &bot_id).await;
+            }
+        });
+        ended.await.unwrap_or_else(|_| {
+            tracing::error!("the end of a flow was cut off");
+            routes.tell(signed_in, FlowProblem::ExchangeFailed);
+            End::Failed(FlowProblem::ExchangeFailed)
+        })
+    }
+
+    async fn end(self, routes: &Routes) -> End {
+        let shared = routes.provider.shared();
+        let digest = digest(self.answer.state());
+        match shared.use_flow(digest, REMEMBERED).await {
+            Ok(OnceAnswer::First) => {}
+            Ok(_) => return End::Used,
+            Err(error) => return End::Unmarked(problem_of(&error)),
+        }
+        self.complete(routes).await.unwrap_or_else(End::Failed)
+    }
+
+    async fn complete(self, routes: &Routes) -> Result<End, FlowProblem> {
+        let oauth = routes.provider.oauth();
+        let exchange = oauth.exchange(self.flow.pending, &self.bound_to, self.answer);
+        let credentials = exchange
+            .await
+            .map_err(|error| not_exchanged(routes, &error))?;
+        let named = routes.subjects.name(self.signed_in.as_ref(), &credentials);
+        let Some(subject) = named else {
+            revoke(routes, &credentials).await;
+            return Err(FlowProblem::IdentityRefused);
+        };
+        let connect = routes
+            .provider
+            .connect(&subject, &credentials, routes.admission);
+        match connect.await {
+            Ok(Connecting::Done) => Ok(End::Connected {
+                bot_id: credentials.bot_id().map(str::to_owned),
+                subject,
+            }),
+            Ok(Connecting::Refused) => {
+                revoke(routes, &credentials).await;
+                Err(FlowProblem::IdentityRefused)
+            }
+            Ok(Connecting::NotSaved(error)) => {
+                revoke(routes, &credentials).await;
+                Err(problem_of(&error))
+            }
+            // Not revoked: the store may have taken it, and only its answer been lost.
+            Err(error) => Err(problem_of(&error)),
+        }
+    }
+}
+
+fn not_exchanged(routes: &Routes, error: &OAuthError) -> FlowProblem {
+    tracing::warn!(%error, "notion_auth.routes");
+    if error.is_about_the_app() {
+        routes.provider.shared().reject_app();
+        FlowProblem::Misconfigured
+    } else if error.is_configuration() {
+        FlowProblem::Misconfigured
+    } else {
+        FlowProblem::ExchangeFailed
+    }
+}
+
+/// What is not kept must not stay good.
+async fn revoke(routes: &Routes, credentials: &NotionUserCredentials) {
+    if let Err(error) = routes.provider.oauth().revoke_both(credentials).await {
+        tracing::error!(%error, "tokens that were refused could not be revoked");
+    }
+}

@@ -1,0 +1,161 @@
+//! What a browser keeps of a flow while its user is at Notion: an encrypted cookie for each.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use cookie::{Cookie, CookieJar, Key, SameSite};
+use hkdf::Hkdf;
+use http::{HeaderMap, header::COOKIE};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{keyring::Keyring, oauth::PendingFlow};
+
+/// So many flows may be under way in one browser; who begins another one gives up the oldest.
+pub(super) const MOST: usize = 3;
+
+/// The longest cookie, name and value, in bytes.
+const LONGEST: usize = 1024;
+
+/// A flow that was begun, and where the browser goes when it is done.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Flow {
+    pub(super) pending: PendingFlow,
+    /// As it was asked for.
+    pub(super) return_to: Option<String>,
+}
+
+/// Makes and reads the cookies of flows.
+pub(super) struct FlowCookies {
+    /// The first one seals, all open. Never empty.
+    keys: Vec<Key>,
+    /// Whether the site has TLS. Some browsers drop a `Secure` cookie where it has none.
+    is_secure: bool,
+}
+
+/// The digest of a state: the name of what belongs to it, without telling it.
+pub(super) fn digest(state: &str) -> [u8; 32] {
+    Sha256::digest(state).into()
+}
+
+/// HKDF-SHA256 (RFC 5869). The label keeps these keys apart from what else is derived of them.
+#[expect(clippy::expect_used, reason = "64 bytes are not too many")]
+fn derived(key: &[u8; 32]) -> Key {
+    let mut derived = Zeroizing::new([0; 64]);
+    Hkdf::<Sha256>::new(None, key)
+        .expand(b"notion-auth: flow cookies", &mut *derived)
+        .expect("at most 255 times 32 bytes are asked for");
+    Key::from(&*derived)
+}
+
+impl FlowCookies {
+    pub(super) fn new(keyring: &Keyring, is_secure: bool) -> Self {
+        Self {
+            keys: keyring.keys().map(derived).collect(),
+            is_secure,
+        }
+    }
+
+    fn prefix(&self) -> &'static str {
+        if self.is_secure {
+            "__Host-notion-flow-"
+        } else {
+            "notion-flow-"
+        }
+    }
+
+    /// A cookie for each flow, so that two tabs do not take each other's.
+    fn name(&self, state: &str) -> String {
+        let digest = URL_SAFE_NO_PAD.encode(&digest(state)[..12]);
+        format!("{}{digest}", self.prefix())
+    }
+
+    /// The flow as a cookie to set; `None` if it is too large for one.
+    pub(super) fn seal(&self, flow: &Flow) -> Option<String> {
+        let value = Zeroizing::new(serde_json::to_string(flow).ok()?);
+        let name = self.name(flow.pending.expose_state());
+        let mut jar = CookieJar::new();
+        let first = self.keys.first()?;
+        jar.private_mut(first)
+            .add((name.clone(), value.as_str().to_owned()));
+        let sealed = jar.get(&name)?.value().to_owned();
+        if name.len() + sealed.len() > LONGEST {
+            return None;
+        }
+        let lifetime = PendingFlow::LIFETIME.as_secs();
+        Some(self.set(name, sealed, lifetime))
+    }
+
+    /// The flow of this state, if the browser has it.
+    pub(super) fn open(&self, headers: &HeaderMap, state: &str) -> Option<Flow> {
+        let name = self.name(state);
+        self.sent(headers)
+            .filter(|cookie| cookie.name() == name)
+            .find_map(|cookie| self.unseal(cookie))
+    }
+
+    /// What takes the flow of this state out of the browser.
+    pub(super) fn clear(&self, state: &str) -> String {
+        self.remove(self.name(state))
+    }
+
+    /// What takes flows out of the browser so that one more has room: the oldest, after those that
+    /// cannot be read.
+    pub(super) fn make_room(&self, headers: &HeaderMap) -> Vec<String> {
+        let mut kept: Vec<(Option<u64>, String)> = self
+            .sent(headers)
+            .map(|cookie| {
+                let name = cookie.name().to_owned();
+                let flow = self.unseal(cookie);
+                (flow.map(|flow| flow.pending.created_at()), name)
+            })
+            .collect();
+        kept.sort();
+        kept.dedup_by(|one, other| one.1 == other.1);
+        let too_many = kept.len().saturating_sub(MOST - 1);
+        kept.into_iter()
+            .take(too_many)
+            .map(|(_, name)| self.remove(name))
+            .collect()
+    }
+
+    /// The cookies of flows among those that the browser sent.
+    fn sent<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'static>> + use<'a> {
+        let prefix = self.prefix();
+        headers
+            .get_all(COOKIE)
+            .into_iter()
+            // Other cookies may be of any bytes, and a name that only looks like ours is not.
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii)
+            .filter(move |pair| pair.starts_with(prefix.as_bytes()))
+            .filter_map(|pair| std::str::from_utf8(pair).ok())
+            .filter_map(|pair| Cookie::parse(pair).ok())
+            .map(Cookie::into_owned)
+    }
+
+    fn unseal(&self, cookie: Cookie<'static>) -> Option<Flow> {
+        let jar = CookieJar::new();
+        let opened = self
+            .keys
+            .iter()
+            .find_map(|key| jar.private(key).decrypt(cookie.clone()))?;
+        serde_json::from_str(opened.value()).ok()
+    }
+
+    fn remove(&self, name: String) -> String {
+        self.set(name, String::new(), 0)
+    }
+
+    /// `Lax`, not `Strict`: the way back from Notion is a navigation from another site.
+    fn set(&self, name: String, value: String, seconds: u64) -> String {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .secure(self.is_secure)
+            .same_site(SameSite::Lax)
+            .max_age(cookie::time::Duration::seconds(seconds))
+            .build()
+            .to_string()
+    }
+}

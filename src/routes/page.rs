@@ -1,0 +1,114 @@
+//! The pages that a person sees. They load nothing and run no script.
+
+use super::answer::Page;
+use crate::{
+    html::escape,
+    provider::{ConnectionStatus, FlowProblem},
+    store::RecordState,
+};
+
+/// What the built-in pages may do (CSP level 3). Not where forms may lead: browsers apply that to the
+/// redirect after a disconnect too, which goes where the host says.
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What every page must hold to: its form must not be clicked in a frame.
+pub(super) const NO_FRAMES: &str = "frame-ancestors 'none'";
+
+const STYLE: &str = "\
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; display: grid; place-items: center }
+main { box-sizing: border-box; width: min(28rem, 100%); padding: 2rem 1.5rem }
+h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; overflow-wrap: anywhere }
+p { margin: 0 0 1.5rem }
+form { display: inline }
+a, button { font: inherit; display: inline-block; box-sizing: border-box; padding: .55rem .9rem; margin: 0 .5rem .5rem 0; border: 1px solid #8a8a8a; border-radius: .4rem; background: transparent; color: inherit; text-decoration: none; cursor: pointer }
+a.first { background: #0b61c4; border-color: #0b61c4; color: #fff }
+:focus-visible { outline: 3px solid #5aa2f5; outline-offset: 2px }";
+
+/// The built-in page.
+pub(super) fn render(page: &Page<'_>) -> String {
+    let (title, text, actions) = match (page.problem, page.connection) {
+        (Some(problem), _) => (
+            title(problem).to_owned(),
+            problem.to_string(),
+            format!("{}{}", connect(page, "Start again"), back(page, "Back")),
+        ),
+        (None, Some(connection)) => connected(page, connection),
+        (None, None) => (
+            "Notion is not connected".to_owned(),
+            "No workspace is connected yet.".to_owned(),
+            format!("{}{}", connect(page, "Connect Notion"), back(page, "Back")),
+        ),
+    };
+    let (title, text) = (escape(&title), escape(&text));
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{STYLE}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p role="status">{text}</p>
+{actions}</main>
+</body>
+</html>
+"#
+    )
+}
+
+/// A connection that there was before still stands, so no title says that there is none.
+fn title(problem: FlowProblem) -> &'static str {
+    match problem {
+        FlowProblem::Denied => "Nothing was connected",
+        FlowProblem::NoSubject => "You are not signed in",
+        FlowProblem::NotFound => "Page not found",
+        _ => "That did not work",
+    }
+}
+
+fn connected(page: &Page<'_>, connection: &ConnectionStatus) -> (String, String, String) {
+    let workspace = connection
+        .workspace_name
+        .as_deref()
+        .unwrap_or("a workspace");
+    let disconnect = format!(
+        "<form method=\"post\" action=\"{}\"><button>Disconnect</button></form>\n",
+        escape(page.disconnect)
+    );
+    match connection.state {
+        RecordState::NeedsReauthorization(reason) => (
+            format!("Connect {workspace} again"),
+            format!("The connection to Notion has ended: {reason}."),
+            format!("{}{disconnect}", connect(page, "Connect again")),
+        ),
+        _ => (
+            // An icon may be the URL of a picture, and nothing is loaded from elsewhere.
+            format!("Connected to {workspace}"),
+            "The connection to Notion works.".to_owned(),
+            format!("{}{disconnect}", first(page.return_to, "Continue")),
+        ),
+    }
+}
+
+fn connect(page: &Page<'_>, label: &str) -> String {
+    first(page.connect, label)
+}
+
+fn first(target: &str, label: &str) -> String {
+    format!(
+        "<a class=\"first\" href=\"{}\">{label}</a>\n",
+        escape(target)
+    )
+}
+
+fn back(page: &Page<'_>, label: &str) -> String {
+    format!("<a href=\"{}\">{label}</a>\n", escape(page.return_to))
+}

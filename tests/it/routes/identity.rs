@@ -1,0 +1,100 @@
+//! Who connects, and as whom.
+
+use http::StatusCode;
+use notion_auth::{
+    Event, NotionUserCredentials, Subject,
+    routes::{Connected, FlowProblem, NotionOAuthServiceBuilder},
+    testing::MockNotion,
+};
+
+use super::site::Site;
+
+fn by_workspace(_: Option<&Subject>, credentials: &NotionUserCredentials) -> Option<Subject> {
+    let workspace = credentials.workspace_name.as_deref()?;
+    (workspace != "Banned").then(|| Subject::from_parts(["workspace", workspace]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_can_name_the_subject_after_the_workspace() {
+    let site = Site::with(MockNotion::builder(), |builder| {
+        builder.name_subject(by_workspace)
+    });
+    let mut visitor = site.stranger();
+    let done = visitor.connect(&site.notion, "Acme").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+    let connected = done.head.extensions.get::<Connected>().expect("who");
+    assert_eq!(connected.subject.as_str(), "9:workspace,4:Acme,");
+    assert!(site.is_connected("9:workspace,4:Acme,").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_host_will_not_have_is_revoked() {
+    let site = Site::with(MockNotion::builder(), |builder| {
+        builder.name_subject(by_workspace)
+    });
+    let mut visitor = site.stranger();
+    let refused = visitor.connect(&site.notion, "Banned").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(site.problems(), [FlowProblem::IdentityRefused]);
+    assert_eq!(site.revoked().len(), 2, "access and refresh token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nobodys_flow_is_not_completed_by_somebody_who_is_signed_in() {
+    let site = Site::with(MockNotion::builder(), |builder| {
+        builder.name_subject(by_workspace)
+    });
+    let mut visitor = site.stranger();
+    let page = visitor.authorize("").await;
+    let callback = site.notion.consent(&page).expect("a callback");
+    visitor.subject = Some("ann".into());
+    let seen = visitor.get(&callback).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    assert_eq!(site.exchanges(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_workspace_is_told_and_accepted_unless_the_host_refuses_it() {
+    let site = Site::new();
+    let mut ann = site.browser("ann");
+    ann.connect(&site.notion, "Acme").await;
+    ann.connect(&site.notion, "Beta").await;
+    let changes = |site: &Site| -> Vec<bool> {
+        let events = site.events.lock().unwrap();
+        let changes = events.iter().filter_map(|event| match event {
+            Event::IdentityChanged { is_refused, .. } => Some(*is_refused),
+            _ => None,
+        });
+        changes.collect()
+    };
+    assert_eq!(changes(&site), [false]);
+    assert_eq!(
+        ann.json("/notion/status").await["workspace"]["name"],
+        "Beta"
+    );
+
+    let strict = site.replica(NotionOAuthServiceBuilder::refuse_another_identity);
+    ann.routes = strict.routes.clone();
+    let refused = ann.connect(&site.notion, "Gamma").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(changes(&strict), [true]);
+    assert_eq!(
+        ann.json("/notion/status").await["workspace"]["name"],
+        "Beta"
+    );
+    let same = ann.connect(&site.notion, "Beta").await;
+    assert_eq!(same.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_bot_under_a_second_subject_is_told() {
+    let site = Site::new();
+    site.browser("ann").connect(&site.notion, "Acme").await;
+    site.browser("ben").connect(&site.notion, "Acme").await;
+    let events = site.events.lock().unwrap().clone();
+    let shared = Event::BotShared {
+        subject: "ben".into(),
+        other: "ann".into(),
+    };
+    assert!(events.contains(&shared), "{events:?}");
+}
