@@ -1,0 +1,108 @@
+//! A site whose visitors connect their Notion workspaces.
+//!
+//! `cargo run --example connect` needs no account: Notion's part is played by a stand-in on this machine.
+//! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it is the real one; register
+//! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` sets another
+//! address to listen on than `127.0.0.1:3000`; the site is opened as `localhost` all the same.
+
+mod page;
+mod session;
+mod site;
+
+use std::{env, process::ExitCode, time::Duration};
+
+use notion_auth::{
+    BoxError, Keyring, NotionAppCredentials, NotionAuthProvider, NotionOAuthService,
+    testing::MockNotion,
+};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("connect failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), BoxError> {
+    let listen = env::var("CONNECT_LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(&listen)
+        .await
+        .map_err(|error| format!("CONNECT_LISTEN: cannot listen on {listen}: {error}"))?;
+    let address = listener.local_addr()?;
+    if !(address.ip().is_loopback() || address.ip().is_unspecified()) {
+        // A redirect URI without TLS must be on this machine.
+        return Err(format!(
+            "CONNECT_LISTEN: {address} is not reached as localhost: listen on 127.0.0.1, or on all \
+             addresses"
+        )
+        .into());
+    }
+    let url = format!("http://localhost:{}", address.port());
+
+    let backend = backend(&url).await?;
+    let routes = NotionOAuthService::builder(backend.provider.clone())
+        // One process serves everybody here; replicas would share `Keyring::from_env()?`.
+        .keys(Keyring::random())
+        .build()?;
+    println!("Open {url}");
+    axum::serve(
+        listener,
+        site::router(backend.provider, backend.api_url, routes),
+    )
+    .with_graceful_shutdown(async {
+        // Without a signal handler the process ends by the signal itself.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+    .await?;
+    Ok(())
+}
+
+struct Backend {
+    provider: NotionAuthProvider,
+    api_url: String,
+    /// The stand-in ends when this is dropped.
+    _notion: Option<MockNotion>,
+}
+
+/// The real Notion if the environment has an OAuth client, the stand-in otherwise.
+async fn backend(url: &str) -> Result<Backend, BoxError> {
+    let redirect_uri = format!("{url}/notion/callback");
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("NOTION_CLIENT_ID") && is_set("NOTION_CLIENT_SECRET") {
+        let app = NotionAppCredentials::builder()
+            .redirect_uri(redirect_uri)
+            .env()?
+            .build()?;
+        let provider = NotionAuthProvider::builder().app(app).build()?;
+        println!("Notion is the real one.");
+        return Ok(Backend {
+            provider,
+            api_url: "https://api.notion.com".to_owned(),
+            _notion: None,
+        });
+    }
+    let notion = MockNotion::builder()
+        .redirect_uri(redirect_uri)
+        // About as long as the real one takes: enough for a second click.
+        .token_delay(Duration::from_millis(300))
+        .start()
+        .await?;
+    println!(
+        "Notion is a stand-in on {}: nothing leaves this machine.",
+        notion.base_url()
+    );
+    Ok(Backend {
+        provider: notion.provider_builder()?.build()?,
+        api_url: notion.base_url(),
+        _notion: Some(notion),
+    })
+}
