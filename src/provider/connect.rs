@@ -23,6 +23,16 @@ pub(crate) enum Admission {
     SameIdentity,
 }
 
+impl Admission {
+    fn is_for_anybody(self) -> bool {
+        match self {
+            Self::Anybody => true,
+            #[cfg(feature = "routes")]
+            Self::SameIdentity => false,
+        }
+    }
+}
+
 /// What became of new credentials.
 #[derive(Debug)]
 pub(crate) enum Connecting {
@@ -30,7 +40,6 @@ pub(crate) enum Connecting {
     /// They are certainly not stored.
     NotSaved(AuthError),
     /// The connection stays as it was.
-    #[cfg(feature = "routes")]
     Refused,
 }
 
@@ -78,8 +87,7 @@ impl NotionAuthProvider {
             let is_changed = current
                 .as_ref()
                 .is_some_and(|record| is_another(record, credentials));
-            #[cfg(feature = "routes")]
-            if is_changed && admission == Admission::SameIdentity {
+            if is_changed && !admission.is_for_anybody() {
                 self.tell_of_change(subject, true);
                 return Ok(Connecting::Refused);
             }

@@ -1,9 +1,11 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use super::{
-    AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, OnceAnswer,
-    OnceKey, Record, RecordKey, Released, Saved, StoreError, Summary,
+    AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord, Record,
+    RecordKey, Released, Saved, StoreError, Summary,
 };
+#[cfg(feature = "routes")]
+use super::{OnceAnswer, OnceKey};
 use crate::credentials::ReauthorizationReason;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -40,6 +42,7 @@ pub(crate) trait DynStore: fmt::Debug + Send + Sync {
         attempt: AttemptId,
         back_off: Option<Duration>,
     ) -> Answer<'a, Released>;
+    #[cfg(feature = "routes")]
     fn once<'a>(&'a self, key: &'a OnceKey, ttl: Duration) -> Answer<'a, OnceAnswer>;
     fn list<'a>(
         &'a self,
@@ -106,6 +109,7 @@ impl<S: CredentialStore> DynStore for S {
         Box::pin(CredentialStore::release(self, key, attempt, back_off))
     }
 
+    #[cfg(feature = "routes")]
     fn once<'a>(&'a self, key: &'a OnceKey, ttl: Duration) -> Answer<'a, OnceAnswer> {
         Box::pin(CredentialStore::once(self, key, ttl))
     }
