@@ -51,6 +51,7 @@ impl Clock for SystemClock {
 
 /// Readings start at one day, so that "some time before now" can always be written down.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whole seconds since 1970, UTC; 0 before.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);

@@ -1,4 +1,28 @@
-//! Text in HTML.
+//! HTML pages that load nothing and run no script.
+
+/// A page of that title, style (CSS) and body (HTML).
+pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"#
+    )
+}
 
 /// The text as it may stand between tags and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {

@@ -123,3 +123,40 @@ impl fmt::Debug for Keyring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Keyring;
+
+    const ONE: &str = "4pxDkLTrV9jfUUHyQDZJ5cLZDXwIbDnkk0rMnvOzvX8=";
+
+    #[test]
+    fn keys_are_read_in_either_alphabet_with_or_without_padding() {
+        let dashed = "----____----____----____----____----____--8";
+        let ring = Keyring::parse(&format!(" {ONE},\n{dashed} , ")).expect("two keys");
+        assert_eq!(ring.keys().count(), 2);
+        let unpadded = Keyring::parse(ONE.trim_end_matches('=')).expect("a key");
+        assert_eq!(unpadded.keys().next(), ring.keys().next());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_and_not_shown() {
+        let longer = format!("{}AAAA", ONE.trim_end_matches('='));
+        for text in [
+            "",
+            " , ",
+            "short",
+            &ONE[4..],
+            &longer,
+            "é",
+            &ONE.replace('p', "!"),
+        ] {
+            let error = Keyring::parse(text).expect_err(text).to_string();
+            assert!(error.contains("key"), "{error}");
+            assert!(
+                text.trim().len() < 3 || !error.contains(text.trim()),
+                "{error}"
+            );
+        }
+    }
+}

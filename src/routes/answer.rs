@@ -11,12 +11,9 @@ use http::{
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::{page, service::Routes};
+use super::{json::status, page, service::Routes};
 use crate::{
-    clock::unix_seconds,
-    credentials::ReauthorizationReason,
     provider::{ConnectionStatus, FlowProblem},
-    store::RecordState,
     subject::Subject,
 };
 
@@ -238,38 +235,4 @@ fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
-}
-
-/// The connection as JSON, without a token. Times are Unix seconds.
-fn status(connection: Option<&ConnectionStatus>) -> Value {
-    let Some(connection) = connection else {
-        return json!({
-            "connected": false, "needs_reauthorization": null, "workspace": null,
-            "connected_at": null, "refreshed_at": null,
-        });
-    };
-    let reason = match connection.state {
-        RecordState::NeedsReauthorization(reason) => Some(reason_code(reason)),
-        _ => None,
-    };
-    json!({
-        "connected": connection.state == RecordState::Active,
-        "needs_reauthorization": reason,
-        "workspace": {
-            "id": connection.workspace_id,
-            "name": connection.workspace_name,
-            "icon": connection.workspace_icon,
-        },
-        "connected_at": unix_seconds(connection.connected_at),
-        "refreshed_at": connection.refreshed_at.map(unix_seconds),
-    })
-}
-
-fn reason_code(reason: ReauthorizationReason) -> &'static str {
-    match reason {
-        ReauthorizationReason::Revoked => "revoked",
-        ReauthorizationReason::RotationLost => "rotation_lost",
-        ReauthorizationReason::NoRefreshToken => "no_refresh_token",
-        ReauthorizationReason::Unreadable => "unreadable",
-    }
 }

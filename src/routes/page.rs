@@ -2,7 +2,7 @@
 
 use super::answer::Page;
 use crate::{
-    html::escape,
+    html::{document, escape},
     provider::{ConnectionStatus, FlowProblem},
     store::RecordState,
 };
@@ -41,27 +41,9 @@ pub(super) fn render(page: &Page<'_>) -> String {
             format!("{}{}", connect(page, "Connect Notion"), back(page, "Back")),
         ),
     };
-    let (title, text) = (escape(&title), escape(&text));
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-{STYLE}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p role="status">{text}</p>
-{actions}</main>
-</body>
-</html>
-"#
-    )
+    let (heading, text) = (escape(&title), escape(&text));
+    let body = format!("<h1>{heading}</h1>\n<p role=\"status\">{text}</p>\n{actions}");
+    document(&title, STYLE, &body)
 }
 
 /// A connection that there was before still stands, so no title says that there is none.

@@ -166,6 +166,12 @@ impl Entry {
         self.check_at.store(millis(until), Ordering::Relaxed);
     }
 
+    /// Whether it is the entry that this tag names. Tags begin again some day, and a table is searched
+    /// beyond the hash.
+    pub(super) fn is_named(&self, hash: u64, tag: Tag) -> bool {
+        self.tag == tag && self.name.hash() == hash
+    }
+
     /// Whether it needs no question. `now` is asked only when the answer depends on it.
     #[inline]
     pub(super) fn is_at_hand(&self, now: impl FnOnce() -> Duration) -> bool {

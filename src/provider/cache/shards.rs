@@ -140,10 +140,7 @@ impl Cache {
     pub(in crate::provider) fn postpone(&self, subject: &Subject, tag: Tag, until: Duration) {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
-        if let Some(entry) = table
-            .entries
-            .find(hash, |entry| entry.name.hash() == hash && entry.tag == tag)
-        {
+        if let Some(entry) = table.entries.find(hash, |entry| entry.is_named(hash, tag)) {
             if entry.standing == Standing::Good {
                 entry.postpone(until);
             }
@@ -155,7 +152,7 @@ impl Cache {
         let table = self.read(hash);
         table
             .entries
-            .find(hash, |entry| entry.name.hash() == hash && entry.tag == tag)
+            .find(hash, |entry| entry.is_named(hash, tag))
             .map(|entry| (entry.name.subject(), entry.stale()))
     }
 
@@ -186,7 +183,7 @@ impl Cache {
         let mut table = self.write(hash);
         if let Some(entry) = table
             .entries
-            .find_mut(hash, |entry| entry.name.hash() == hash && entry.tag == tag)
+            .find_mut(hash, |entry| entry.is_named(hash, tag))
         {
             if entry.standing == Standing::Good {
                 entry.refuse();
@@ -253,7 +250,7 @@ impl Cache {
         let mut table = self.write(hash);
         if let Ok(entry) = table
             .entries
-            .find_entry(hash, |entry| entry.name.hash() == hash && entry.tag == tag)
+            .find_entry(hash, |entry| entry.is_named(hash, tag))
         {
             drop(entry.remove());
         }

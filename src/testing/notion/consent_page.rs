@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::authorize::DECISION_PATH;
-use crate::html::escape;
+use crate::html::{document, escape};
 
 const STYLE: &str = "\
 :root { color-scheme: light dark }
@@ -44,23 +44,5 @@ pub(super) fn refuse(why: &str) -> String {
 }
 
 fn page(title: &str, body: &str) -> String {
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} – MockNotion</title>
-<style>
-{STYLE}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"#
-    )
+    document(&format!("{title} – MockNotion"), STYLE, body)
 }

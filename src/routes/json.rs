@@ -1,0 +1,42 @@
+//! A connection as JSON.
+
+use serde_json::{Value, json};
+
+use crate::{
+    clock::unix_seconds, credentials::ReauthorizationReason, provider::ConnectionStatus,
+    store::RecordState,
+};
+
+/// The connection without a token. Times are Unix seconds.
+pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
+    let Some(connection) = connection else {
+        return json!({
+            "connected": false, "needs_reauthorization": null, "workspace": null,
+            "connected_at": null, "refreshed_at": null,
+        });
+    };
+    let reason = match connection.state {
+        RecordState::NeedsReauthorization(reason) => Some(reason_code(reason)),
+        _ => None,
+    };
+    json!({
+        "connected": connection.state == RecordState::Active,
+        "needs_reauthorization": reason,
+        "workspace": {
+            "id": connection.workspace_id,
+            "name": connection.workspace_name,
+            "icon": connection.workspace_icon,
+        },
+        "connected_at": unix_seconds(connection.connected_at),
+        "refreshed_at": connection.refreshed_at.map(unix_seconds),
+    })
+}
+
+fn reason_code(reason: ReauthorizationReason) -> &'static str {
+    match reason {
+        ReauthorizationReason::Revoked => "revoked",
+        ReauthorizationReason::RotationLost => "rotation_lost",
+        ReauthorizationReason::NoRefreshToken => "no_refresh_token",
+        ReauthorizationReason::Unreadable => "unreadable",
+    }
+}
