@@ -4,11 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use notion_auth::{
     AccessToken, MemoryStore, NotionAppCredentials, NotionAuthProvider, NotionUserCredentials,
-    ReauthorizationReason, Subject,
+    Subject,
     provider::NotionAuthProviderBuilder,
     store::{
-        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
-        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
+        CredentialStore, Filter, OnceAnswer, OnceKey, Record, RecordKey, Revision, StoreError,
         Summary,
     },
 };
@@ -95,51 +94,24 @@ fn unused<T>() -> Result<T, StoreError> {
 }
 
 impl CredentialStore for Everybody {
+    fn name(&self) -> &'static str {
+        "bench"
+    }
+
     async fn load(&self, _: &RecordKey) -> Result<Option<Record>, StoreError> {
         Ok(Some(self.template.clone()))
     }
 
-    async fn save(
+    async fn replace(
         &self,
         _: &RecordKey,
-        _: NewRecord,
-        _: Expected,
-        _: AttemptId,
-    ) -> Result<Saved, StoreError> {
+        _: Option<Revision>,
+        _: &Record,
+    ) -> Result<bool, StoreError> {
         unused()
     }
 
-    async fn condemn(
-        &self,
-        _: &RecordKey,
-        _: u64,
-        _: ReauthorizationReason,
-        _: AttemptId,
-    ) -> Result<Condemned, StoreError> {
-        unused()
-    }
-
-    async fn claim(
-        &self,
-        _: &RecordKey,
-        _: u64,
-        _: AttemptId,
-        _: Duration,
-        _: Option<AttemptId>,
-    ) -> Result<ClaimAnswer, StoreError> {
-        unused()
-    }
-
-    async fn release(
-        &self,
-        _: &RecordKey,
-        _: AttemptId,
-        _: Option<Duration>,
-    ) -> Result<Released, StoreError> {
-        unused()
-    }
-
-    async fn reseal(&self, _: &RecordKey, _: u64, _: Payload) -> Result<Resealed, StoreError> {
+    async fn now(&self) -> Result<SystemTime, StoreError> {
         unused()
     }
 
@@ -167,5 +139,9 @@ impl CredentialStore for Everybody {
 
     fn is_private(&self) -> bool {
         true
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
     }
 }

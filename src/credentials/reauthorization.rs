@@ -15,6 +15,15 @@ pub enum ReauthorizationReason {
     Unreadable,
 }
 
+impl ReauthorizationReason {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Revoked,
+        Self::RotationLost,
+        Self::NoRefreshToken,
+        Self::Unreadable,
+    ];
+}
+
 impl fmt::Display for ReauthorizationReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

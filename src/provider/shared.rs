@@ -107,7 +107,10 @@ impl Shared {
             tokio::time::timeout(limit, operation)
         };
         bounded.await.unwrap_or_else(|elapsed| {
-            Err(StoreError::unavailable("credential", "no answer in time").with_source(elapsed))
+            Err(
+                StoreError::unavailable(self.store.name(), "no answer in time")
+                    .with_source(elapsed),
+            )
         })
     }
 

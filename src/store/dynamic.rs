@@ -13,6 +13,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 /// [`CredentialStore`] as an object, so that the provider has no type parameters. The contract is
 /// there; this only boxes.
 pub(crate) trait DynStore: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Option<Record>>;
     fn save<'a>(
         &'a self,
@@ -56,6 +57,10 @@ pub(crate) trait DynStore: fmt::Debug + Send + Sync {
 }
 
 impl<S: CredentialStore> DynStore for S {
+    fn name(&self) -> &'static str {
+        CredentialStore::name(self)
+    }
+
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Option<Record>> {
         Box::pin(CredentialStore::load(self, key))
     }

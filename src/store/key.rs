@@ -61,6 +61,30 @@ impl fmt::Debug for AttemptId {
     }
 }
 
+/// Which change of a record it was read after: 64 random bits, drawn anew by each change.
+///
+/// Not a counter: a record that was purged and made again must never look as it did before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revision([u8; 8]);
+
+impl Revision {
+    pub(crate) fn random() -> Self {
+        Self(random_bytes())
+    }
+
+    /// A revision read back from a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The revision as a store keeps it.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
 /// What is marked by [`once`](super::CredentialStore::once): a digest, so that the store learns
 /// nothing of what was used.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use super::{AttemptId, Payload};
+use super::{AttemptId, Payload, Revision};
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     subject::Subject,
@@ -11,6 +11,8 @@ use crate::{
 pub struct Record {
     /// How many changes were accepted so far; the first one made 1.
     pub generation: u64,
+    /// Which change made the record what it is, claims and the like included.
+    pub revision: Revision,
     /// Whether the credentials can be used.
     pub state: RecordState,
     /// The credentials, in a form that only the provider reads. Empty in a tombstone.
@@ -31,6 +33,22 @@ pub struct Record {
     pub refreshed_at: Option<SystemTime>,
     /// The store's clock when the record was read: what the other times are compared with.
     pub read_at: SystemTime,
+}
+
+impl Record {
+    /// What [`list`](super::CredentialStore::list) shows of it.
+    #[must_use]
+    pub fn summary(&self, subject: Subject) -> Summary {
+        Summary {
+            subject,
+            generation: self.generation,
+            state: self.state,
+            labels: self.labels.clone(),
+            connected_at: self.connected_at,
+            updated_at: self.updated_at,
+            refreshed_at: self.refreshed_at,
+        }
+    }
 }
 
 /// Whether a record's credentials can be used.
@@ -107,6 +125,16 @@ pub enum Expected {
     Absent,
     /// It has this generation, in whatever state.
     Generation(u64),
+}
+
+impl Expected {
+    /// The generation that a save makes.
+    pub(crate) fn next(self) -> u64 {
+        match self {
+            Self::Absent => 1,
+            Self::Generation(generation) => generation.saturating_add(1),
+        }
+    }
 }
 
 /// Answers of [`save`](super::CredentialStore::save).

@@ -5,15 +5,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notion_auth::{
     Event, MemoryStore, NotionAuthProvider, ReauthorizationReason,
     store::{
         AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
-        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
-        Summary,
+        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Revision, Saved,
+        StoreError, Summary,
     },
     testing::{
         MockNotion, TestClock,
@@ -98,6 +98,29 @@ impl TroubledStore {
 }
 
 impl CredentialStore for TroubledStore {
+    fn name(&self) -> &'static str {
+        "troubled"
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        seen: Option<Revision>,
+        new: &Record,
+    ) -> Result<bool, StoreError> {
+        self.check()?;
+        self.inner().replace(key, seen, new).await
+    }
+
+    async fn now(&self) -> Result<SystemTime, StoreError> {
+        self.check()?;
+        self.inner().now().await
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
     async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.check()?;
         self.trouble.loads.fetch_add(1, Ordering::Relaxed);

@@ -5,15 +5,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notion_auth::{
     MemoryStore, ReauthorizationReason,
     store::{
         AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
-        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Saved, StoreError,
-        Summary,
+        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Revision, Saved,
+        StoreError, Summary,
     },
     testing::MockNotion,
 };
@@ -113,6 +113,27 @@ impl ProcessStore {
 }
 
 impl CredentialStore for ProcessStore {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    async fn replace(
+        &self,
+        key: &RecordKey,
+        seen: Option<Revision>,
+        new: &Record,
+    ) -> Result<bool, StoreError> {
+        self.perform(self.inner.replace(key, seen, new)).await
+    }
+
+    async fn now(&self) -> Result<SystemTime, StoreError> {
+        self.perform(self.inner.now()).await
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
     async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.perform(self.inner.load(key)).await
     }
