@@ -120,6 +120,8 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(feature = "sqlite")]
+pub use crate::store::SqliteStore;
 pub use crate::{
     credentials::{
         AccessToken, AppCredentialsError, InvalidToken, NotionAppCredentials,

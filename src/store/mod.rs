@@ -20,7 +20,6 @@
 
 mod code;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-#[expect(dead_code, reason = "the stores that use it come next")]
 mod columns;
 mod contract;
 mod decide;
@@ -30,10 +29,14 @@ mod key;
 mod memory;
 mod payload;
 mod record;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::time::Duration;
 
 pub(crate) use self::dynamic::DynStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
 pub use self::{
     contract::CredentialStore,
     error::{StoreError, StoreErrorKind},

@@ -22,5 +22,7 @@ mod secrets;
 mod size;
 mod stacks;
 mod store_trouble;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod stores;
 mod support;
 mod traits;

@@ -1,0 +1,144 @@
+use std::{fs, io, path::Path, time::Duration};
+
+use sqlx::{
+    Connection, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::failure::failed;
+use crate::store::StoreError;
+
+const STORE: &str = super::store::NAME;
+
+/// "nAUT": by this SQLite's header says whose database it is.
+const APPLICATION: i64 = 0x6e41_5554;
+const SCHEMA: i64 = 1;
+
+/// Less than the provider waits for one operation.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Writes wait for each other, so more connections would only wait as well.
+const CONNECTIONS: u32 = 4;
+
+/// The database at that path, made if there is none.
+pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
+    create(path).map_err(|error| {
+        StoreError::misconfigured(
+            STORE,
+            format!(
+                "the database {} cannot be made: its directory must exist, and this process must have \
+                 the right to write there",
+                path.display()
+            ),
+        )
+        .with_source(error)
+    })?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What NORMAL leaves in the log may be gone after a power failure, and a rotation with it.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    prepare(&mut connection).await?;
+    drop(connection);
+    Ok(pool)
+}
+
+/// SQLite makes the files beside a database as readable as the database is.
+#[cfg(unix)]
+fn create(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+
+    let made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mode = fs::metadata(path)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                tracing::warn!(
+                    mode = format!("{:o}", mode & 0o777),
+                    "the credentials' database can be read by other users of this machine: chmod 600"
+                );
+            }
+            Ok(())
+        }
+        made => made.map(drop),
+    }
+}
+
+#[cfg(not(unix))]
+fn create(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map(drop)
+}
+
+/// Makes the schema in an empty database, and refuses one that is not this crate's.
+async fn prepare(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // Of several processes that find it empty, one makes it.
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
+    if read_version(&mut transaction).await? == Version::Empty {
+        sqlx::raw_sql(include_str!("schema.sql"))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        // A pragma takes no parameters.
+        let stamp = sqlx::AssertSqlSafe(format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}"
+        ));
+        sqlx::raw_sql(stamp)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+    }
+    transaction.commit().await.map_err(failed)
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Version {
+    Empty,
+    Current,
+}
+
+/// Whose database it is, and of which version.
+pub(super) async fn read_version(connection: &mut SqliteConnection) -> Result<Version, StoreError> {
+    let (application, schema, tables): (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT application_id FROM pragma_application_id), \
+                (SELECT user_version FROM pragma_user_version), \
+                (SELECT count(*) FROM sqlite_schema)",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(failed)?;
+    match (application, schema, tables) {
+        (APPLICATION, SCHEMA, _) => Ok(Version::Current),
+        (0, 0, 0) => Ok(Version::Empty),
+        (APPLICATION, newer, _) if newer > SCHEMA => Err(StoreError::misconfigured(
+            STORE,
+            format!(
+                "the database has schema {newer}, of a newer version of this crate, which knows only \
+                 {SCHEMA}: upgrade this process too"
+            ),
+        )),
+        _ => Err(StoreError::misconfigured(
+            STORE,
+            "the database is another application's: give the path of a file of its own, which is made \
+             if there is none",
+        )),
+    }
+}

@@ -1,0 +1,299 @@
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use notion_auth::{
+    SqliteStore, Subject,
+    store::{
+        AttemptId, Change, CredentialStore, Expected, Filter, Labels, NewRecord, OnceAnswer,
+        OnceKey, Payload, Record, RecordKey, RecordState, Revision, Saved, StoreError,
+        StoreErrorKind, Summary,
+    },
+    testing::store_conformance,
+};
+use sqlx::{Connection, SqliteConnection};
+
+use super::two::Two;
+
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("notion.db")
+    }
+
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(self.path()).await.unwrap()
+    }
+
+    /// Does something to the file that this crate would not.
+    async fn tamper(&self, sql: &'static str) {
+        let mut connection = connect(&self.path()).await;
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+async fn connect(path: &Path) -> SqliteConnection {
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    SqliteConnection::connect(&url).await.unwrap()
+}
+
+fn key(subject: &str) -> RecordKey {
+    RecordKey::new("test", Subject::new(subject))
+}
+
+async fn connect_subject(store: &SqliteStore, subject: &str) {
+    let new = NewRecord {
+        change: Change::Connect,
+        payload: Payload::from_bytes(b"canary".to_vec()),
+        labels: Labels::default(),
+    };
+    let key = key(subject);
+    let saved = store.save(&key, new, Expected::Absent, AttemptId::random());
+    assert_eq!(saved.await.unwrap(), Saved::Done(1));
+}
+
+async fn refused(path: &Path) -> StoreError {
+    SqliteStore::open(path).await.expect_err("it is refused")
+}
+
+#[track_caller]
+fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &str) {
+    let text = error.to_string();
+    assert!(text.starts_with("sqlite store: "), "{text}");
+    assert!(text.contains(words), "{text}");
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+}
+
+#[tokio::test]
+async fn conformance_of_the_sqlite_store() {
+    let place = Place::new();
+    store_conformance(place.open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_sqlite_store_through_two_handles() {
+    let place = Place::new();
+    store_conformance(Two::new(place.open().await, place.open().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_file_is_opened_by_many_who_find_it_empty() {
+    let place = Place::new();
+    let path = place.path();
+    let opened: Vec<_> = (0..8)
+        .map(|_| tokio::spawn(SqliteStore::open(path.clone())))
+        .collect();
+    for store in opened {
+        store.await.unwrap().unwrap().health().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_saved_is_there_after_a_restart_and_readable_by_its_user_alone() {
+    let place = Place::new();
+    let store = place.open().await;
+    connect_subject(&store, "ann").await;
+    let mut files = 0;
+    for file in fs::read_dir(place.directory.path()).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        files += 1;
+    }
+    assert_eq!(files, 3, "the database, its log, and the log's index");
+    drop(store);
+    let record = place.open().await.load(&key("ann")).await.unwrap();
+    assert_eq!(record.unwrap().payload.as_bytes(), b"canary");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_the_crates_is_refused_and_left_alone() {
+    let place = Place::new();
+    place.tamper("CREATE TABLE customers (name TEXT)").await;
+    let error = refused(&place.path()).await;
+    assert_says(&error, StoreErrorKind::Misconfigured, "another application");
+
+    let place = Place::new();
+    drop(place.open().await);
+    place.tamper("PRAGMA user_version = 2").await;
+    let error = refused(&place.path()).await;
+    assert_says(&error, StoreErrorKind::Misconfigured, "newer version");
+
+    let place = Place::new();
+    fs::write(place.path(), "no database at all, but text of some length").unwrap();
+    let error = refused(&place.path()).await;
+    assert_says(&error, StoreErrorKind::Corrupt, "no SQLite database");
+    assert!(
+        fs::read_to_string(place.path())
+            .unwrap()
+            .starts_with("no database")
+    );
+
+    let place = Place::new();
+    let error = refused(&place.path().join("missing").join("notion.db")).await;
+    assert_says(&error, StoreErrorKind::Misconfigured, "cannot be made");
+}
+
+#[tokio::test]
+async fn a_database_that_is_locked_for_too_long_is_unavailable_and_then_good() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut other = connect(&place.path()).await;
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let key = OnceKey::new("test", [1; 32]);
+    let error = store.once(&key, Duration::from_secs(60)).await;
+    let error = error.expect_err("it is locked");
+    assert_says(&error, StoreErrorKind::Unavailable, "locked");
+    lock.rollback().await.unwrap();
+    let first = store.once(&key, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(first, OnceAnswer::First);
+}
+
+#[tokio::test]
+async fn a_damaged_record_stops_only_its_subject_and_is_listed_as_unreadable() {
+    let place = Place::new();
+    let store = place.open().await;
+    for subject in ["zoe", "ben"] {
+        connect_subject(&store, subject).await;
+    }
+    for (sql, column) in [
+        (
+            "UPDATE credentials SET state = 'canary' WHERE subject = 'zoe'",
+            "state",
+        ),
+        (
+            "UPDATE credentials SET committed_by = x'00', state = 'active' WHERE subject = 'zoe'",
+            "committed_by",
+        ),
+    ] {
+        place.tamper(sql).await;
+        let error = store.load(&key("zoe")).await.expect_err("it is damaged");
+        assert_says(&error, StoreErrorKind::Corrupt, column);
+        assert!(!error.to_string().contains("zoe"), "{error}");
+        assert!(store.load(&key("ben")).await.unwrap().is_some());
+    }
+    place
+        .tamper("UPDATE credentials SET state = 'canary' WHERE subject = 'zoe'")
+        .await;
+    let page = store.list("test", None, 9, Filter::NeedsReauthorization);
+    let page: Vec<Summary> = page.await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(page[0].subject.as_str(), "zoe");
+}
+
+#[tokio::test]
+async fn tombstones_are_swept_after_a_day() {
+    let place = Place::new();
+    let store = place.open().await;
+    connect_subject(&store, "ann").await;
+    connect_subject(&store, "ben").await;
+    let tombstone = NewRecord {
+        change: Change::Disconnect,
+        payload: Payload::default(),
+        labels: Labels::default(),
+    };
+    let ben = key("ben");
+    let saved = store.save(
+        &ben,
+        tombstone,
+        Expected::Generation(1),
+        AttemptId::random(),
+    );
+    assert_eq!(saved.await.unwrap(), Saved::Done(2));
+    place
+        .tamper("UPDATE credentials SET updated_at = updated_at - 86399000000")
+        .await;
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    place
+        .tamper("UPDATE credentials SET updated_at = updated_at - 1000000")
+        .await;
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    let ann: Option<Record> = store.load(&key("ann")).await.unwrap();
+    assert_eq!(ann.unwrap().state, RecordState::Active);
+    assert!(store.load(&ben).await.unwrap().is_none());
+}
+
+/// A file system of a few pages, which only root can have.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+            .arg(directory.path())
+            .status();
+        mounted
+            .is_ok_and(|status| status.success())
+            .then_some(Self(directory))
+    }
+}
+
+impl SmallDisk {
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("notion.db")
+    }
+
+    fn make_read_only(&self) {
+        let mounted = std::process::Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(self.0.path())
+            .status();
+        assert!(mounted.is_ok_and(|status| status.success()));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_lost() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    };
+    let store = SqliteStore::open(disk.path()).await.unwrap();
+    connect_subject(&store, "ann").await;
+    let before = store.load(&key("ann")).await.unwrap().unwrap();
+    let large = Record {
+        payload: Payload::from_bytes(vec![7; 1 << 20]),
+        revision: Revision::from_bytes([7; 8]),
+        ..before.clone()
+    };
+    let ann = key("ann");
+    let replaced = store.replace(&ann, Some(before.revision), &large);
+    let error = replaced.await.expect_err("there is no room");
+    assert_says(&error, StoreErrorKind::Unavailable, "disk is full");
+    let after = store.load(&key("ann")).await.unwrap().unwrap();
+    assert_eq!(after.payload, before.payload);
+    assert_eq!(after.revision, before.revision);
+}
+
+#[tokio::test]
+async fn a_database_that_can_only_be_read_is_refused() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    };
+    let store = SqliteStore::open(disk.path()).await.unwrap();
+    connect_subject(&store, "ann").await;
+    store.close().await;
+    disk.make_read_only();
+    let error = refused(&disk.path()).await;
+    assert_says(&error, StoreErrorKind::Misconfigured, "right to write");
+}
