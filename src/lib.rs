@@ -120,6 +120,8 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(feature = "redis")]
+pub use crate::store::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::SqliteStore;
 pub use crate::{
@@ -138,6 +140,10 @@ pub use crate::{
     keyring::{Keyring, KeyringError},
     routes::NotionOAuthService,
 };
+
+/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes a connection of it.
+#[cfg(feature = "redis")]
+pub use ::redis;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
