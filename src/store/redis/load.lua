@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Answers whether this is the primary (1 or 0), its clock, and a record's fields.
 -- KEYS[1]: the record.
 local fields = redis.call('HGETALL', KEYS[1])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a record if it is a tombstone and old. Answers whether it did (1 or 0); whether there is a
 -- record now (1 or 0, or 2 if it is none that this version can judge); and that record's bot.
 -- KEYS[1]: the record. ARGV[1]: how old, in microseconds.

@@ -2,7 +2,8 @@ use std::sync::LazyLock;
 
 use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind};
 
-/// A script that Redis runs in one step, on one key.
+/// A script that Redis runs in one step, on one key. By their first lines, Redis refuses them if they touch
+/// another slot, and before they have done anything if there is no memory, no disk, or no primary.
 pub(super) struct Script {
     text: &'static str,
     /// Computes the hash.

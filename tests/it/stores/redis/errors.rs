@@ -103,25 +103,39 @@ async fn a_server_without_memory_refuses_and_loses_nothing() {
     attempt(&store).await.unwrap();
 }
 
-/// The script alone, where the index needed no room.
 #[tokio::test]
-async fn a_script_without_memory_changes_nothing() {
+async fn a_change_that_is_forbidden_in_part_is_not_made_at_all() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     save(&store, "ann", holding(Change::Connect, Some("bot"))).await;
-    let ann = hash("ann");
-    let revision = server.ask(&["HGET", &ann, "revision"]).unwrap();
-    server.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    let script = include_str!("../../../../src/store/redis/replace.lua");
-    let call = [
-        "EVAL", script, "1", &ann, &revision, "2", "bot_id", "payload", "v", "1",
-    ];
-    let error = server.ask(&call).unwrap_err();
-    assert!(error.to_string().starts_with("OOM"), "{error}");
-    let found = store.load(&key("ann")).await.unwrap().unwrap();
-    assert_eq!(found.payload.as_bytes(), b"canary");
-    assert_eq!(found.labels.bot_id.as_deref(), Some("bot"));
+    let (ann, mine) = (key("ann"), AttemptId::random());
+    let claimed = store.claim(&ann, 1, mine, Duration::from_secs(600), None);
+    claimed.await.unwrap();
+    let fields = || server.ask(&["EVAL", FIELDS, "1", &hash("ann")]).unwrap();
+    let before = fields();
+    for forbidden in ["hset", "hdel"] {
+        let user = ["ACL", "SETUSER", "default", &format!("-{forbidden}")];
+        server.ask(&user).unwrap();
+        let new = holding(Change::Refresh, None);
+        let saved = store.save(&ann, new, Expected::Generation(1), mine).await;
+        let error = saved.expect_err("it is forbidden");
+        assert_says(&error, Misconfigured, "may not do what a store must");
+        assert_eq!(fields(), before, "without {forbidden}");
+        let user = ["ACL", "SETUSER", "default", &format!("+{forbidden}")];
+        server.ask(&user).unwrap();
+    }
+    save(&store, "ann", holding(Change::Refresh, None)).await;
+    assert_ne!(fields(), before);
 }
+
+/// All of a hash, in one order.
+const FIELDS: &str = "local names = redis.call('HKEYS', KEYS[1]) \
+                      table.sort(names) \
+                      local all = '' \
+                      for _, name in ipairs(names) do \
+                          all = all .. name .. '=' .. redis.call('HGET', KEYS[1], name) .. ' ' \
+                      end \
+                      return redis.sha1hex(all) .. ' ' .. #names";
 
 #[tokio::test]
 async fn each_refusal_says_what_to_do() {

@@ -1,9 +1,11 @@
+use std::sync::{Arc, atomic::Ordering};
+
 use notion_auth::{
     RedisStore,
     store::{Change, CredentialStore, Filter},
 };
 
-use super::{INDEX, connect_subject, connected, hash, holding, key, save};
+use super::{INDEX, connect_subject, connected, hash, holding, key, proxy::Proxy, save};
 use crate::servers::redis::{Redis, start};
 
 async fn listed(store: &RedisStore, filter: Filter) -> Vec<String> {
@@ -112,6 +114,25 @@ async fn a_page_is_filled_from_as_many_entries_as_it_takes() {
     assert_eq!(page.await.unwrap()[0].subject.as_str(), "599");
     store.sweep().await.unwrap();
     assert_eq!(listed(&store, Filter::All).await, subjects);
+}
+
+/// As a sweep does that looked before the record was there, and comes between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_entries_are_swept_while_it_is_written_is_listed() {
+    let Some(server) = start() else { return };
+    let server = Arc::new(server);
+    let sweeper = Arc::clone(&server);
+    let removed = move || {
+        let entries = ["ZREM", INDEX, "subject:ann", "bot:3:bot:ann"];
+        sweeper.ask(&entries).unwrap();
+    };
+    let proxy = Proxy::that_waits(&server, "bot_id", removed).await;
+    let slow = RedisStore::connect(proxy.url()).await.unwrap();
+    save(&slow, "ann", holding(Change::Connect, Some("bot"))).await;
+    let store = connected(&server).await;
+    assert_ne!(proxy.seen.load(Ordering::Relaxed), 0);
+    assert_eq!(listed(&store, Filter::All).await, ["ann"]);
+    assert_eq!(of_bot(&store, "bot").await, ["ann"]);
 }
 
 /// Sweeps and writers at once, on subjects whose entries are there and whose records are not.

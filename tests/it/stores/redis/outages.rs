@@ -110,7 +110,7 @@ async fn a_change_whose_answer_is_lost_is_an_error_and_not_made_again() {
         ..before.clone()
     };
 
-    let proxy = Proxy::start(&server, "EVAL").await;
+    let proxy = Proxy::that_loses(&server, "committed_by").await;
     let lossy = RedisStore::connect(proxy.url()).await.unwrap();
     let ann = key("ann");
     let replaced = lossy.replace(&ann, Some(before.revision), &after).await;
@@ -126,7 +126,7 @@ async fn a_save_whose_answer_was_lost_is_known_by_its_attempt() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     connect_subject(&store, "ann").await;
-    let proxy = Proxy::start(&server, "EVAL").await;
+    let proxy = Proxy::that_loses(&server, "committed_by").await;
     let lossy = RedisStore::connect(proxy.url()).await.unwrap();
     let (ann, attempt) = (key("ann"), AttemptId::random());
     let expected = Expected::Generation(1);
@@ -143,7 +143,7 @@ async fn a_save_whose_answer_was_lost_is_known_by_its_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_whose_answer_is_lost_is_an_error_and_never_seen_by_who_set_it() {
     let Some(server) = start() else { return };
-    let proxy = Proxy::start(&server, "PX").await;
+    let proxy = Proxy::that_loses(&server, "PX").await;
     let lossy = RedisStore::connect(proxy.url());
     let mark = OnceKey::new("test", [1; 32]);
     let lossy = lossy.await.unwrap();

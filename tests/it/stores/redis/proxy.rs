@@ -1,4 +1,5 @@
-//! What stands between a client and a server, and loses answers; and what stands in a server's place.
+//! What stands between a client and a server, and loses answers or does something meanwhile; and what stands
+//! in a server's place.
 
 use std::{
     net::Ipv4Addr,
@@ -25,7 +26,20 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// Whenever a client says the word, the server hears it, and its answer and the connection are lost.
-    pub(super) async fn start(server: &Redis, word: &'static str) -> Self {
+    pub(super) async fn that_loses(server: &Redis, word: &'static str) -> Self {
+        Self::start(server, word, None).await
+    }
+
+    /// Whenever a client says the word, something is done before the server hears it.
+    pub(super) async fn that_waits(
+        server: &Redis,
+        word: &'static str,
+        first: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(server, word, Some(Arc::new(first))).await
+    }
+
+    async fn start(server: &Redis, word: &'static str, first: Option<First>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(AtomicUsize::new(0));
@@ -35,7 +49,13 @@ impl Proxy {
         let server = server.to_owned();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, server.clone(), word, Arc::clone(&counter)));
+                tokio::spawn(pass(
+                    client,
+                    server.clone(),
+                    word,
+                    Arc::clone(&counter),
+                    first.clone(),
+                ));
             }
         });
         Self { port, seen }
@@ -46,16 +66,29 @@ impl Proxy {
     }
 }
 
-async fn pass(mut client: TcpStream, server: String, word: &str, seen: Arc<AtomicUsize>) {
+type First = Arc<dyn Fn() + Send + Sync>;
+
+async fn pass(
+    mut client: TcpStream,
+    server: String,
+    word: &str,
+    seen: Arc<AtomicUsize>,
+    first: Option<First>,
+) {
     let server = TcpStream::connect(server).await;
     let mut server = server.unwrap();
     let (mut said, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
             Ok(length @ 1..) = client.read(&mut said) => {
-                server.write_all(&said[..length]).await.unwrap();
-                if said[..length].windows(word.len()).any(|it| it == word.as_bytes()) {
-                    seen.fetch_add(1, Ordering::Relaxed);
+                let said = &said[..length];
+                let is_said = said.windows(word.len()).any(|it| it == word.as_bytes());
+                seen.fetch_add(usize::from(is_said), Ordering::Relaxed);
+                if let Some(first) = first.as_ref().filter(|_| is_said) {
+                    first();
+                }
+                server.write_all(said).await.unwrap();
+                if is_said && first.is_none() {
                     server.read(&mut answered).await.unwrap();
                     return;
                 }
