@@ -19,6 +19,8 @@ mod readiness;
 mod refresh;
 mod routes;
 mod secrets;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod servers;
 mod size;
 mod stacks;
 mod store_trouble;

@@ -1,0 +1,131 @@
+//! Where a server has its files, and who removes them.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, DirBuilder, File},
+    io::Write as _,
+    os::unix::{
+        fs::{DirBuilderExt as _, MetadataExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use super::user::User;
+
+/// Reads which process is to be ended, the last line counts, until nobody is left who could write. It
+/// comes to that also when the tests are killed, and the directory goes then, too. A process has ended
+/// when it is a zombie: the tests are no longer there to bury it, and the system may take its time.
+const KEEPER: &str = r#"
+directory=$1 signal=$2 process= tries=100
+runs() {
+    kill -s 0 "$process" && ! grep -qs "^State:.Z" "/proc/$process/status"
+}
+
+while read -r line; do process=$line; done
+if [ -n "$process" ]; then
+    kill -s "$signal" "$process"
+    while runs && [ "$tries" -gt 0 ]; do
+        sleep 0.1
+        tries=$((tries - 1))
+    done
+    runs && kill -s KILL "$process"
+fi
+rm -rf "$directory"
+"#;
+
+/// A new directory, which is removed when this is dropped or the tests end.
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// To whom it belongs, and as whom its programs run, if not as who runs the tests.
+    user: Option<User>,
+    keeper: Child,
+}
+
+impl Directory {
+    /// The keeper ends the server in it with this signal.
+    pub(super) fn new(signal: &str) -> Self {
+        let name = format!("notion-auth-{:016x}", fastrand::u64(..));
+        let path = env::temp_dir().join(name);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .expect("a directory for a server");
+        // In a group of its own it does not hear the terminal's signals, which end the tests.
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .args([path.as_os_str(), OsStr::new(signal)])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell starts");
+        Self {
+            path,
+            user: None,
+            keeper,
+        }
+    }
+
+    /// For a server that refuses to run as root: where the tests do, it runs as another user.
+    pub(super) fn without_root(signal: &str) -> Self {
+        let mut directory = Self::new(signal);
+        let owner = directory.path.metadata().expect("it exists").uid();
+        if owner == 0 {
+            let user = User::named("postgres");
+            chown(&directory.path, Some(user.uid), Some(user.gid)).expect("root may");
+            directory.user = Some(user);
+        }
+        directory
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A program that runs in it, as its user. What it prints is kept.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("a file for what is printed");
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.path)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("another handle of it"))
+            .stderr(log);
+        if let Some(user) = &self.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+
+    /// What its programs printed.
+    pub(super) fn said(&self) -> String {
+        let log = fs::read(self.log()).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// What the keeper is to end. If somebody ended the keeper, the directory stays, and that is all.
+    pub(super) fn runs(&mut self, process: Option<u32>) {
+        let line = process.map(|id| id.to_string()).unwrap_or_default();
+        let mut ear = self.keeper.stdin.as_ref().expect("it listens");
+        let _ = writeln!(ear, "{line}");
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closes its input first, which is what it waits for.
+        let _ = self.keeper.wait();
+    }
+}

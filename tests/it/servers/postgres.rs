@@ -1,0 +1,149 @@
+//! PostgreSQL.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use super::{
+    directory::Directory,
+    installed,
+    server::{Program, Server},
+};
+
+/// A PostgreSQL of one's own. It asks nobody for a password.
+pub(crate) type Postgres = Server<Installation>;
+
+/// Starts one, durable as it is by default. `None`, and says so, if it is not installed.
+pub(crate) fn start() -> Option<Postgres> {
+    start_with(&[])
+}
+
+/// Starts one with these settings.
+pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Postgres> {
+    Some(start_installed(Installation::find(settings)?))
+}
+
+/// The one that tests share, each with a [`fresh_database`]. It cannot be stopped.
+pub(crate) fn shared() -> Option<&'static Postgres> {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    let installation = Installation::find(&[])?;
+    Some(SHARED.get_or_init(|| start_installed(installation)))
+}
+
+/// Makes a database for a test, and answers its name.
+pub(crate) fn fresh_database(postgres: &Postgres) -> String {
+    let name = format!("test_{:016x}", fastrand::u64(..));
+    postgres.psql(&postgres.url(), &format!("CREATE DATABASE {name}"));
+    name
+}
+
+impl Postgres {
+    /// The superuser's, in the database `postgres`.
+    pub(crate) fn url(&self) -> String {
+        self.url_of("postgres", "postgres")
+    }
+
+    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// What the statements answer to an ordinary client: a line for each row, with `|` between columns.
+    /// The address may be another server's.
+    pub(crate) fn psql(&self, url: &str, statements: &str) -> String {
+        let options = ["-XAqt", "-v", "ON_ERROR_STOP=1", "-c", statements, url];
+        let output = Command::new(self.program.directory.join("psql"))
+            .args(options)
+            .output()
+            .expect("a client starts");
+        let answer = String::from_utf8(output.stdout).expect("text");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{statements}: {errors}");
+        answer.trim_end().to_owned()
+    }
+}
+
+/// Its programs, and with which settings they start a server.
+pub(crate) struct Installation {
+    pub(super) directory: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl Installation {
+    fn find(settings: &[(&str, &str)]) -> Option<Self> {
+        let Some(directory) = installed::postgresql() else {
+            return installed::skipped("PostgreSQL", "postgresql");
+        };
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Some(Self {
+            directory,
+            settings,
+        })
+    }
+}
+
+impl Program for Installation {
+    /// "Fast": rolls back what is open and waits for nobody.
+    const STOP: &'static str = "INT";
+    /// "Immediate", after which it recovers from its log. `KILL` would hit only the first of its
+    /// processes, and leave shared memory behind.
+    const KILL: &'static str = "QUIT";
+
+    fn command(&self, directory: &Directory, port: u16) -> Command {
+        let mut command = directory.command(&self.directory.join("postgres"));
+        command
+            .args(["-D", "data", "-p", &port.to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "max_connections=200"])
+            .arg("-c")
+            .arg(format!(
+                "unix_socket_directories={}",
+                directory.path().display()
+            ));
+        for (name, value) in &self.settings {
+            command.args(["-c", &format!("{name}={value}")]);
+        }
+        command
+    }
+
+    /// Asked at the socket in its directory, where only it can be.
+    fn answers(&self, directory: &Directory, port: u16, _process: u32) -> bool {
+        is_ready(&self.directory, directory.path(), port, "postgres")
+    }
+}
+
+/// Whether somebody talks there as PostgreSQL does. The host may be the directory of a socket.
+pub(super) fn is_ready(
+    programs: &Path,
+    host: impl AsRef<OsStr>,
+    port: u16,
+    database: &str,
+) -> bool {
+    Command::new(programs.join("pg_isready"))
+        .arg("-h")
+        .arg(host)
+        .args(["-p", &port.to_string(), "-U", "postgres", "-d", database])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("a client starts")
+        .success()
+}
+
+fn start_installed(installation: Installation) -> Postgres {
+    let directory = Directory::without_root(Installation::KILL);
+    // Only its making is not synced: the server's own writes are.
+    let made = directory
+        .command(&installation.directory.join("initdb"))
+        .args(["-D", "data", "-U", "postgres", "-A", "trust"])
+        .args(["--no-locale", "-E", "UTF8", "--no-sync"])
+        .status()
+        .expect("initdb starts");
+    assert!(made.success(), "initdb fails: {}", directory.said());
+    Server::new(installation, directory)
+}

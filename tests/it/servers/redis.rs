@@ -1,0 +1,111 @@
+//! Redis, or Valkey, which is the same here.
+
+use std::{io, path::PathBuf, process::Command};
+
+use super::{
+    directory::Directory,
+    installed, resp,
+    server::{Program, Server},
+};
+
+/// A Redis of one's own, which has written what it acknowledges.
+pub(crate) type Redis = Server<Installation>;
+
+/// Starts one. `None`, and says so, if it is not installed.
+pub(crate) fn start() -> Option<Redis> {
+    start_with(&[])
+}
+
+/// Starts one with these settings.
+pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Redis> {
+    let installation = Installation::find(settings, false)?;
+    let directory = Directory::new(Installation::KILL);
+    Some(Server::new(installation, directory))
+}
+
+/// Starts a cluster of a single node, which refuses commands whose keys are in different slots. It
+/// takes two seconds: so long a node waits for others who might know better.
+pub(crate) fn start_cluster() -> Option<Redis> {
+    let installation = Installation::find(&[], true)?;
+    let directory = Directory::new(Installation::KILL);
+    Some(Server::new(installation, directory))
+}
+
+impl Redis {
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// What a command answers on a connection of its own, if it is one line or one text. An error of
+    /// the command is an error here.
+    pub(crate) fn ask(&self, command: &[&str]) -> io::Result<String> {
+        resp::ask(self.port, command)
+    }
+}
+
+pub(crate) struct Installation {
+    program: PathBuf,
+    settings: Vec<(String, String)>,
+    cluster: bool,
+}
+
+impl Installation {
+    fn find(settings: &[(&str, &str)], cluster: bool) -> Option<Self> {
+        let Some(program) = installed::program(&["redis-server", "valkey-server"]) else {
+            return installed::skipped("Redis", "redis-server");
+        };
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Some(Self {
+            program,
+            settings,
+            cluster,
+        })
+    }
+}
+
+impl Program for Installation {
+    const STOP: &'static str = "TERM";
+    const KILL: &'static str = "KILL";
+
+    fn command(&self, directory: &Directory, port: u16) -> Command {
+        let mut command = directory.command(&self.program);
+        command
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", "yes"])
+            .args(["--appendfsync", "always"])
+            .arg("--dir")
+            .arg(directory.path());
+        if self.cluster {
+            let among_nodes = (port + 1).to_string();
+            command
+                .args(["--cluster-enabled", "yes"])
+                .args(["--cluster-port", &among_nodes]);
+        }
+        for (name, value) in &self.settings {
+            command.args([&format!("--{name}"), value]);
+        }
+        command
+    }
+
+    fn answers(&self, _directory: &Directory, port: u16, process: u32) -> bool {
+        let itself = format!("process_id:{process}\r\n");
+        let says = |command: &[&str], what: &str| {
+            resp::ask(port, command).is_ok_and(|answer| answer.contains(what))
+        };
+        // It tells who it is before it has read what it stored; then it does not say `PONG`.
+        if !says(&["INFO", "server"], &itself) || !says(&["PING"], "PONG") {
+            return false;
+        }
+        if !self.cluster {
+            return true;
+        }
+        let state = ["CLUSTER", "INFO"];
+        if says(&state, "cluster_slots_assigned:0\r\n") {
+            let _ = resp::ask(port, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        }
+        says(&state, "cluster_state:ok\r\n")
+    }
+}
