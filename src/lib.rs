@@ -89,6 +89,7 @@
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
+//! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
@@ -120,6 +121,8 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(feature = "postgres")]
+pub use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::SqliteStore;
 pub use crate::{
@@ -133,6 +136,12 @@ pub use crate::{
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
+/// The library behind the stores in SQL databases, for its pools and options. Its major version is part
+/// of this crate's API.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[doc(no_inline)]
+pub use sqlx;
+
 #[cfg(feature = "routes")]
 pub use crate::{
     keyring::{Keyring, KeyringError},

@@ -28,6 +28,8 @@ mod error;
 mod key;
 mod memory;
 mod payload;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -35,6 +37,8 @@ mod sqlite;
 use std::time::Duration;
 
 pub(crate) use self::dynamic::DynStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::{

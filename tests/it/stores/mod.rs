@@ -1,5 +1,9 @@
 //! The stores that outlive a process: each keeps the contract, and says what is wrong with its database.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod small_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod two;
