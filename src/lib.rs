@@ -136,17 +136,17 @@ pub use crate::{
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
-/// The library behind the stores in SQL databases, for its pools and options. Its major version is part
-/// of this crate's API.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-#[doc(no_inline)]
-pub use sqlx;
-
 #[cfg(feature = "routes")]
 pub use crate::{
     keyring::{Keyring, KeyringError},
     routes::NotionOAuthService,
 };
+
+/// The library behind the stores in SQL databases, for its pools and options. Its major version is part
+/// of this crate's API.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[doc(no_inline)]
+pub use sqlx;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

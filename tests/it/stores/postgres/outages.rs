@@ -10,10 +10,14 @@ use notion_auth::{
     },
 };
 
+use tokio::time::timeout;
+
 use super::{
     super::small_disk::SmallDisk, assert_says, connect_subject, holding, key, payload, place, save,
 };
 use crate::servers::postgres;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_server_that_goes_and_comes_back_has_lost_nothing() {
@@ -100,7 +104,8 @@ async fn a_row_that_somebody_holds_is_unavailable_and_then_good() {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    let saved = save(&store, "ann", Expected::Generation(1), "canary").await;
+    let saving = save(&store, "ann", Expected::Generation(1), "canary");
+    let saved = timeout(PATIENCE, saving).await.expect("it gives up");
     assert_says(&saved.expect_err("it is held"), Unavailable, "locked");
     transaction.rollback().await.unwrap();
     let saved = save(&store, "ann", Expected::Generation(1), "canary").await;
