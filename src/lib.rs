@@ -88,6 +88,7 @@
 //! | feature | |
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
@@ -106,7 +107,7 @@ mod html;
 mod https;
 pub mod inject;
 mod json;
-#[cfg(feature = "routes")]
+#[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
 pub mod oauth;
 pub mod provider;
@@ -120,6 +121,10 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(any(feature = "encryption", feature = "routes"))]
+pub use crate::keyring::{Keyring, KeyringError};
+#[cfg(feature = "routes")]
+pub use crate::routes::NotionOAuthService;
 #[cfg(feature = "sqlite")]
 pub use crate::store::SqliteStore;
 pub use crate::{
@@ -132,11 +137,6 @@ pub use crate::{
     provider::{Event, NotionAuthProvider, Session},
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
-};
-#[cfg(feature = "routes")]
-pub use crate::{
-    keyring::{Keyring, KeyringError},
-    routes::NotionOAuthService,
 };
 
 #[cfg(doctest)]

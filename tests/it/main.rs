@@ -18,6 +18,8 @@ mod protocol;
 mod readiness;
 mod refresh;
 mod routes;
+#[cfg(feature = "encryption")]
+mod sealing;
 mod secrets;
 mod size;
 mod stacks;
