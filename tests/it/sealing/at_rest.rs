@@ -64,10 +64,8 @@ async fn a_record_in_clear_is_refused_where_there_are_keys() {
     let vault = Vault::new(&[1]);
     vault.world.connect("ann").await;
     let good = vault.record("ann").await;
-    let planted = br#"1{"access_token":"ntn_of_somebody_else","refresh_token":"nrt_1"}"#;
-    let mut planted = planted.to_vec();
-    planted[0] = 1;
-    vault.plant_payload("ann", planted).await;
+    let planted = b"\x01{\"access_token\":\"ntn_of_somebody_else\",\"refresh_token\":\"nrt_1\"}";
+    vault.plant_payload("ann", planted.to_vec()).await;
 
     let reader = vault.provider(&[1]);
     for _ in 0..2 {
@@ -91,7 +89,7 @@ async fn a_record_in_clear_is_refused_where_there_are_keys() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_in_clear_is_moved_to_sealing_while_it_is_used() {
-    let vault = Vault::with(|builder| builder.plaintext_at_rest());
+    let vault = Vault::in_clear();
     for subject in ["ann", "ben", "cem"] {
         vault.world.connect(subject).await;
         assert!(is_in_clear(&vault, subject).await);
@@ -128,7 +126,8 @@ async fn a_store_in_clear_is_moved_to_sealing_while_it_is_used() {
 async fn a_provider_without_keys_says_so_of_a_sealed_record_and_leaves_it() {
     let vault = Vault::new(&[1]);
     vault.world.connect("ann").await;
-    let keyless = vault.build(|builder| builder.plaintext_at_rest()).unwrap();
+    let keyless = vault.build(NotionAuthProviderBuilder::plaintext_at_rest);
+    let keyless = keyless.unwrap();
     let error = keyless.acquire(&"ann".into()).await.unwrap_err();
     let text = unreadable("ann", &error);
     assert!(text.contains("the provider has no keys"), "{text}");

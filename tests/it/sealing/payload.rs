@@ -39,7 +39,7 @@ async fn no_token_is_in_what_a_store_is_given() {
     }
 
     // In clear it would be seen.
-    let vault = Vault::with(|builder| builder.plaintext_at_rest());
+    let vault = Vault::in_clear();
     let tokens = a_life(&vault).await;
     let mut written = vault.disk.written().into_iter();
     assert!(written.any(|record| shows(&record, &tokens)));

@@ -3,6 +3,7 @@
 use notion_auth::{
     NotionAuthProvider, Subject,
     provider::Rotation,
+    store::{AttemptId, ClaimAnswer, CredentialStore as _, RecordKey},
     testing::notion::{Call, Fault},
 };
 use tokio::time::{Duration, sleep, timeout};
@@ -153,6 +154,24 @@ async fn a_record_that_is_being_refreshed_is_left_to_whoever_refreshes_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_dead_process_was_refreshing_is_pending_until_somebody_refreshes_it() {
+    let vault = Vault::new(&[1]);
+    vault.world.connect("ann").await;
+    let key = RecordKey::new("notion", "ann".into());
+    let (dead, lease) = (AttemptId::random(), Duration::from_secs(30));
+    let claimed = vault.disk.claim(&key, 1, dead, lease, None).await.unwrap();
+    assert_eq!(claimed, ClaimAnswer::Claimed);
+    let new = vault.provider(&[2, 1]);
+    for _ in 0..3 {
+        assert_eq!(counts(&rotate_all(&new, 10).await), [0, 0, 1, 0]);
+        sleep(Duration::from_secs(60)).await;
+    }
+    new.refresh(&"ann".into()).await.unwrap();
+    assert_eq!(counts(&rotate_all(&new, 10).await), [0, 1, 0, 0]);
+    vault.provider(&[2]).acquire(&"ann".into()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_while_a_record_is_sealed_anew_stands() {
     for change in ["refresh", "reconnect", "disconnect", "delete"] {
         let vault = Vault::new(&[1]);
@@ -240,7 +259,7 @@ async fn keys_change_under_a_crowd_that_refreshes_and_nothing_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sealed_without_keys_and_a_limit_of_nothing_is_not_the_end() {
-    let vault = Vault::with(|builder| builder.plaintext_at_rest());
+    let vault = Vault::in_clear();
     vault.world.connect("ann").await;
     let error = vault.world.provider.rotate(None, 10).await.unwrap_err();
     assert!(error.is_configuration(), "{error}");

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::support::World;
 
 /// Some key, by its number.
-pub(super) const fn key(number: u8) -> [u8; 32] {
+const fn key(number: u8) -> [u8; 32] {
     [number; 32]
 }
 
@@ -128,9 +128,12 @@ impl Vault {
         Self::with(|builder| builder.keys(keyring(keys)))
     }
 
-    pub(super) fn with(
-        set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
-    ) -> Self {
+    /// Without keys.
+    pub(super) fn in_clear() -> Self {
+        Self::with(NotionAuthProviderBuilder::plaintext_at_rest)
+    }
+
+    fn with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder) -> Self {
         let (notion, disk, clock) = (MockNotion::in_process(), Disk::new(), TestClock::new());
         let provider = build(&notion, &disk, &clock, set).unwrap();
         let world = World {
