@@ -20,7 +20,7 @@ use crate::random::random_bytes;
 /// it to the front; take the old one away when nothing that it sealed is needed any more. For connection
 /// flows that is 10 minutes later. For stored credentials it is when
 /// [`rotate`](https://docs.rs/notion-auth/latest/notion_auth/struct.NotionAuthProvider.html#method.rotate),
-/// called after the second step, has gone through all records and left none.
+/// called after the second step, has gone through all records and left none pending.
 ///
 /// Replicas that serve the same application have the same keys. Whoever loses them loses what they sealed:
 /// keep a copy apart from the store's backups. `Debug` shows none.

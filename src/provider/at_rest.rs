@@ -47,7 +47,7 @@ impl NotionAuthProviderBuilder {
     ///
     /// 1. Give every replica the keys, and say this too. A replica without the keys cannot read what
     ///    the others have sealed meanwhile, and answers with errors until it has them; it loses nothing.
-    /// 2. Call `rotate` until it has gone through all records and left none.
+    /// 2. Call `rotate` until it has gone through all records and left none pending.
     /// 3. Take this away. Until then, whoever can write to the store can put credentials of their own
     ///    there, in clear, and they are used.
     pub fn plaintext_at_rest(mut self) -> Self {

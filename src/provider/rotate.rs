@@ -47,9 +47,10 @@ impl NotionAuthProvider {
     /// 1. Add the new key at the end of the keyring. Nothing is sealed by it yet, but a replica
     ///    without it could not read what others will have sealed by it.
     /// 2. Move it to the front: new records, and refreshed ones, are sealed by it.
-    /// 3. Call this from one replica, page after page, until it has gone through with nothing `pending`
-    ///    and nothing `unreadable`. Then the old key may be taken away; not before, or what it has sealed
-    ///    cannot be read until it is back.
+    /// 3. Call this from one replica, page after page, until it has gone through with nothing `pending`.
+    ///    Then no record needs the old key, and it may be taken away; not before, or what it has sealed
+    ///    cannot be read until it is back. Keep a copy for as long as a backup from before may be
+    ///    restored. What is `unreadable` no key of this keyring opens, the old one neither: see the reasons.
     ///
     /// The others go on meanwhile: what they refresh at this moment is left to them, and a record
     /// that they have changed since it was read is not overwritten. So a run that was begun before all
@@ -60,14 +61,17 @@ impl NotionAuthProvider {
     /// # use notion_auth::{Keyring, testing::MockNotion};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let provider = MockNotion::in_process().provider_builder()?.keys(Keyring::random()).build()?;
-    /// let (mut left, mut after) = (0, None);
+    /// let (mut pending, mut after) = (0, None);
     /// loop {
     ///     let page = provider.rotate(after.as_ref(), 100).await?;
-    ///     left += page.pending.len() + page.unreadable.len();
+    ///     pending += page.pending.len();
+    ///     for error in page.unreadable {
+    ///         eprintln!("{error}: {:?}", std::error::Error::source(&error));
+    ///     }
     ///     let Some(last) = page.next else { break };
     ///     after = Some(last);
     /// }
-    /// assert_eq!(left, 0, "the old key is still needed");
+    /// assert_eq!(pending, 0, "the old key is still needed");
     /// # Ok(()) }
     /// ```
     ///
