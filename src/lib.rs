@@ -88,6 +88,7 @@
 //! | feature | |
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
@@ -107,7 +108,7 @@ mod html;
 mod https;
 pub mod inject;
 mod json;
-#[cfg(feature = "routes")]
+#[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
 pub mod oauth;
 pub mod provider;
@@ -121,6 +122,10 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(any(feature = "encryption", feature = "routes"))]
+pub use crate::keyring::{Keyring, KeyringError};
+#[cfg(feature = "routes")]
+pub use crate::routes::NotionOAuthService;
 #[cfg(feature = "postgres")]
 pub use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
@@ -135,11 +140,6 @@ pub use crate::{
     provider::{Event, NotionAuthProvider, Session},
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
-};
-#[cfg(feature = "routes")]
-pub use crate::{
-    keyring::{Keyring, KeyringError},
-    routes::NotionOAuthService,
 };
 
 /// The library behind the stores in SQL databases, for its pools and options. Its major version is part

@@ -18,6 +18,8 @@ mod protocol;
 mod readiness;
 mod refresh;
 mod routes;
+#[cfg(feature = "encryption")]
+mod sealing;
 mod secrets;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod servers;

@@ -10,8 +10,7 @@ use crate::{
     error::AuthError,
     oauth::TokenAnswer,
     store::{
-        AttemptId, Change, Condemned, Expected, Labels, NewRecord, Payload, RecordState, Released,
-        Saved,
+        AttemptId, Change, Condemned, Expected, Labels, NewRecord, RecordState, Released, Saved,
     },
 };
 
@@ -30,15 +29,15 @@ pub(super) async fn commit(
     let key = shared.key(subject);
     let credentials = answer.refresh(stored.credentials);
     let expected = Expected::Generation(stored.vintage.generation);
+    let new = NewRecord {
+        change: Change::Refresh,
+        payload: shared.seal(subject, expected.next(), &credentials),
+        labels: Labels::of(&credentials),
+    };
     let mut failures = 0;
     let generation = loop {
         flight.reach(Point::Saving).await;
-        let new = NewRecord {
-            change: Change::Refresh,
-            payload: Payload::encode(&credentials),
-            labels: Labels::of(&credentials),
-        };
-        let save = shared.store.save(&key, new, expected, attempt);
+        let save = shared.store.save(&key, new.clone(), expected, attempt);
         match shared.within(save).await {
             Ok(Saved::Done(generation)) => break generation,
             Ok(Saved::Conflict(_)) => {
