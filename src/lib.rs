@@ -128,6 +128,8 @@ pub use crate::keyring::{Keyring, KeyringError};
 pub use crate::routes::NotionOAuthService;
 #[cfg(feature = "postgres")]
 pub use crate::store::PostgresStore;
+#[cfg(feature = "redis")]
+pub use crate::store::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::SqliteStore;
 pub use crate::{
@@ -147,6 +149,10 @@ pub use crate::{
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[doc(no_inline)]
 pub use sqlx;
+
+/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes a connection of it.
+#[cfg(feature = "redis")]
+pub use ::redis;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

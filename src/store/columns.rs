@@ -59,17 +59,7 @@ impl Columns {
         key: &RecordKey,
         read_at: i64,
     ) -> Result<Record, StoreError> {
-        let damaged = |column: &str| {
-            let subject = key.subject();
-            StoreError::corrupt(
-                store,
-                format!(
-                    "the record of {subject:?} is damaged, or of a newer version of this crate: its \
-                     column {column} cannot be read. Restore it from a backup, or delete it and \
-                     connect again"
-                ),
-            )
-        };
+        let damaged = |column| damaged(store, key, column);
         let claim = match (self.claim_attempt, self.claim_since, self.claim_lease) {
             (Some(attempt), Some(since), Some(lease)) => Some(Claim {
                 attempt: attempt_of(&attempt).ok_or_else(|| damaged("claim_attempt"))?,
@@ -115,6 +105,17 @@ impl Columns {
             refreshed_at: self.refreshed_at.map(time),
         }
     }
+}
+
+pub(super) fn damaged(store: &'static str, key: &RecordKey, column: &str) -> StoreError {
+    let subject = key.subject();
+    StoreError::corrupt(
+        store,
+        format!(
+            "the record of {subject:?} is damaged, or of a newer version of this crate: its column \
+             {column} cannot be read. Restore it from a backup, or delete it and connect again"
+        ),
+    )
 }
 
 /// A revision as a number of 64 bits.

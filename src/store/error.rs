@@ -26,7 +26,11 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
-    fn new(kind: StoreErrorKind, store: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        kind: StoreErrorKind,
+        store: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             store,

@@ -31,6 +31,8 @@ mod payload;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod sealer;
 #[cfg(feature = "encryption")]
 mod sealing_key;
@@ -42,6 +44,8 @@ use std::time::Duration;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 #[cfg(feature = "encryption")]
 pub(crate) use self::sealing_key::SealingKeys;
 #[cfg(feature = "sqlite")]

@@ -14,6 +14,12 @@ mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
+#[cfg(all(
+    feature = "encryption",
+    feature = "https",
+    any(feature = "postgres", feature = "redis", feature = "sqlite")
+))]
+mod processes;
 mod protocol;
 mod readiness;
 mod refresh;

@@ -1,6 +1,10 @@
 //! Redis, or Valkey, which is the same here.
 
-use std::{io, path::PathBuf, process::Command};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
+};
 
 use super::{
     directory::Directory,
@@ -27,6 +31,21 @@ pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Redis> {
 /// takes two seconds: so long a node waits for others who might know better.
 pub(crate) fn start_cluster() -> Option<Redis> {
     let installation = Installation::find(&[], true)?;
+    let directory = Directory::new(Installation::KILL);
+    Some(Server::new(installation, directory))
+}
+
+/// Starts a Valkey, if there is one. Not every system has a package of it, so this is never demanded.
+pub(crate) fn start_valkey() -> Option<Redis> {
+    let Some(program) = installed::program(&["valkey-server"]) else {
+        let _ = writeln!(io::stderr(), "skipped, no Valkey");
+        return None;
+    };
+    let installation = Installation {
+        program,
+        settings: Vec::new(),
+        cluster: false,
+    };
     let directory = Directory::new(Installation::KILL);
     Some(Server::new(installation, directory))
 }

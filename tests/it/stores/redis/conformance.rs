@@ -1,0 +1,66 @@
+use notion_auth::{RedisStore, redis, testing::store_conformance};
+
+use super::{super::two::Two, connected};
+use crate::servers::redis::{Redis, start, start_cluster, start_valkey};
+
+/// By a connection such as an application has: the older protocol, and the client's own settings.
+async fn by_manager(server: &Redis) -> RedisStore {
+    let client = redis::Client::open(server.url()).unwrap();
+    RedisStore::new(client.get_connection_manager().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_redis_store() {
+    let Some(server) = start() else { return };
+    store_conformance(connected(&server).await).await;
+}
+
+/// No step may touch two slots: the cluster refuses that.
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_redis_store_in_a_cluster() {
+    let Some(server) = start_cluster() else {
+        return;
+    };
+    store_conformance(connected(&server).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_redis_store_through_two_connections() {
+    let Some(server) = start() else { return };
+    let two = Two::new(connected(&server).await, by_manager(&server).await);
+    store_conformance(two).await;
+}
+
+#[tokio::test]
+async fn conformance_of_the_redis_store_with_a_prefix_that_all_its_keys_have() {
+    let Some(server) = start() else { return };
+    let store = connected(&server).await.prefix("my-app:").unwrap();
+    store_conformance(store).await;
+    let foreign = "local foreign = 0 \
+                   for _, key in ipairs(redis.call('KEYS', '*')) do \
+                       if key:sub(1, 7) ~= 'my-app:' then foreign = foreign + 1 end \
+                   end \
+                   return foreign";
+    assert_eq!(server.ask(&["EVAL", foreign, "0"]).unwrap(), "0");
+    assert_ne!(server.ask(&["DBSIZE"]).unwrap(), "0");
+}
+
+/// Debian 12 has no package of it, so it may be missing also where `CI` is set.
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_redis_store_on_valkey() {
+    let Some(server) = start_valkey() else { return };
+    store_conformance(connected(&server).await).await;
+}
+
+/// By what the documentation of `RedisStore` says that a user needs, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn conformance_of_the_redis_store_with_a_user_of_few_rights() {
+    let Some(server) = start() else { return };
+    let mut user = vec!["ACL", "SETUSER", "app", "on", ">secret", "~notion-auth:*"];
+    user.extend("+hgetall +hmget +hget +hexists +hset +hdel +del +exists +type".split(' '));
+    user.extend("+set +sadd +smembers +zadd +zrem +zrangebylex".split(' '));
+    user.extend("+eval +evalsha +time +info +config|get +hello".split(' '));
+    server.ask(&user).unwrap();
+    let url = server.url().replace("redis://", "redis://app:secret@");
+    store_conformance(RedisStore::connect(url).await.unwrap()).await;
+}
