@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// A commit is tried again after this time at the latest.
+pub(super) const LONGEST_SAVE_PAUSE: Duration = Duration::from_millis(1600);
+
 /// Saves the new pair, then lets it be used. `None` if somebody else's change stands instead.
 ///
 /// This attempt may hold the only living pair, so it tries for as long as the process lives: a save
@@ -50,7 +53,7 @@ pub(super) async fn commit(
             }
         }
         failures += 1;
-        let ceiling = Duration::from_millis(100 << failures.min(6));
+        let ceiling = Duration::from_millis(100 << failures.min(4)).min(LONGEST_SAVE_PAUSE);
         let pause = shared.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
     };
