@@ -91,11 +91,13 @@
 //! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
+//! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
+//! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
 //! Rust 1.85 or newer is declared; it is kept by the dependencies' declared versions and a lint, and
-//! only 1.95 is run.
+//! only 1.95 is run. `sqlite` and `postgres` need 1.94.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
@@ -154,6 +156,6 @@ pub use sqlx;
 #[cfg(feature = "redis")]
 pub use ::redis;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -83,7 +83,9 @@ impl History {
     pub(super) fn count(&mut self, tally: &Tally) {
         self.tally.accepted += tally.accepted;
         self.tally.refused += tally.refused;
-        self.tally.transient += tally.transient;
+        for (error, times) in &tally.transient {
+            *self.tally.transient.entry(error.clone()).or_default() += times;
+        }
         for (error, times) in &tally.other {
             *self.tally.other.entry(error.clone()).or_default() += times;
         }
@@ -127,7 +129,7 @@ impl History {
             self.blows.len(),
             self.tally.accepted,
             self.tally.refused,
-            self.tally.transient,
+            self.tally.transient.values().sum::<usize>(),
             refreshes.len(),
             count(&Outcome::Accepted),
             ledger.refresh_token_reuses().len(),

@@ -54,7 +54,8 @@ pub(super) struct Tally {
     pub(super) accepted: usize,
     /// Notion's 401 came back.
     pub(super) refused: usize,
-    pub(super) transient: usize,
+    /// Errors of ours that will pass, with their causes.
+    pub(super) transient: BTreeMap<String, usize>,
     /// The subjects that are to connect again.
     pub(super) reauthorize: Vec<String>,
     pub(super) other: BTreeMap<String, usize>,
@@ -222,9 +223,24 @@ fn count(tally: &mut Tally, subject: String, answer: Result<StatusCode, BoxError
         Ok(StatusCode::BAD_REQUEST) => tally.accepted += 1,
         Ok(status) => *tally.other.entry(status.to_string()).or_default() += 1,
         Err(error) => match AuthError::find(&*error) {
-            Some(auth) if auth.is_transient() => tally.transient += 1,
+            Some(auth) if auth.is_transient() => {
+                *tally.transient.entry(without_subject(auth)).or_default() += 1;
+            }
             Some(auth) if auth.needs_reauthorization().is_some() => tally.reauthorize.push(subject),
             _ => *tally.other.entry(error.to_string()).or_default() += 1,
         },
     }
+}
+
+fn without_subject(error: &AuthError) -> String {
+    let text = error.to_string();
+    let mut text = text
+        .split_once(": ")
+        .map_or(text.clone(), |it| it.1.to_owned());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

@@ -59,15 +59,15 @@ impl Database {
 pub(super) fn timings() -> RefreshTimings {
     let mut timings = RefreshTimings::default();
     timings.call = Duration::from_secs(3);
-    timings.save = Duration::from_millis(1500);
+    timings.save = Duration::from_millis(2500);
     timings.save_retries = Duration::from_secs(1);
     timings.margin = Duration::from_millis(300);
-    timings.lease = Duration::from_secs(5);
+    timings.lease = Duration::from_secs(6);
     timings
 }
 
 /// Longer than a lease, and than others wait before they take a claim over.
-pub(super) const SUSPENSION: Duration = Duration::from_secs(9);
+pub(super) const SUSPENSION: Duration = Duration::from_secs(11);
 
 impl Setup {
     pub(super) fn new(
@@ -101,7 +101,7 @@ impl Setup {
             .keys(Keyring::new([[7; 32]]).unwrap())
             .api_url(&self.notion)
             .refresh_timings(timings())
-            .acquire_timeout(Duration::from_secs(2))
+            .acquire_timeout(Duration::from_secs(6))
             .min_refresh_interval(Duration::ZERO)
             .revalidation_age(Duration::from_secs(1));
         self.database.give_to(builder).await
