@@ -257,3 +257,31 @@ async fn a_database_that_can_only_be_read_is_refused() {
     let error = refused(&path).await;
     assert_says(&error, StoreErrorKind::Misconfigured, "right to write");
 }
+
+#[cfg(feature = "encryption")]
+#[tokio::test]
+async fn no_token_is_in_any_of_the_files_when_there_are_keys() {
+    use notion_auth::{Keyring, testing::MockNotion};
+
+    let place = Place::new();
+    let notion = MockNotion::in_process();
+    let provider = notion.provider_builder().unwrap().store(place.open().await);
+    let provider = provider.keys(Keyring::random()).build().unwrap();
+    let ann = Subject::new("ann");
+    let connected = notion.connect();
+    let stored = provider.store_credentials(&ann, connected.clone());
+    stored.await.unwrap();
+    let refreshed = provider.refresh(&ann).await.unwrap();
+
+    let mut tokens = vec![refreshed.expose_token().to_owned()];
+    tokens.push(connected.access_token.expose().to_owned());
+    tokens.push(connected.refresh_token.unwrap().expose().to_owned());
+    for file in fs::read_dir(place.directory.path()).unwrap() {
+        let file = file.unwrap().path();
+        let bytes = fs::read(&file).unwrap();
+        for token in &tokens {
+            let is_there = bytes.windows(token.len()).any(|it| it == token.as_bytes());
+            assert!(!is_there, "a token is in {}", file.display());
+        }
+    }
+}
