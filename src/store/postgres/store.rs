@@ -21,14 +21,16 @@ const CONNECTIONS: u32 = 10;
 /// Credentials in PostgreSQL, for processes on any number of hosts.
 ///
 /// ```no_run
-/// use notion_auth::{NotionAppCredentials, NotionAuthProvider, PostgresStore};
+/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, PostgresStore};
 ///
+/// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
 /// let store = PostgresStore::connect("postgres://app@db.internal/app").await?;
 /// store.migrate().await?;
 /// let provider = NotionAuthProvider::builder()
 ///     .app(NotionAppCredentials::from_env()?)
 ///     .store(store)
+///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
 ///     .build()?;
 /// # Ok(()) }
 /// ```

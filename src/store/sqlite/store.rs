@@ -24,12 +24,14 @@ pub(super) const NAME: &str = "sqlite";
 /// Credentials in a file, for the processes of one machine.
 ///
 /// ```no_run
-/// use notion_auth::{NotionAppCredentials, NotionAuthProvider, SqliteStore};
+/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, SqliteStore};
 ///
+/// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
 /// let provider = NotionAuthProvider::builder()
 ///     .app(NotionAppCredentials::from_env()?)
 ///     .store(SqliteStore::open("notion.db").await?)
+///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
 ///     .build()?;
 /// # Ok(()) }
 /// ```

@@ -5,6 +5,7 @@ use std::time::Duration;
 use notion_auth::{
     Keyring, NotionAppCredentials, NotionAuthProvider,
     provider::{NotionAuthProviderBuilder, RefreshTimings},
+    store::{StoreError, StoreErrorKind},
     testing::MockNotion,
 };
 use serde::{Deserialize, Serialize};
@@ -42,15 +43,30 @@ impl Database {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => {
-                builder.store(notion_auth::SqliteStore::open(path).await.unwrap())
+                builder.store(patiently(|| notion_auth::SqliteStore::open(path)).await)
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => {
-                builder.store(notion_auth::PostgresStore::connect(url).await.unwrap())
+                builder.store(patiently(|| notion_auth::PostgresStore::connect(url)).await)
             }
             #[cfg(feature = "redis")]
-            Self::Redis(url) => builder.store(notion_auth::RedisStore::connect(url).await.unwrap()),
+            Self::Redis(url) => {
+                builder.store(patiently(|| notion_auth::RedisStore::connect(url)).await)
+            }
         }
+    }
+}
+
+/// A store may be away for a while when a replica starts.
+async fn patiently<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> S {
+    let mut tries = 0;
+    loop {
+        match open().await {
+            Ok(store) => return store,
+            Err(error) if error.kind() == StoreErrorKind::Unavailable && tries < 60 => tries += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
