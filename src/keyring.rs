@@ -7,6 +7,8 @@ use base64::{
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::random::random_bytes;
@@ -15,10 +17,13 @@ use crate::random::random_bytes;
 ///
 /// The first one seals what is made now; all of them open what was made before. So keys are changed
 /// without a break in three steps, each on every replica before the next: add the new one at the end; move
-/// it to the front; take the old one away when nothing that it sealed is needed any more (for connection
-/// flows, 10 minutes later).
+/// it to the front; take the old one away when nothing that it sealed is needed any more. For connection
+/// flows that is 10 minutes later. For stored credentials it is when
+/// [`rotate`](https://docs.rs/notion-auth/latest/notion_auth/struct.NotionAuthProvider.html#method.rotate),
+/// called after the second step, has gone through all records and left none pending.
 ///
-/// Replicas that serve the same application have the same keys. `Debug` shows none.
+/// Replicas that serve the same application have the same keys. Whoever loses them loses what they sealed:
+/// keep a copy apart from the store's backups. `Debug` shows none.
 ///
 /// ```
 /// use notion_auth::Keyring;
@@ -91,7 +96,8 @@ impl Keyring {
         Self::new(keys?)
     }
 
-    /// One key that no other process has, and that ends with this one.
+    /// One key that no other process has, and that ends with this one: not for records that are to
+    /// outlive it.
     #[must_use]
     pub fn random() -> Self {
         Self {
@@ -99,9 +105,27 @@ impl Keyring {
         }
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.keys.iter().map(|key| &**key)
+    /// What is used in the place of these keys, in their order, by HKDF-SHA256 (RFC 5869). The label
+    /// keeps what is derived for one use apart from all else.
+    pub(crate) fn derive<const N: usize>(
+        &self,
+        label: &'static str,
+    ) -> impl Iterator<Item = Zeroizing<[u8; N]>> {
+        self.keys.iter().map(move |key| derived(key, label))
     }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the length is checked when this is compiled"
+)]
+fn derived<const N: usize>(key: &[u8; 32], label: &str) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
+    let mut derived = Zeroizing::new([0; N]);
+    Hkdf::<Sha256>::new(None, key)
+        .expand(label.as_bytes(), &mut *derived)
+        .expect("not more than 255 times 32 bytes are asked for");
+    derived
 }
 
 fn decode(word: &str) -> Result<[u8; 32], KeyringError> {
@@ -126,6 +150,8 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::Keyring;
 
     const ONE: &str = "4pxDkLTrV9jfUUHyQDZJ5cLZDXwIbDnkk0rMnvOzvX8=";
@@ -134,9 +160,17 @@ mod tests {
     fn keys_are_read_in_either_alphabet_with_or_without_padding() {
         let dashed = "----____----____----____----____----____--8";
         let ring = Keyring::parse(&format!(" {ONE},\n{dashed} , ")).expect("two keys");
-        assert_eq!(ring.keys().count(), 2);
+        assert_eq!(ring.keys.len(), 2);
         let unpadded = Keyring::parse(ONE.trim_end_matches('=')).expect("a key");
-        assert_eq!(unpadded.keys().next(), ring.keys().next());
+        assert_eq!(unpadded.keys[0], ring.keys[0]);
+    }
+
+    #[test]
+    fn what_is_derived_for_two_uses_or_of_two_keys_differs() {
+        let ring = Keyring::new([[1; 32], [2; 32]]).expect("two keys");
+        let derived = ring.derive("a").chain(ring.derive("b")).map(|key| *key);
+        let derived: HashSet<[u8; 32]> = derived.chain([[1; 32], [2; 32]]).collect();
+        assert_eq!(derived.len(), 6);
     }
 
     #[test]

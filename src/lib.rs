@@ -88,12 +88,16 @@
 //! | feature | |
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
+//! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
+//! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
+//! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
 //! Rust 1.85 or newer is declared; it is kept by the dependencies' declared versions and a lint, and
-//! only 1.95 is run.
+//! only 1.95 is run. `sqlite` and `postgres` need 1.94.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
@@ -106,7 +110,7 @@ mod html;
 mod https;
 pub mod inject;
 mod json;
-#[cfg(feature = "routes")]
+#[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
 pub mod oauth;
 pub mod provider;
@@ -120,6 +124,12 @@ pub mod testing;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
+#[cfg(any(feature = "encryption", feature = "routes"))]
+pub use crate::keyring::{Keyring, KeyringError};
+#[cfg(feature = "routes")]
+pub use crate::routes::NotionOAuthService;
+#[cfg(feature = "postgres")]
+pub use crate::store::PostgresStore;
 #[cfg(feature = "redis")]
 pub use crate::store::RedisStore;
 #[cfg(feature = "sqlite")]
@@ -135,16 +145,17 @@ pub use crate::{
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
-#[cfg(feature = "routes")]
-pub use crate::{
-    keyring::{Keyring, KeyringError},
-    routes::NotionOAuthService,
-};
+
+/// The library behind the stores in SQL databases, for its pools and options. Its major version is part
+/// of this crate's API.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[doc(no_inline)]
+pub use sqlx;
 
 /// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes a connection of it.
 #[cfg(feature = "redis")]
 pub use ::redis;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

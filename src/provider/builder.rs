@@ -13,8 +13,8 @@ use tower_service::Service;
 use url::Url;
 
 use super::{
-    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry, backoff::Jitter, cache::Cache,
-    flight::Flights, registry::ProviderId, settings::Settings, shared::Shared,
+    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry, at_rest::AtRest, backoff::Jitter,
+    cache::Cache, flight::Flights, registry::ProviderId, settings::Settings, shared::Shared,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -31,6 +31,7 @@ use crate::{
 pub struct NotionAuthProviderBuilder {
     app: Option<NotionAppCredentials>,
     store: Option<(Arc<dyn DynStore>, bool)>,
+    pub(super) at_rest: AtRest,
     transport: Option<Transport>,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -51,6 +52,7 @@ impl NotionAuthProviderBuilder {
         Self {
             app: None,
             store: None,
+            at_rest: AtRest::default(),
             transport: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
@@ -75,6 +77,10 @@ impl NotionAuthProviderBuilder {
 
     /// Where users' credentials are kept. Default: a [`MemoryStore`], which forgets them when the
     /// process ends.
+    ///
+    /// A store that outlives the process (its
+    /// [`is_persistent`](CredentialStore::is_persistent)) needs keys to seal them with (`keys`, feature
+    /// `encryption`), or the word that it need not: [`plaintext_at_rest`](Self::plaintext_at_rest).
     pub fn store(mut self, store: impl CredentialStore) -> Self {
         let is_shared = !store.is_private();
         self.store = Some((Arc::new(store), is_shared));
@@ -285,6 +291,7 @@ impl NotionAuthProviderBuilder {
             let store = MemoryStore::with_clock(Arc::clone(&self.clock));
             (Arc::new(store), false)
         });
+        let sealer = self.at_rest.sealer(&*store)?;
         let cache = Cache::new(self.cache_capacity, self.settings.timings.save);
         let id = ProviderId::next();
         let shared = Arc::new(Shared {
@@ -293,6 +300,7 @@ impl NotionAuthProviderBuilder {
             clock: self.clock,
             store,
             store_is_shared,
+            sealer,
             namespace: self.namespace.into(),
             oauth,
             api_url,

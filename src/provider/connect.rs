@@ -10,7 +10,7 @@ use super::{
 use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
-    store::{Change, Labels, NewRecord, Payload, Record},
+    store::{Change, Expected, Labels, NewRecord, Record},
     subject::Subject,
 };
 
@@ -73,11 +73,6 @@ impl NotionAuthProvider {
         if let Err(error) = sendable(credentials) {
             return Ok(Connecting::NotSaved(error.with_subject(subject)));
         }
-        let new = NewRecord {
-            change: Change::Connect,
-            payload: Payload::encode(credentials),
-            labels: Labels::of(credentials),
-        };
         for _ in 0..TRIES {
             let seen = self.shared().cache.peek(subject);
             let current = match self.load(subject).await {
@@ -86,12 +81,18 @@ impl NotionAuthProvider {
             };
             let is_changed = current
                 .as_ref()
-                .is_some_and(|record| is_another(record, credentials));
+                .is_some_and(|record| self.is_another(subject, record, credentials));
             if is_changed && !admission.is_for_anybody() {
                 self.tell_of_change(subject, true);
                 return Ok(Connecting::Refused);
             }
-            let Some(generation) = self.save(subject, new.clone(), current.as_ref()).await? else {
+            let expected = Expected::of(current.as_ref());
+            let new = NewRecord {
+                change: Change::Connect,
+                payload: self.shared().seal(subject, expected.next(), credentials),
+                labels: Labels::of(credentials),
+            };
+            let Some(generation) = self.save(subject, new, expected).await? else {
                 continue;
             };
             // After a restore the generations start from an older one: what was seen is history.
@@ -124,20 +125,27 @@ impl NotionAuthProvider {
             is_refused,
         });
     }
+
+    /// Whether the credentials are of another Notion user or workspace than the record's, as far as
+    /// both say.
+    fn is_another(
+        &self,
+        subject: &Subject,
+        record: &Record,
+        credentials: &NotionUserCredentials,
+    ) -> bool {
+        let Ok(old) = self.shared().open(subject, record) else {
+            // A tombstone, or what no key opens.
+            return differ(record.labels.bot_id.as_deref(), credentials.bot_id());
+        };
+        differ(old.bot_id(), credentials.bot_id())
+            || differ(
+                old.workspace_id.as_deref(),
+                credentials.workspace_id.as_deref(),
+            )
+    }
 }
 
-/// Whether the credentials are of another Notion user or workspace than the record's, as far as both
-/// say.
-fn is_another(record: &Record, credentials: &NotionUserCredentials) -> bool {
-    let differ =
-        |old: Option<&str>, new: Option<&str>| old.zip(new).is_some_and(|(old, new)| old != new);
-    let Ok(old) = record.payload.decode() else {
-        // A tombstone, or what no key opens.
-        return differ(record.labels.bot_id.as_deref(), credentials.bot_id());
-    };
-    differ(old.bot_id(), credentials.bot_id())
-        || differ(
-            old.workspace_id.as_deref(),
-            credentials.workspace_id.as_deref(),
-        )
+fn differ(old: Option<&str>, new: Option<&str>) -> bool {
+    old.zip(new).is_some_and(|(old, new)| old != new)
 }

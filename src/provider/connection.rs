@@ -45,6 +45,9 @@ pub enum Revocation {
     /// Notion was not reached, or refused: the tokens are deleted here, but may still be good there
     /// until the user removes the connection in Notion.
     Failed(OAuthError),
+    /// The stored tokens could not be read, as when a key is missing here: they are deleted, but may
+    /// still be good at Notion until the user removes the connection there.
+    Unreadable(AuthError),
 }
 
 /// How often a change is tried anew when another one came between.
@@ -54,13 +57,15 @@ impl NotionAuthProvider {
     /// The subject's stored credentials, tokens included; `None` if there are none that can be used.
     ///
     /// # Errors
-    /// When the store fails, or the record cannot be read.
+    /// When the store fails, or the record cannot be read: the cause says why, and what to do.
     pub async fn load_credentials(
         &self,
         subject: &Subject,
     ) -> Result<Option<NotionUserCredentials>, AuthError> {
         match self.load(subject).await? {
-            Some(record) if record.state == RecordState::Active => read(&record, subject).map(Some),
+            Some(record) if record.state == RecordState::Active => {
+                self.shared().open(subject, &record).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -99,7 +104,7 @@ impl NotionAuthProvider {
         for _ in 0..TRIES {
             match self.load(subject).await? {
                 Some(record) if record.state != RecordState::Disconnected => {
-                    let revocation = self.revoke(&record).await;
+                    let revocation = self.revoke(subject, &record).await;
                     if self.bury(subject, &record).await? {
                         return Ok(revocation);
                     }
@@ -114,6 +119,10 @@ impl NotionAuthProvider {
     }
 
     /// The subject's connection as it is stored; `None` if there never was one, or it was ended.
+    ///
+    /// One that could be used but for a record that cannot be read is
+    /// [`Unreadable`](ReauthorizationReason::Unreadable); why, says the error of
+    /// [`load_credentials`](Self::load_credentials).
     ///
     /// # Errors
     /// When the store fails.
@@ -134,20 +143,42 @@ impl NotionAuthProvider {
             connected_at: record.connected_at,
             refreshed_at: record.refreshed_at,
         };
-        match record.payload.decode() {
+        match self.shared().open(subject, &record) {
             Ok(credentials) => {
                 status.workspace_id = credentials.workspace_id;
                 status.workspace_icon = credentials.workspace_icon;
             }
-            Err(_) => {
+            Err(_) if record.state == RecordState::Active => {
                 status.state = RecordState::NeedsReauthorization(ReauthorizationReason::Unreadable);
             }
+            // It is over for another reason, whether or not it can be read.
+            Err(_) => {}
         }
         Ok(Some(status))
     }
 
     /// Up to `limit` records of this provider's namespace, in the byte order of their subjects,
     /// behind `after`: the last one of the page before.
+    ///
+    /// It shows what the store keeps in clear, and opens nothing: a record of which
+    /// [`status`](Self::status) says that it cannot be read is listed in the state that it is kept in.
+    ///
+    /// ```
+    /// # use notion_auth::{store::Filter, testing::MockNotion};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = MockNotion::in_process().provider_builder()?.build()?;
+    /// let mut after = None;
+    /// loop {
+    ///     let page = provider.list(Filter::NeedsReauthorization, after.as_ref(), 100).await?;
+    ///     for it in &page {
+    ///         let (who, state) = (it.subject.as_str(), it.state.code());
+    ///         println!("{who} {state} {} {:?}", it.generation, it.refreshed_at);
+    ///     }
+    ///     let Some(last) = page.last() else { break };
+    ///     after = Some(last.subject.clone());
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the store fails.
@@ -199,12 +230,8 @@ impl NotionAuthProvider {
         &self,
         subject: &Subject,
         new: NewRecord,
-        current: Option<&Record>,
+        expected: Expected,
     ) -> Result<Option<u64>, AuthError> {
-        let expected = match current {
-            None => Expected::Absent,
-            Some(record) => Expected::Generation(record.generation),
-        };
         let key = self.key(subject);
         let attempt = AttemptId::random();
         let mut tries = 0;
@@ -242,7 +269,8 @@ impl NotionAuthProvider {
             payload: Payload::default(),
             labels: Labels::default(),
         };
-        let Some(generation) = self.save(subject, tombstone, Some(record)).await? else {
+        let expected = Expected::of(Some(record));
+        let Some(generation) = self.save(subject, tombstone, expected).await? else {
             return Ok(false);
         };
         let now = self.shared().clock.monotonic();
@@ -254,23 +282,16 @@ impl NotionAuthProvider {
         Ok(true)
     }
 
-    async fn revoke(&self, record: &Record) -> Revocation {
-        let Ok(credentials) = record.payload.decode() else {
-            return Revocation::NothingToRevoke;
+    async fn revoke(&self, subject: &Subject, record: &Record) -> Revocation {
+        let credentials = match self.shared().open(subject, record) {
+            Ok(credentials) => credentials,
+            Err(error) => return Revocation::Unreadable(error),
         };
         match self.oauth().revoke_both(&credentials).await {
             Ok(()) => Revocation::Done,
             Err(error) => Revocation::Failed(error),
         }
     }
-}
-
-fn read(record: &Record, subject: &Subject) -> Result<NotionUserCredentials, AuthError> {
-    record.payload.decode().map_err(|error| {
-        AuthError::reauthorize(ReauthorizationReason::Unreadable)
-            .with_subject(subject)
-            .with_source(error)
-    })
 }
 
 pub(super) fn contended(subject: &Subject) -> AuthError {

@@ -7,6 +7,7 @@
 //!
 //! What a flight does, step by step, is in `refresh/`; `DESIGN.md` explains why.
 
+mod at_rest;
 mod backoff;
 mod builder;
 mod cache;
@@ -24,6 +25,8 @@ mod purpose;
 mod refresh;
 mod refusal;
 mod registry;
+#[cfg(feature = "encryption")]
+mod rotate;
 mod session;
 mod settings;
 mod shared;
@@ -36,6 +39,8 @@ pub(crate) use self::connect::{Admission, Connecting};
 pub use self::flow_problem::FlowProblem;
 #[cfg(feature = "testing")]
 pub use self::point::Point;
+#[cfg(feature = "encryption")]
+pub use self::rotate::Rotation;
 pub use self::{
     builder::NotionAuthProviderBuilder,
     connection::{ConnectionStatus, Revocation},

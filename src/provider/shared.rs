@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     error::AuthError,
     oauth::OAuthFlow,
-    store::{DynStore, RecordKey, StoreError},
+    store::{DynStore, RecordKey, Sealer, StoreError},
     subject::Subject,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(super) store: Arc<dyn DynStore>,
     /// Whether others may write to the store.
     pub(super) store_is_shared: bool,
+    /// How records are written to the store, and read.
+    pub(super) sealer: Sealer,
     pub(super) namespace: Arc<str>,
     pub(super) oauth: OAuthFlow,
     pub(super) api_url: Url,

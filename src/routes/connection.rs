@@ -53,10 +53,13 @@ async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, Au
     let work = async move {
         let _errand = errand;
         let revocation = provider.disconnect(&subject).await?;
-        if let Revocation::Failed(error) = &revocation {
-            tracing::warn!(%error, "tokens were deleted here, and may still be good at Notion");
-        }
-        Ok(!matches!(revocation, Revocation::Failed(_)))
+        let error: &dyn std::error::Error = match &revocation {
+            Revocation::Failed(error) => error,
+            Revocation::Unreadable(error) => error,
+            Revocation::Done | Revocation::NothingToRevoke => return Ok(true),
+        };
+        tracing::warn!(%error, "tokens were deleted here, and may still be good at Notion");
+        Ok(false)
     };
     let done = routes.provider.shared().runtime()?.spawn(work).await;
     done.unwrap_or_else(|error| {

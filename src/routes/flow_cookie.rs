@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cookie::{Cookie, CookieJar, Key, SameSite};
-use hkdf::Hkdf;
 use http::{HeaderMap, header::COOKIE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -37,20 +36,11 @@ pub(super) fn digest(state: &str) -> [u8; 32] {
     Sha256::digest(state).into()
 }
 
-/// HKDF-SHA256 (RFC 5869). The label keeps these keys apart from what else is derived of them.
-#[expect(clippy::expect_used, reason = "64 bytes are not too many")]
-fn derived(key: &[u8; 32]) -> Key {
-    let mut derived = Zeroizing::new([0; 64]);
-    Hkdf::<Sha256>::new(None, key)
-        .expand(b"notion-auth: flow cookies", &mut *derived)
-        .expect("at most 255 times 32 bytes are asked for");
-    Key::from(&*derived)
-}
-
 impl FlowCookies {
     pub(super) fn new(keyring: &Keyring, is_secure: bool) -> Self {
+        let derived = keyring.derive::<64>("notion-auth: flow cookies");
         Self {
-            keys: keyring.keys().map(derived).collect(),
+            keys: derived.map(|key| Key::from(&*key)).collect(),
             is_secure,
         }
     }

@@ -6,6 +6,8 @@ use super::{
 };
 #[cfg(feature = "routes")]
 use super::{OnceAnswer, OnceKey};
+#[cfg(feature = "encryption")]
+use super::{Payload, Resealed};
 use crate::credentials::ReauthorizationReason;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -14,6 +16,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 /// there; this only boxes.
 pub(crate) trait DynStore: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
+    fn is_persistent(&self) -> bool;
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Option<Record>>;
     fn save<'a>(
         &'a self,
@@ -43,6 +46,13 @@ pub(crate) trait DynStore: fmt::Debug + Send + Sync {
         attempt: AttemptId,
         back_off: Option<Duration>,
     ) -> Answer<'a, Released>;
+    #[cfg(feature = "encryption")]
+    fn reseal<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        generation: u64,
+        payload: Payload,
+    ) -> Answer<'a, Resealed>;
     #[cfg(feature = "routes")]
     fn once<'a>(&'a self, key: &'a OnceKey, ttl: Duration) -> Answer<'a, OnceAnswer>;
     fn list<'a>(
@@ -59,6 +69,10 @@ pub(crate) trait DynStore: fmt::Debug + Send + Sync {
 impl<S: CredentialStore> DynStore for S {
     fn name(&self) -> &'static str {
         CredentialStore::name(self)
+    }
+
+    fn is_persistent(&self) -> bool {
+        CredentialStore::is_persistent(self)
     }
 
     fn load<'a>(&'a self, key: &'a RecordKey) -> Answer<'a, Option<Record>> {
@@ -112,6 +126,16 @@ impl<S: CredentialStore> DynStore for S {
         back_off: Option<Duration>,
     ) -> Answer<'a, Released> {
         Box::pin(CredentialStore::release(self, key, attempt, back_off))
+    }
+
+    #[cfg(feature = "encryption")]
+    fn reseal<'a>(
+        &'a self,
+        key: &'a RecordKey,
+        generation: u64,
+        payload: Payload,
+    ) -> Answer<'a, Resealed> {
+        Box::pin(CredentialStore::reseal(self, key, generation, payload))
     }
 
     #[cfg(feature = "routes")]

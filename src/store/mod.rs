@@ -28,17 +28,26 @@ mod error;
 mod key;
 mod memory;
 mod payload;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
+mod sealer;
+#[cfg(feature = "encryption")]
+mod sealing_key;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod unreadable;
 
 use std::time::Duration;
 
-pub(crate) use self::dynamic::DynStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+#[cfg(feature = "encryption")]
+pub(crate) use self::sealing_key::SealingKeys;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::{
@@ -52,6 +61,7 @@ pub use self::{
         Record, RecordState, Released, Resealed, Saved, Summary,
     },
 };
+pub(crate) use self::{dynamic::DynStore, sealer::Sealer, unreadable::UnreadableRecord};
 
 /// How long the tombstone of a disconnected subject is kept: 24 hours.
 pub const TOMBSTONE_AGE: Duration = Duration::from_secs(24 * 60 * 60);

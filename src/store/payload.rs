@@ -2,25 +2,31 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::unreadable::UnreadablePayload;
 use crate::{credentials::NotionUserCredentials, json::to_exact_vec};
 
 /// The first byte of a payload says how to read the rest.
-const PLAIN_JSON: u8 = 1;
-
-/// Why a payload cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UnreadablePayload {
-    #[error("the record was written by a newer version of this crate, or by something else")]
-    Format,
-    #[error("the record is damaged")]
-    Damaged,
-}
+const IN_CLEAR: u8 = 1;
+/// Not yet another form: the JSON of one in clear, sealed.
+pub(super) const SEALED: u8 = 2;
 
 /// Credentials in the form in which a store keeps them: bytes that only the provider reads.
 ///
 /// They are wiped from memory when dropped, and `Debug` shows their number alone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Payload(Zeroizing<Vec<u8>>);
+
+/// How a payload is to be read.
+pub(super) enum Form<'a> {
+    /// JSON.
+    InClear(&'a [u8]),
+    /// What a key has sealed.
+    #[cfg_attr(
+        not(feature = "encryption"),
+        expect(dead_code, reason = "nothing opens it")
+    )]
+    Sealed(&'a [u8]),
+}
 
 impl Payload {
     /// Bytes read back from a store.
@@ -35,18 +41,21 @@ impl Payload {
         &self.0
     }
 
-    #[expect(clippy::expect_used, reason = "better no record than an empty one")]
-    pub(crate) fn encode(credentials: &NotionUserCredentials) -> Self {
-        let json = to_exact_vec(&[PLAIN_JSON], &credentials.expose_tokens());
-        Self(json.expect("strings, numbers and maps with string keys can be written as JSON"))
+    #[cfg(feature = "encryption")]
+    pub(super) fn from_wiped(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
     }
 
-    pub(crate) fn decode(&self) -> Result<NotionUserCredentials, UnreadablePayload> {
+    pub(super) fn in_clear(credentials: &NotionUserCredentials) -> Self {
+        Self(write(&[IN_CLEAR], credentials))
+    }
+
+    pub(super) fn form(&self) -> Result<Form<'_>, UnreadablePayload> {
         match self.0.split_first() {
-            Some((&PLAIN_JSON, json)) => {
-                serde_json::from_slice(json).map_err(|_| UnreadablePayload::Damaged)
-            }
-            _ => Err(UnreadablePayload::Format),
+            Some((&IN_CLEAR, json)) => Ok(Form::InClear(json)),
+            Some((&SEALED, rest)) => Ok(Form::Sealed(rest)),
+            Some(_) => Err(UnreadablePayload::Format),
+            None => Err(UnreadablePayload::Damaged),
         }
     }
 }
@@ -57,31 +66,13 @@ impl fmt::Debug for Payload {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AccessToken;
+/// The credentials' JSON behind what comes before it.
+#[expect(clippy::expect_used, reason = "better no record than an empty one")]
+pub(super) fn write(before: &[u8], credentials: &NotionUserCredentials) -> Zeroizing<Vec<u8>> {
+    let json = to_exact_vec(before, &credentials.expose_tokens());
+    json.expect("strings, numbers and maps with string keys can be written as JSON")
+}
 
-    #[test]
-    fn credentials_come_back_and_other_bytes_do_not() {
-        let mut credentials = NotionUserCredentials::new(AccessToken::new("ntn_1"));
-        credentials.workspace_name = Some("Acme".to_owned());
-
-        let back = Payload::encode(&credentials)
-            .decode()
-            .expect("what was written is read");
-
-        assert_eq!(back.access_token.expose(), "ntn_1");
-        assert_eq!(back.workspace_name.as_deref(), Some("Acme"));
-        for (bytes, why) in [
-            (&b""[..], UnreadablePayload::Format),
-            (b"\x02{}", UnreadablePayload::Format),
-            (b"{}", UnreadablePayload::Format),
-            (b"\x01{}", UnreadablePayload::Damaged),
-            (b"\x01{\"access_token\":", UnreadablePayload::Damaged),
-        ] {
-            let read = Payload::from_bytes(bytes.to_vec()).decode();
-            assert_eq!(read.expect_err("not credentials"), why);
-        }
-    }
+pub(super) fn read(json: &[u8]) -> Result<NotionUserCredentials, UnreadablePayload> {
+    serde_json::from_slice(json).map_err(|_| UnreadablePayload::Damaged)
 }

@@ -128,6 +128,11 @@ pub enum Expected {
 }
 
 impl Expected {
+    /// What a save over this one expects.
+    pub(crate) fn of(current: Option<&Record>) -> Self {
+        current.map_or(Self::Absent, |record| Self::Generation(record.generation))
+    }
+
     /// The generation that a save makes.
     pub(crate) fn next(self) -> u64 {
         match self {
@@ -198,7 +203,7 @@ pub enum Released {
 pub enum Resealed {
     /// The payload is replaced.
     Done,
-    /// The record is claimed; its next save writes the new form anyway.
+    /// The record is claimed; whoever saves it next writes a new payload anyway.
     Claimed,
     /// The record is of another generation, or gone.
     Moved,

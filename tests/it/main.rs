@@ -14,10 +14,18 @@ mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
+#[cfg(all(
+    feature = "encryption",
+    feature = "https",
+    any(feature = "postgres", feature = "redis", feature = "sqlite")
+))]
+mod processes;
 mod protocol;
 mod readiness;
 mod refresh;
 mod routes;
+#[cfg(feature = "encryption")]
+mod sealing;
 mod secrets;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod servers;

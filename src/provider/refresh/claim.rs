@@ -7,6 +7,7 @@ use super::{
     super::{flight::Flight, point::Point, shared::Shared},
     Stored,
     read::store_failed,
+    settle::LONGEST_SAVE_PAUSE,
 };
 use crate::{
     clock::Clock,
@@ -126,6 +127,17 @@ pub(super) async fn claim(flight: &Flight, stored: &Stored) -> Claiming {
                     return Claiming::NotNow(busy(flight, left));
                 }
                 if left.is_zero() {
+                    // The store may have come back a moment ago, and its holder still have the successor to
+                    // save: it goes first.
+                    let turn = shared
+                        .settings
+                        .timings
+                        .save
+                        .saturating_add(LONGEST_SAVE_PAUSE);
+                    shared.pause(turn).await;
+                    if shared.is_shutting_down() {
+                        return Claiming::Moved;
+                    }
                     taking_over = Some(other);
                 } else {
                     // The holder may still be saving the successor.

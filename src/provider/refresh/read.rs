@@ -8,7 +8,7 @@ use super::super::{
     purpose::Grant,
 };
 use crate::{
-    credentials::{NotionUserCredentials, ReauthorizationReason},
+    credentials::NotionUserCredentials,
     error::AuthError,
     store::{Record, RecordState, StoreError},
 };
@@ -56,11 +56,7 @@ pub(super) async fn read(flight: &Flight) -> Result<Stored, AuthError> {
         }
     }
     // Not condemned: the key may be missing here and be there in another process.
-    let credentials = record.payload.decode().map_err(|error| {
-        AuthError::reauthorize(ReauthorizationReason::Unreadable)
-            .with_subject(subject)
-            .with_source(error)
-    })?;
+    let credentials = shared.open(subject, &record)?;
     Ok(Stored {
         read_at,
         credentials,

@@ -10,10 +10,12 @@ use crate::{
     error::AuthError,
     oauth::TokenAnswer,
     store::{
-        AttemptId, Change, Condemned, Expected, Labels, NewRecord, Payload, RecordState, Released,
-        Saved,
+        AttemptId, Change, Condemned, Expected, Labels, NewRecord, RecordState, Released, Saved,
     },
 };
+
+/// A commit is tried again after this time at the latest.
+pub(super) const LONGEST_SAVE_PAUSE: Duration = Duration::from_millis(1600);
 
 /// Saves the new pair, then lets it be used. `None` if somebody else's change stands instead.
 ///
@@ -30,15 +32,15 @@ pub(super) async fn commit(
     let key = shared.key(subject);
     let credentials = answer.refresh(stored.credentials);
     let expected = Expected::Generation(stored.vintage.generation);
+    let new = NewRecord {
+        change: Change::Refresh,
+        payload: shared.seal(subject, expected.next(), &credentials),
+        labels: Labels::of(&credentials),
+    };
     let mut failures = 0;
     let generation = loop {
         flight.reach(Point::Saving).await;
-        let new = NewRecord {
-            change: Change::Refresh,
-            payload: Payload::encode(&credentials),
-            labels: Labels::of(&credentials),
-        };
-        let save = shared.store.save(&key, new, expected, attempt);
+        let save = shared.store.save(&key, new.clone(), expected, attempt);
         match shared.within(save).await {
             Ok(Saved::Done(generation)) => break generation,
             Ok(Saved::Conflict(_)) => {
@@ -51,7 +53,7 @@ pub(super) async fn commit(
             }
         }
         failures += 1;
-        let ceiling = Duration::from_millis(100 << failures.min(6));
+        let ceiling = Duration::from_millis(100 << failures.min(4)).min(LONGEST_SAVE_PAUSE);
         let pause = shared.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
     };

@@ -12,12 +12,14 @@ pub(super) const NAME: &str = "redis";
 /// Credentials in Redis 7 or newer, or Valkey, shared by processes and hosts.
 ///
 /// ```no_run
-/// use notion_auth::{NotionAppCredentials, NotionAuthProvider, RedisStore};
+/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, RedisStore};
 ///
+/// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
 /// let provider = NotionAuthProvider::builder()
 ///     .app(NotionAppCredentials::from_env()?)
 ///     .store(RedisStore::connect("redis://127.0.0.1").await?)
+///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
 ///     .build()?;
 /// provider.health().await?;
 /// # Ok(()) }

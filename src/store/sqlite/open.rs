@@ -39,16 +39,18 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         // What NORMAL leaves in the log may be gone after a power failure, and a rotation with it.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(PATIENCE);
-    let pool = SqlitePoolOptions::new()
+    // By a connection of its own, which ends with its transaction if this future is dropped.
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(failed)?;
+    prepare(&mut connection).await?;
+    connection.close().await.map_err(failed)?;
+    SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
         .connect_with(options)
         .await
-        .map_err(failed)?;
-    let mut connection = pool.acquire().await.map_err(failed)?;
-    prepare(&mut connection).await?;
-    drop(connection);
-    Ok(pool)
+        .map_err(failed)
 }
 
 /// SQLite makes the files beside a database as readable as the database is.

@@ -24,12 +24,14 @@ pub(super) const NAME: &str = "sqlite";
 /// Credentials in a file, for the processes of one machine.
 ///
 /// ```no_run
-/// use notion_auth::{NotionAppCredentials, NotionAuthProvider, SqliteStore};
+/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, SqliteStore};
 ///
+/// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
 /// let provider = NotionAuthProvider::builder()
 ///     .app(NotionAppCredentials::from_env()?)
 ///     .store(SqliteStore::open("notion.db").await?)
+///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
 ///     .build()?;
 /// # Ok(()) }
 /// ```
@@ -220,14 +222,13 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        // Begun as a write, so that a database that can only be read is found out.
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let version = read_version(&mut connection).await?;
+        // Changes nothing, but as a write: a database that can only be read is found out.
+        sqlx::query("DELETE FROM marks WHERE FALSE")
+            .execute(&mut *connection)
             .await
             .map_err(failed)?;
-        let version = read_version(&mut transaction).await?;
-        transaction.rollback().await.map_err(failed)?;
         match version {
             Version::Current => Ok(()),
             Version::Empty => Err(StoreError::misconfigured(

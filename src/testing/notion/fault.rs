@@ -169,6 +169,10 @@ impl Script {
             .extend(faults.into_iter().map(|fault| (call, fault)));
     }
 
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+    }
+
     pub(super) fn stand(&mut self, call: Call, fault: Option<Fault>) {
         self.standing.retain(|(standing, _)| *standing != call);
         self.standing.extend(fault.map(|fault| (call, fault)));

@@ -212,6 +212,11 @@ impl MockNotion {
         self.shared.lock().faults.push(call, faults);
     }
 
+    /// Takes back what is scripted and was not reached.
+    pub fn unscript(&self) {
+        self.shared.lock().faults.clear();
+    }
+
     /// The fault of all calls of that kind for which none is scripted, until it is `None` again.
     pub fn always(&self, call: Call, fault: Option<Fault>) {
         self.shared.lock().faults.stand(call, fault);

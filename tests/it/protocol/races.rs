@@ -56,6 +56,25 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
+    let notion = MockNotion::builder().family_revocation(true);
+    let (cluster, subject, _) = refused(notion.in_process()).await;
+    let life = &cluster.processes[0].life;
+    life.arm(Point::Saving, Stop::Sleep(seconds(1)));
+    drop(tokio::spawn(
+        cluster.request(&cluster.processes[0], &subject),
+    ));
+    sleep(Duration::from_millis(500)).await;
+    cluster.store_faults.set_down(true);
+    sleep(seconds(600)).await;
+
+    // When it is back, another process is the first to ask it.
+    cluster.store_faults.set_down(false);
+    assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
+    assert_eq!(presentations(&cluster), 1, "the token was replayed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;

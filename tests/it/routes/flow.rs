@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use notion_auth::{
     Event, Keyring, NotionOAuthService, Subject,
     routes::FlowProblem,
+    store::{CredentialStore, Payload, Record, RecordKey},
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -255,6 +256,29 @@ async fn a_revocation_that_fails_is_told_and_the_connection_ends_here() {
     ann.connect(&site.notion, "Acme").await;
     site.notion
         .always(Call::Revoke, Some(Fault::StatusBefore(500)));
+    let headers = [("accept", JSON), ("sec-fetch-site", "same-origin")];
+    let seen = ann.send(Method::POST, "/notion/disconnect", &headers).await;
+    assert_eq!(seen.json()["connected"], false);
+    assert_eq!(seen.json()["revoked"], false);
+    assert!(!site.is_connected("ann").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_cannot_be_read_are_not_said_to_be_revoked() {
+    let site = Site::new();
+    let mut ann = site.browser("ann");
+    ann.connect(&site.notion, "Acme").await;
+    let key = RecordKey::new("notion", "ann".into());
+    let record = site.store.load(&key).await.unwrap().expect("a record");
+    let damaged = Record {
+        payload: Payload::default(),
+        ..record.clone()
+    };
+    let replaced = site.store.replace(&key, Some(record.revision), &damaged);
+    assert!(replaced.await.unwrap());
+
+    let status = ann.json("/notion/status").await;
+    assert_eq!(status["needs_reauthorization"], "unreadable");
     let headers = [("accept", JSON), ("sec-fetch-site", "same-origin")];
     let seen = ann.send(Method::POST, "/notion/disconnect", &headers).await;
     assert_eq!(seen.json()["connected"], false);

@@ -11,7 +11,7 @@ use notion_auth::{
 };
 use sqlx::{Connection, SqliteConnection};
 
-use super::two::Two;
+use super::{small_disk::SmallDisk, two::Two};
 
 struct Place {
     directory: tempfile::TempDir,
@@ -221,53 +221,13 @@ async fn tombstones_are_swept_after_a_day() {
     assert!(store.load(&ben).await.unwrap().is_none());
 }
 
-/// A file system of a few pages, which only root can have.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
-            .arg(directory.path())
-            .status();
-        mounted
-            .is_ok_and(|status| status.success())
-            .then_some(Self(directory))
-    }
-}
-
-impl SmallDisk {
-    fn path(&self) -> std::path::PathBuf {
-        self.0.path().join("notion.db")
-    }
-
-    fn make_read_only(&self) {
-        let mounted = std::process::Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(self.0.path())
-            .status();
-        assert!(mounted.is_ok_and(|status| status.success()));
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = std::process::Command::new("umount")
-            .arg("--lazy")
-            .arg(self.0.path())
-            .status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_said_and_nothing_is_lost() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: only root can mount a small disk");
+    let Some(disk) = SmallDisk::mount("256k") else {
         return;
     };
-    let store = SqliteStore::open(disk.path()).await.unwrap();
+    let path = disk.path().join("notion.db");
+    let store = SqliteStore::open(&path).await.unwrap();
     connect_subject(&store, "ann").await;
     let before = store.load(&key("ann")).await.unwrap().unwrap();
     let large = Record {
@@ -286,14 +246,42 @@ async fn a_full_disk_is_said_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_database_that_can_only_be_read_is_refused() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: only root can mount a small disk");
+    let Some(disk) = SmallDisk::mount("256k") else {
         return;
     };
-    let store = SqliteStore::open(disk.path()).await.unwrap();
+    let path = disk.path().join("notion.db");
+    let store = SqliteStore::open(&path).await.unwrap();
     connect_subject(&store, "ann").await;
     store.close().await;
     disk.make_read_only();
-    let error = refused(&disk.path()).await;
+    let error = refused(&path).await;
     assert_says(&error, StoreErrorKind::Misconfigured, "right to write");
+}
+
+#[cfg(feature = "encryption")]
+#[tokio::test]
+async fn no_token_is_in_any_of_the_files_when_there_are_keys() {
+    use notion_auth::{Keyring, testing::MockNotion};
+
+    let place = Place::new();
+    let notion = MockNotion::in_process();
+    let provider = notion.provider_builder().unwrap().store(place.open().await);
+    let provider = provider.keys(Keyring::random()).build().unwrap();
+    let ann = Subject::new("ann");
+    let connected = notion.connect();
+    let stored = provider.store_credentials(&ann, connected.clone());
+    stored.await.unwrap();
+    let refreshed = provider.refresh(&ann).await.unwrap();
+
+    let mut tokens = vec![refreshed.expose_token().to_owned()];
+    tokens.push(connected.access_token.expose().to_owned());
+    tokens.push(connected.refresh_token.unwrap().expose().to_owned());
+    for file in fs::read_dir(place.directory.path()).unwrap() {
+        let file = file.unwrap().path();
+        let bytes = fs::read(&file).unwrap();
+        for token in &tokens {
+            let is_there = bytes.windows(token.len()).any(|it| it == token.as_bytes());
+            assert!(!is_there, "a token is in {}", file.display());
+        }
+    }
 }

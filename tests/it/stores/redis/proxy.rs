@@ -89,7 +89,7 @@ async fn pass(
                 }
                 server.write_all(said).await.unwrap();
                 if is_said && first.is_none() {
-                    server.read(&mut answered).await.unwrap();
+                    let _ = server.read(&mut answered).await.unwrap();
                     return;
                 }
             }
