@@ -135,6 +135,26 @@ async fn a_record_whose_entries_are_swept_while_it_is_written_is_listed() {
     assert_eq!(of_bot(&store, "bot").await, ["ann"]);
 }
 
+/// As a writer does that comes between the sweep's look at the record and its removal of the entries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_written_while_its_entries_are_swept_is_listed() {
+    let Some(server) = start() else { return };
+    let server = Arc::new(server);
+    let store = connected(&server).await;
+    save(&store, "ann", holding(Change::Connect, Some("bot"))).await;
+    server.ask(&["RENAME", &hash("ann"), "aside"]).unwrap();
+    let writer = Arc::clone(&server);
+    let written = move || {
+        writer.ask(&["RENAME", "aside", &hash("ann")]).unwrap();
+    };
+    let proxy = Proxy::that_waits(&server, "ZREM", written).await;
+    let sweeper = RedisStore::connect(proxy.url()).await.unwrap();
+    sweeper.sweep().await.unwrap();
+    assert_eq!(proxy.seen.load(Ordering::Relaxed), 1);
+    assert_eq!(listed(&store, Filter::All).await, ["ann"]);
+    assert_eq!(of_bot(&store, "bot").await, ["ann"]);
+}
+
 /// Sweeps and writers at once, on subjects whose entries are there and whose records are not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_sweep_hides_no_record_that_is_made_meanwhile() {
