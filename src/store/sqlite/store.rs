@@ -42,6 +42,9 @@ pub(super) const NAME: &str = "sqlite";
 /// while it is in use (`-wal`, `-shm`): a copy of the first alone is no backup; `sqlite3 notion.db ".backup
 /// copy.db"` makes one.
 ///
+/// A process that is suspended (SIGSTOP, a frozen container) in the middle of a write holds up everybody's
+/// writes until it goes on; tokens at hand are used meanwhile, and nothing is lost by it.
+///
 /// The clock is the machine's, so it should be set by small steps; a claim that a dead process left behind
 /// lasts longer by whatever the clock is set back.
 ///

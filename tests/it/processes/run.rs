@@ -118,15 +118,19 @@ impl Run {
         let subject = Subject::new(subject);
         let deadline = Instant::now() + PATIENCE;
         // Who is suspended while it writes holds up SQLite's writers until it goes on.
-        while let Err(error) = self
-            .provider
-            .store_credentials(&subject, credentials.clone())
-            .await
-        {
+        loop {
+            let stored = self
+                .provider
+                .store_credentials(&subject, credentials.clone());
+            let Err(error) = stored.await else { return };
             assert!(
                 error.is_transient() && Instant::now() < deadline,
                 "{error:?}"
             );
+            let moment = Instant::now() + Duration::from_millis(500);
+            if let Some(said) = self.cluster.hear(moment).await {
+                self.listen(said);
+            }
         }
     }
 
