@@ -53,7 +53,7 @@ pub(super) const NAME: &str = "redis";
 ///
 /// In clear are, also with keys: namespace, subject, state, workspace name, bot id, times, claims. A
 /// record is a hash, `notion-auth:record:{namespace/subject}`, that never expires; the mark of a used flow
-/// is a string that does. Each script touches one key, and each key has one hash tag, so that the server
+/// is a string that does. Each script and each command touches one key, so that the server
 /// may be a cluster behind a proxy, or one of a single node; the store itself speaks with one server.
 ///
 /// The user needs, on these keys, `HGETALL`, `HMGET`, `HGET`, `HEXISTS`, `HSET`, `HDEL`, `DEL`, `EXISTS`, `TYPE`,
@@ -75,7 +75,8 @@ impl RedisStore {
     /// Connects to a server: `redis://user:password@host:port/database`, `rediss://` with TLS, whose
     /// certificate must be signed by one of the web's authorities, or `unix:///path`.
     ///
-    /// A connection that is lost is made again when it is needed. Within a Tokio runtime.
+    /// A connection that is lost is made again. The protocol is RESP3, whatever the URL says. Within a Tokio
+    /// runtime.
     ///
     /// With `rediss://`, if the process has no default provider of cryptography for rustls yet, it is ring
     /// from then on.
