@@ -4,8 +4,7 @@ use notion_auth::{
     PostgresStore,
     sqlx::{self, Connection, PgConnection, postgres::PgPoolOptions},
     store::{
-        AttemptId, Change, CredentialStore, Expected, OnceAnswer, OnceKey, Payload, Record,
-        Revision, Saved,
+        AttemptId, Change, CredentialStore, Expected, OnceKey, Payload, Record, Revision, Saved,
         StoreErrorKind::{Misconfigured, Unavailable},
     },
 };
