@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Event, NotionAuthProvider,
-    connection::{TRIES, contended},
+    connection::{Saving, TRIES, contended},
     publish::{Vintage, sendable},
 };
 use crate::{
@@ -92,8 +92,11 @@ impl NotionAuthProvider {
                 payload: self.shared().seal(subject, expected.next(), credentials),
                 labels: Labels::of(credentials),
             };
-            let Some(generation) = self.save(subject, new, expected).await? else {
-                continue;
+            let generation = match self.save(subject, new, expected).await? {
+                Saving::Done(generation) => generation,
+                Saving::Overtaken => continue,
+                // They may be stored, and refreshed by another process since: then these are spent.
+                Saving::Unknown => return Err(contended(subject)),
             };
             // After a restore the generations start from an older one: what was seen is history.
             if let Some(seen) = seen.filter(|seen| seen.fresh.generation > generation) {

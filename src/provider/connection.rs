@@ -50,6 +50,16 @@ pub enum Revocation {
     Unreadable(AuthError),
 }
 
+/// What became of a save.
+pub(super) enum Saving {
+    /// It made this generation.
+    Done(u64),
+    /// Another change came between.
+    Overtaken,
+    /// Another change came between, or after it: an earlier try was not answered.
+    Unknown,
+}
+
 /// How often a change is tried anew when another one came between.
 pub(super) const TRIES: u32 = 16;
 
@@ -189,11 +199,12 @@ impl NotionAuthProvider {
         limit: usize,
     ) -> Result<Vec<Summary>, AuthError> {
         let shared = self.shared();
-        shared
-            .store
-            .list(&shared.namespace, after.map(Subject::as_str), limit, filter)
-            .await
-            .map_err(StoreError::into_auth_error)
+        let listed =
+            shared
+                .store
+                .list(&shared.namespace, after.map(Subject::as_str), limit, filter);
+        let listed = shared.within(listed).await;
+        listed.map_err(StoreError::into_auth_error)
     }
 
     /// Removes what the store need not keep any longer (tombstones after 24 hours, marks of used
@@ -202,7 +213,12 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the store fails.
     pub async fn sweep(&self) -> Result<u64, AuthError> {
-        let swept = self.shared().store.sweep().await;
+        // Of many rows, so for longer than one of them takes.
+        let limit = self.shared().settings.timings.save.saturating_mul(12);
+        let swept = self
+            .shared()
+            .within_limit(limit, self.shared().store.sweep());
+        let swept = swept.await;
         swept.map_err(StoreError::into_auth_error)
     }
 
@@ -211,8 +227,8 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the store cannot be reached, or would lose what it was given.
     pub async fn health(&self) -> Result<(), AuthError> {
-        let health = self.shared().store.health().await;
-        health.map_err(StoreError::into_auth_error)
+        let health = self.shared().within(self.shared().store.health());
+        health.await.map_err(StoreError::into_auth_error)
     }
 
     fn key(&self, subject: &Subject) -> RecordKey {
@@ -225,13 +241,13 @@ impl NotionAuthProvider {
         loaded.map_err(|error| error.into_auth_error().with_subject(subject))
     }
 
-    /// Saves over what was read; `None` if another change came between.
+    /// Saves over what was read.
     pub(super) async fn save(
         &self,
         subject: &Subject,
         new: NewRecord,
         expected: Expected,
-    ) -> Result<Option<u64>, AuthError> {
+    ) -> Result<Saving, AuthError> {
         let key = self.key(subject);
         let attempt = AttemptId::random();
         let mut tries = 0;
@@ -242,8 +258,9 @@ impl NotionAuthProvider {
                 .store
                 .save(&key, new.clone(), expected, attempt);
             match self.shared().within(save).await {
-                Ok(Saved::Done(generation)) => return Ok(Some(generation)),
-                Ok(Saved::Conflict(_)) => return Ok(None),
+                Ok(Saved::Done(generation)) => return Ok(Saving::Done(generation)),
+                Ok(Saved::Conflict(_)) if tries == 0 => return Ok(Saving::Overtaken),
+                Ok(Saved::Conflict(_)) => return Ok(Saving::Unknown),
                 Err(_) if tries < 2 => tries += 1,
                 Err(error) => return Err(error.into_auth_error().with_subject(subject)),
             }
@@ -270,7 +287,7 @@ impl NotionAuthProvider {
             labels: Labels::default(),
         };
         let expected = Expected::of(Some(record));
-        let Some(generation) = self.save(subject, tombstone, expected).await? else {
+        let Saving::Done(generation) = self.save(subject, tombstone, expected).await? else {
             return Ok(false);
         };
         let now = self.shared().clock.monotonic();

@@ -2,6 +2,8 @@
 use std::time::SystemTime;
 use std::{
     fmt,
+    future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -100,14 +102,28 @@ impl Shared {
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let limit = self.settings.timings.save;
-        let bounded = {
-            let Ok(runtime) = self.runtime() else {
-                return operation.await;
-            };
+        self.within_limit(self.settings.timings.save, operation)
+            .await
+    }
+
+    /// The same with another limit.
+    pub(super) async fn within_limit<T>(
+        &self,
+        limit: Duration,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Ok(runtime) = self.runtime() else {
+            return operation.await;
+        };
+        let mut bounded = pin!({
             let _context = runtime.enter();
             tokio::time::timeout(limit, operation)
-        };
+        });
+        // Stores have timers and sockets of their own, and the caller may be another executor's.
+        let bounded = poll_fn(|context| {
+            let _context = runtime.enter();
+            bounded.as_mut().poll(context)
+        });
         bounded.await.unwrap_or_else(|elapsed| {
             Err(
                 StoreError::unavailable(self.store.name(), "no answer in time")

@@ -75,6 +75,35 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_since() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let credentials = cluster.notion.connect();
+    let access = credentials.access_token.expose().to_owned();
+    for fault in [
+        StoreFault::None,
+        StoreFault::Lose,
+        StoreFault::Slow(seconds(3)),
+    ] {
+        cluster.store_faults.push(fault);
+    }
+    let provider = cluster.processes[0].provider.clone();
+    let ann = subject.clone();
+    let connecting =
+        tokio::spawn(async move { provider.store_credentials(&ann, credentials).await });
+    sleep(seconds(1)).await;
+
+    // It is stored, and another process spends its refresh token before it is known here.
+    cluster.notion.revoke_access_token(&access);
+    assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
+    let refreshed = cluster.record(&subject).await.unwrap();
+    let error = connecting.await.unwrap().unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let kept = cluster.record(&subject).await.unwrap();
+    assert_eq!(kept.generation, refreshed.generation);
+    assert_eq!(kept.payload, refreshed.payload);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;
