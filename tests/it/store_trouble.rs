@@ -89,6 +89,13 @@ impl TroubledStore {
         self.trouble.loads.load(Ordering::Relaxed)
     }
 
+    async fn stall(&self) {
+        let delay = *self.trouble.load_delay.lock().unwrap();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         if self.trouble.is_down.load(Ordering::Relaxed) {
             return Err(StoreError::unavailable("troubled", "down"));
@@ -133,10 +140,7 @@ impl CredentialStore for TroubledStore {
             })),
             (_, current) => Ok(current),
         };
-        let delay = *self.trouble.load_delay.lock().unwrap();
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
+        self.stall().await;
         record
     }
 
@@ -214,15 +218,18 @@ impl CredentialStore for TroubledStore {
         filter: Filter,
     ) -> Result<Vec<Summary>, StoreError> {
         self.check()?;
+        self.stall().await;
         self.inner().list(namespace, after, limit, filter).await
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
         self.check()?;
+        self.stall().await;
         self.inner().sweep().await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
+        self.stall().await;
         self.check()
     }
 
@@ -445,11 +452,14 @@ async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
         world.provider.load_credentials(&ann).await.unwrap_err(),
         world.provider.delete_credentials(&ann).await.unwrap_err(),
         world.provider.disconnect(&ann).await.unwrap_err(),
+        world.provider.health().await.unwrap_err(),
+        world.provider.sweep().await.unwrap_err(),
+        world.provider.list(Filter::All, None, 1).await.unwrap_err(),
     ];
     for error in errors {
         assert!(error.is_transient(), "{error}");
     }
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(120));
 }
 
 #[tokio::test(start_paused = true)]

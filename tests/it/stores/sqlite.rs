@@ -285,3 +285,48 @@ async fn no_token_is_in_any_of_the_files_when_there_are_keys() {
         }
     }
 }
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Polls on this thread, which knows no runtime.
+fn wait_without_a_runtime<T>(future: impl Future<Output = T>) -> T {
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_provider_that_was_given_a_runtime_serves_any_executor() {
+    use notion_auth::testing::MockNotion;
+
+    let place = Place::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(place.open());
+    let notion = runtime.block_on(MockNotion::start()).unwrap();
+    let provider = notion.provider_builder().unwrap().store(store);
+    let provider = provider
+        .plaintext_at_rest()
+        .runtime(runtime.handle().clone());
+    let provider = provider.build().unwrap();
+    wait_without_a_runtime(async {
+        let ann = Subject::new("ann");
+        let stored = provider.store_credentials(&ann, notion.connect());
+        stored.await.unwrap();
+        assert!(provider.status(&ann).await.unwrap().is_some());
+        assert_eq!(provider.list(Filter::All, None, 9).await.unwrap().len(), 1);
+        provider.sweep().await.unwrap();
+        provider.health().await.unwrap();
+    });
+}
