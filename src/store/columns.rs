@@ -92,10 +92,15 @@ impl Columns {
     /// What is listed of it, also if it is damaged.
     pub(super) fn into_summary(self, subject: Subject) -> Summary {
         let unreadable = RecordState::NeedsReauthorization(ReauthorizationReason::Unreadable);
+        let key = RecordKey::new("", subject.clone());
+        let state = match self.clone().into_record("", &key, 0) {
+            Ok(record) => record.state,
+            Err(_) => unreadable,
+        };
         Summary {
             subject,
             generation: u64::try_from(self.generation).unwrap_or_default(),
-            state: RecordState::from_code(&self.state).unwrap_or(unreadable),
+            state,
             labels: Labels {
                 workspace_name: self.workspace_name,
                 bot_id: self.bot_id,
@@ -113,7 +118,7 @@ pub(super) fn damaged(store: &'static str, key: &RecordKey, column: &str) -> Sto
         store,
         format!(
             "the record of {subject:?} is damaged, or of a newer version of this crate: its column \
-             {column} cannot be read. Restore it from a backup, or delete it and connect again"
+             {column} cannot be read. Restore it from a backup, or remove it from the database by hand and connect again"
         ),
     )
 }

@@ -3,7 +3,7 @@ use super::{
     failure,
     fields::{self, CLEAR, Fields},
     link::{Answer, commands, exactly, is_of_another_type, understood},
-    store::{NAME, RedisStore},
+    store::RedisStore,
 };
 use crate::{
     Subject,
@@ -124,9 +124,7 @@ fn summary(
         fields.insert(b"payload".to_vec(), Vec::new());
     }
     Ok(Some(match fields::read(fields.clone()) {
-        Ok(columns) if columns.clone().into_record(NAME, key, 0).is_ok() => {
-            columns.into_summary(subject)
-        }
-        _ => fields::unreadable(fields, subject),
+        Ok(columns) => columns.into_summary(subject),
+        Err(_) => fields::unreadable(fields, subject),
     }))
 }

@@ -35,11 +35,13 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     })?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         // What NORMAL leaves in the log may be gone after a power failure, and a rotation with it.
         .synchronous(SqliteSynchronous::Full)
+        // Tokens that were replaced or sealed are overwritten, not only given up.
+        .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE);
-    // By a connection of its own, which ends with its transaction if this future is dropped.
+    // By a connection of its own, which ends with its transaction if this future is dropped, and which
+    // changes nothing in another application's database.
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(failed)?;
@@ -48,7 +50,7 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .connect_with(options)
+        .connect_with(options.journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(failed)
 }

@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use super::subject::{Tried, new};
 use crate::{
     credentials::ReauthorizationReason,
     store::{
-        AttemptId, Change, CredentialStore, Expected, Filter, Labels, NewRecord, RecordState,
-        Summary,
+        AttemptId, Change, CredentialStore, Expected, Filter, Labels, NewRecord, Record,
+        RecordState, Summary, TOMBSTONE_AGE,
     },
 };
 
@@ -12,6 +14,7 @@ pub(super) async fn check<S: CredentialStore>(tried: &Tried<S>) {
     filters_are_kept(&tried.beside("filters")).await;
     a_summary_says_what_the_record_does(&tried.beside("summary")).await;
     a_sweep_leaves_what_is_young(&tried.beside("sweep")).await;
+    a_sweep_removes_old_tombstones_alone(&tried.beside("purge")).await;
 }
 
 impl<S: CredentialStore> Tried<S> {
@@ -189,4 +192,35 @@ async fn a_sweep_leaves_what_is_young<S: CredentialStore>(tried: &Tried<S>) {
         "a tombstone is kept for a day"
     );
     assert_eq!(tried.record("dead").await.generation, 2);
+}
+
+/// Records as they would be a day later, since nobody waits that long.
+async fn a_sweep_removes_old_tombstones_alone<S: CredentialStore>(tried: &Tried<S>) {
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    tried.save("model", Change::Connect).await;
+    let model = tried.record("model").await;
+    let day_ago = model.read_at - TOMBSTONE_AGE;
+    for (subject, state, updated_at) in [
+        ("old", RecordState::Active, day_ago - MINUTE),
+        ("purged", RecordState::Disconnected, day_ago - MINUTE),
+        ("young", RecordState::Disconnected, day_ago + MINUTE),
+    ] {
+        let record = Record {
+            state,
+            updated_at,
+            ..model.clone()
+        };
+        let key = tried.key(subject);
+        let replaced = tried.store.replace(&key, None, &record).await;
+        assert!(replaced.expect("the store answers `replace`"));
+    }
+    let swept = tried.store.sweep().await;
+    assert!(swept.expect("the store answers `sweep`") >= 1);
+    assert_eq!(
+        tried.subjects(None, 9, Filter::All).await,
+        ["model", "old", "young"],
+        "tombstones of more than a day are removed, and nothing else"
+    );
+    assert!(tried.load("purged").await.is_none());
 }

@@ -31,7 +31,8 @@ use crate::store::CredentialStore;
 /// Proves that a store keeps the contract of [`CredentialStore`], in a few seconds.
 ///
 /// Time is the store's own, so this waits for real while leases of less than a second lapse; with paused
-/// time and a store that follows it, it does not. What takes a day (the age of tombstones) is not tried.
+/// time and a store that follows it, it does not. It has one handle: for a store whose handles may be in
+/// several processes, try one that takes several in turn.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -1,4 +1,4 @@
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use super::subject::{LONG, SHORT, Tried, holding, new, pass};
 use crate::store::{
@@ -161,26 +161,35 @@ async fn no_update_is_lost<S: CredentialStore>(tried: &Tried<S>) {
     assert_eq!(record.generation, 1 + EACH * MANY as u64);
 }
 
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// Polls whenever it is woken, until it is ready or has been polled so often.
+async fn drop_after<T>(future: impl Future<Output = T>, polls: usize) {
+    let mut future = std::pin::pin!(future);
+    let mut polled = 0;
+    poll_fn(|context| {
+        polled += 1;
+        if future.as_mut().poll(context).is_ready() || polled == polls {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
 /// Lets go of operations after each number of polls: done or not done, and the store goes on.
 async fn a_dropped_operation_is_whole<S: CredentialStore>(tried: &Tried<S>) {
     tried.save("dropped", Change::Connect).await;
-    for polls in 0..12 {
+    for steps in 1..12 {
         let before = tried.record("dropped").await;
         let key = tried.key("dropped");
-        {
-            let expected = Expected::Generation(before.generation);
-            let new = holding(Change::Refresh, &before.generation.to_be_bytes());
-            let save = tried.store.save(&key, new, expected, AttemptId::random());
-            let mut save = std::pin::pin!(save);
-            for _ in 0..polls {
-                let polled = poll_fn(|context| Poll::Ready(save.as_mut().poll(context))).await;
-                if polled.is_ready() {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        }
+        let expected = Expected::Generation(before.generation);
+        let new = holding(Change::Refresh, &before.generation.to_be_bytes());
+        let save = tried.store.save(&key, new, expected, AttemptId::random());
+        drop_after(save, steps).await;
         // What was let go of may still be on its way.
+        pass(A_MOMENT).await;
         let after = tried.record("dropped").await;
         if after.generation == before.generation {
             assert_eq!(after.payload, before.payload, "not done is not done at all");

@@ -246,6 +246,13 @@ async fn a_replacement_needs_the_revision<S: CredentialStore>(tried: &Tried<S>) 
         );
     }
     assert_eq!(tried.record("swap").await.generation, 2);
+    let purged = tried.key("purged");
+    let replaced = tried.store.replace(&purged, Some(second.revision), &second);
+    assert!(
+        !replaced.await.expect("the store answers `replace`"),
+        "a record that is gone is not brought back"
+    );
+    assert!(tried.load("purged").await.is_none());
     assert!(replace(Some(second.revision), &first).await);
     let record = tried.record("swap").await;
     assert_eq!(

@@ -55,10 +55,10 @@ pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
     let seed = number("PROCESS_SEED", 1);
     let blows = usize::try_from(number("PROCESS_KILLS", 12)).unwrap();
     let tasks = usize::try_from(number("PROCESS_TASKS", 20)).unwrap();
-    let started = Instant::now();
     // Nine processes at a time are enough for two cores.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = ONE_AT_A_TIME.lock().await;
+    let started = Instant::now();
     let mut run = Run::start(database, tasks, seed, started).await;
     // Until each replica has opened its connections.
     run.play(&[], PATIENCE).await;
