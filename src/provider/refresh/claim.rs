@@ -176,7 +176,16 @@ fn busy(flight: &Flight, left: Duration) -> AuthError {
         .with_retry_after(left.max(Duration::from_secs(5)))
 }
 
+/// A tombstone is purged after 24 hours, and generations start again behind it.
+const MEMORY_OF_GENERATIONS: Duration = Duration::from_secs(23 * 60 * 60);
+
 impl Claim {
+    /// Whether it is so old that the record of its generation may be another connection's by now.
+    pub(super) fn is_of_another_life(&self, shared: &Shared) -> bool {
+        self.since
+            .is_older_than(MEMORY_OF_GENERATIONS, &*shared.clock)
+    }
+
     /// Lets a request pass as long as nobody can have taken the claim over: a process that was
     /// suspended must not send what another one has replayed since.
     pub(super) fn gate(&self, shared: &Arc<Shared>) -> SendGate {

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{
     super::{Event, flight::Flight, point::Point, publish::Vintage, purpose::Grant},
     Stored,
+    claim::Claim,
     read::store_failed,
 };
 use crate::{
@@ -20,11 +21,12 @@ pub(super) const LONGEST_SAVE_PAUSE: Duration = Duration::from_millis(1600);
 /// Saves the new pair, then lets it be used. `None` if somebody else's change stands instead.
 ///
 /// This attempt may hold the only living pair, so it tries for as long as the process lives: a save
-/// that comes late still wins unless the generation has moved.
+/// that comes late still wins unless the generation has moved. After a day it no longer may: the same
+/// generation may then be of another connection.
 pub(super) async fn commit(
     flight: &Flight,
     stored: Stored,
-    attempt: AttemptId,
+    claim: &Claim,
     answer: TokenAnswer,
 ) -> Result<Option<Grant>, AuthError> {
     let shared = &flight.shared;
@@ -40,7 +42,17 @@ pub(super) async fn commit(
     let mut failures = 0;
     let generation = loop {
         flight.reach(Point::Saving).await;
-        let save = shared.store.save(&key, new.clone(), expected, attempt);
+        if claim.is_of_another_life(shared) {
+            tracing::error!(
+                ?subject,
+                "refreshed credentials could not be saved for a day"
+            );
+            drop_superseded(flight, &credentials).await;
+            return Ok(None);
+        }
+        let save = shared
+            .store
+            .save(&key, new.clone(), expected, claim.attempt);
         match shared.within(save).await {
             Ok(Saved::Done(generation)) => break generation,
             Ok(Saved::Conflict(_)) => {

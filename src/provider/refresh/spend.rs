@@ -30,12 +30,16 @@ pub(super) async fn spend(
         flight.reach(Point::Answered).await;
         let error = match called {
             Ok(answer) => {
-                let committed = commit(flight, stored, claim.attempt, answer).await;
+                let committed = commit(flight, stored, &claim, answer).await;
                 shared.flights.no_doubt(&flight.subject);
                 return committed;
             }
             Err(error) => error,
         };
+        if claim.is_of_another_life(shared) {
+            shared.flights.no_doubt(&flight.subject);
+            return Ok(None);
+        }
         if is_invalid_grant(&error) {
             let reason = if claim.in_doubt {
                 ReauthorizationReason::RotationLost

@@ -83,7 +83,7 @@ pub(super) fn timings() -> RefreshTimings {
 }
 
 /// Longer than a lease, and than others wait before they take a claim over.
-pub(super) const SUSPENSION: Duration = Duration::from_secs(11);
+pub(super) const SUSPENSION: Duration = Duration::from_secs(20);
 
 impl Setup {
     pub(super) fn new(

@@ -104,6 +104,33 @@ async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_saved_a_day_late_does_not_replace_a_connection_that_was_made_since() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let life = &cluster.processes[0].life;
+    life.arm(Point::Saving, Stop::Sleep(30 * HOUR));
+    drop(tokio::spawn(
+        cluster.request(&cluster.processes[0], &subject),
+    ));
+    sleep(seconds(1)).await;
+
+    // Its connection ends and is forgotten, and another one begins with the same generation.
+    let other = &cluster.processes[1].provider;
+    other.delete_credentials(&subject).await.unwrap();
+    sleep(25 * HOUR).await;
+    assert_eq!(other.sweep().await.unwrap(), 1);
+    cluster.connect(&subject).await;
+    let made = cluster.record(&subject).await.unwrap();
+    assert_eq!(made.generation, 1);
+
+    sleep(6 * HOUR).await;
+    let kept = cluster.record(&subject).await.unwrap();
+    assert_eq!(kept.labels.bot_id, made.labels.bot_id);
+    assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;
