@@ -4,12 +4,7 @@ const STORE: &str = super::store::NAME;
 
 /// What an error of SQLite means, and what to do. <https://sqlite.org/rescode.html>
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
-    // What is above the first byte only details it.
-    let code = match &error {
-        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
-        _ => None,
-    };
-    let stated = match (&error, code.map(|code| code & 0xff)) {
+    let stated = match (&error, code(&error)) {
         (sqlx::Error::PoolTimedOut, _) => StoreError::unavailable(
             STORE,
             "no connection came free in time: the disk is slow, or something holds the database locked",
@@ -51,4 +46,15 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         ),
     };
     stated.with_source(error)
+}
+
+/// Another connection has the lock that this one needs.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    code(error) == Some(5)
+}
+
+/// Only the first byte, which what is above it details.
+fn code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
+    Some(code & 0xff)
 }

@@ -2,10 +2,11 @@ use std::{fs, io, path::Path, time::Duration};
 
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
-use super::failure::failed;
+use super::failure::{failed, is_busy};
 use crate::store::StoreError;
 
 const STORE: &str = super::store::NAME;
@@ -16,6 +17,9 @@ const SCHEMA: i64 = 1;
 
 /// Less than the provider waits for one operation.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Between two tries of what SQLite itself does not wait for.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Writes wait for each other, so more connections would only wait as well.
 const CONNECTIONS: u32 = 4;
@@ -46,11 +50,12 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         .await
         .map_err(failed)?;
     prepare(&mut connection).await?;
+    write_ahead(&mut connection).await?;
     connection.close().await.map_err(failed)?;
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .connect_with(options.journal_mode(SqliteJournalMode::Wal))
+        .connect_with(options)
         .await
         .map_err(failed)
 }
@@ -111,6 +116,23 @@ async fn prepare(connection: &mut SqliteConnection) -> Result<(), StoreError> {
             .map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
+}
+
+/// Keeps the database's log ahead of it from now on, so that readers do not wait for writers.
+///
+/// Where several open a new database at once, SQLite refuses the change at once instead of waiting.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&mut *connection)
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(error) if is_busy(&error) && Instant::now() < end => sleep(PAUSE).await,
+            Err(error) => return Err(failed(error)),
+        }
+    }
 }
 
 #[derive(PartialEq, Eq)]

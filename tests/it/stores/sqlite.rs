@@ -87,13 +87,15 @@ async fn conformance_of_the_sqlite_store_through_two_handles() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_file_is_opened_by_many_who_find_it_empty() {
-    let place = Place::new();
-    let path = place.path();
-    let opened: Vec<_> = (0..8)
-        .map(|_| tokio::spawn(SqliteStore::open(path.clone())))
-        .collect();
-    for store in opened {
-        store.await.unwrap().unwrap().health().await.unwrap();
+    for _ in 0..20 {
+        let place = Place::new();
+        let path = place.path();
+        let opened: Vec<_> = (0..8)
+            .map(|_| tokio::spawn(SqliteStore::open(path.clone())))
+            .collect();
+        for store in opened {
+            store.await.unwrap().unwrap().health().await.unwrap();
+        }
     }
 }
 
