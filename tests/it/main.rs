@@ -9,6 +9,8 @@
 mod cancellation;
 mod credentials;
 mod fail_fast;
+#[cfg(all(feature = "gateway", unix))]
+mod gateway;
 mod headers;
 mod identity;
 mod memory_store;
