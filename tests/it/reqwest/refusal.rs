@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http_body_util::Full;
 use notion_auth::{
-    ReauthorizationReason,
+    Mode, ReauthorizationReason,
     reqwest::NotionAuthMiddleware,
     testing::{
         MockNotion,
@@ -138,4 +138,8 @@ async fn what_is_refused_again_goes_back_after_one_replay() {
     assert_eq!(response.unwrap().status(), 401);
     assert_eq!(spy.0.lock().unwrap().len(), 2);
     assert_eq!(world.refreshes(), 1);
+    // It is known of the new token too.
+    let request = world.me(&client).with_extension(ann());
+    let error = request.with_extension(Mode::FailFast).send().await;
+    assert!(auth_error(&error.unwrap_err()).is_expired());
 }
