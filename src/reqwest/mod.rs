@@ -30,11 +30,11 @@
 //! # Redirects
 //!
 //! reqwest follows redirects below any middleware and any layer, so that nothing here sees where a hop
-//! goes. It takes `Authorization` off a hop whose scheme, host or port is not that of the hop before; but
-//! it starts each hop from the first request's headers and compares with the hop before alone. So a
-//! server elsewhere need only redirect once more, within itself, and gets the token (reqwest 0.13.5 with
-//! tower-http 0.6.11, see `tests/it/reqwest/redirects.rs`). And what is elsewhere answers 401 to a request
-//! without a token, which would pass for Notion's refusal of it, and cause a refresh.
+//! goes. Its version 0.13.5 takes `Authorization` off a hop whose scheme, host or port is not that of the
+//! hop before. But it starts each hop from the first request's headers, and compares with the hop before
+//! alone: a server elsewhere need only redirect once more, within itself, and gets the token.
+//! `tests/it/reqwest/redirects.rs` shows it. And a 401 from elsewhere, to a request without a token,
+//! passes for Notion's refusal of it and causes a refresh.
 //!
 //! One line prevents it, `redirect(Policy::none())` as above: then a redirect is an answer as any other.
 //!
