@@ -69,6 +69,8 @@
 //!
 //! # With another HTTP client
 //!
+//! For reqwest and reqwest-middleware there is the module
+//! [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/). Anywhere else,
 //! [`NotionAuthProvider::acquire`] gives the token, [`NotionAuthProvider::refused`] takes a 401.
 //!
 //! # Where it stands among other middleware
@@ -93,6 +95,7 @@
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
+//! | `reqwest` | module [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/): `NotionAuthMiddleware` for reqwest-middleware, and how the layer goes around a plain reqwest client |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
@@ -115,6 +118,8 @@ mod keyring;
 pub mod oauth;
 pub mod provider;
 mod random;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 #[cfg(feature = "routes")]
 pub mod routes;
 pub mod store;
@@ -126,6 +131,8 @@ pub mod testing;
 pub use crate::https::{HttpsClient, https_client};
 #[cfg(any(feature = "encryption", feature = "routes"))]
 pub use crate::keyring::{Keyring, KeyringError};
+#[cfg(feature = "reqwest")]
+pub use crate::reqwest::NotionAuthMiddleware;
 #[cfg(feature = "routes")]
 pub use crate::routes::NotionOAuthService;
 #[cfg(feature = "postgres")]

@@ -220,19 +220,14 @@ where
                     refused,
                     refusal,
                 } => {
-                    let granted = ready!(grant.as_mut().poll(cx));
+                    let outcome = ready!(grant.as_mut().poll(cx));
                     let refusal = taken(refusal);
-                    match granted {
-                        Ok(grant) if grant.generation != *refused => State::Readying {
-                            credentials: Some(Credentials::granted(grant, *ticket)),
+                    match Credentials::renewed(outcome, *refused, *ticket)? {
+                        Some(credentials) => State::Readying {
+                            credentials: Some(credentials),
                             is_replay: true,
                         },
-                        // There is nothing better to send.
-                        Ok(_) => return Poll::Ready(Ok(refusal)),
-                        Err(error) if error.is_end_of_access_token() => {
-                            return Poll::Ready(Ok(refusal));
-                        }
-                        Err(error) => return Poll::Ready(Err(error.into())),
+                        None => return Poll::Ready(Ok(refusal)),
                     }
                 }
                 StateProjection::Failed { error } => {

@@ -23,6 +23,8 @@ mod processes;
 mod protocol;
 mod readiness;
 mod refresh;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod routes;
 #[cfg(feature = "encryption")]
 mod sealing;
