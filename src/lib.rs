@@ -90,6 +90,7 @@
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
 //! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
+//! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
@@ -100,6 +101,8 @@
 //! only 1.95 is run. `sqlite` and `postgres` need 1.94.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod clock;
 pub mod credentials;
 pub mod error;

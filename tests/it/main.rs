@@ -6,6 +6,7 @@
     reason = "a test says what it expects and fails where it is not so"
 )]
 
+mod axum_stack;
 mod cancellation;
 mod credentials;
 mod fail_fast;
