@@ -24,6 +24,7 @@ mod processes;
 mod protocol;
 mod readiness;
 mod refresh;
+mod retry;
 mod routes;
 #[cfg(feature = "encryption")]
 mod sealing;
