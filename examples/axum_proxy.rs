@@ -138,9 +138,6 @@ async fn call(url: &str, path: &str, key: &str, expected: u16) -> Result<(), Box
     let body = response.into_body().collect().await?.to_bytes();
     println!("{key}: GET {path} → {status}");
     println!("   {:.110}", String::from_utf8_lossy(&body));
-    if status == expected {
-        Ok(())
-    } else {
-        Err(format!("{expected} was expected").into())
-    }
+    assert_eq!(status, expected);
+    Ok(())
 }

@@ -48,7 +48,7 @@ async fn main() -> Result<(), BoxError> {
             "  {user}: {status}, the bot of {}",
             body["bot"]["workspace_name"]
         );
-        check(status == StatusCode::OK)?;
+        assert_eq!(status, StatusCode::OK);
     }
 
     println!("\nAnn's access token ends without notice, as Notion's do:");
@@ -57,7 +57,7 @@ async fn main() -> Result<(), BoxError> {
     let (status, _) = get(&client, &format!("{api}/v1/users/me"), "ann").await?;
     let refreshes = notion.ledger().refreshes().len();
     println!("  ann: {status}, after {refreshes} refresh");
-    check(status == StatusCode::OK && refreshes == 1)?;
+    assert_eq!((status, refreshes), (StatusCode::OK, 1));
 
     println!("\nWhat does not get a token, and why:");
     let elsewhere = get(&client, "http://127.0.0.1:9/v1/users/me", "ann").await;
@@ -86,13 +86,5 @@ fn refused<T>(result: Result<T, BoxError>) -> Result<AuthError, BoxError> {
     match result {
         Ok(_) => Err("this request should have got no token".into()),
         Err(error) => AuthError::find(&*error).cloned().ok_or(error),
-    }
-}
-
-fn check(is_true: bool) -> Result<(), BoxError> {
-    if is_true {
-        Ok(())
-    } else {
-        Err("this should have been otherwise".into())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use notion_auth::{
-    BoxError, RetryRateLimited, Subject,
+    BoxError, CloneBody, NotionAuthLayer, RetryRateLimited, Subject,
     testing::notion::{Call, Fault},
 };
 use tokio::time::Instant;
@@ -129,4 +129,26 @@ async fn each_try_is_the_same_subject_s_with_the_credentials_of_its_moment() {
     let expected = [first.access_token.expose(), second.expose_token()].map(Some);
     assert_eq!(tokens, expected);
     assert_ne!(expected[0], expected[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_pauses_takes_no_place_in_a_limit_within() {
+    let world = World::new();
+    world.connect("ann").await;
+    world.notion.script(Call::Api, [limited(30)]);
+    let client = ServiceBuilder::new()
+        .retry(RetryRateLimited::new())
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .concurrency_limit(1)
+        .service(world.notion.service());
+    let begun = Instant::now();
+    let pausing = tokio::spawn(client.clone().oneshot(world.get("ann")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let other = client.oneshot(world.get("ann")).await.unwrap();
+    assert_eq!(
+        (other.status().as_u16(), begun.elapsed().as_secs()),
+        (200, 1)
+    );
+    assert_eq!(pausing.await.unwrap().unwrap().status(), 200);
+    assert_eq!(begun.elapsed().as_secs(), 30);
 }
