@@ -6,6 +6,7 @@
     reason = "a test says what it expects and fails where it is not so"
 )]
 
+mod axum_stack;
 mod cancellation;
 mod credentials;
 mod fail_fast;
@@ -25,6 +26,7 @@ mod readiness;
 mod refresh;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod retry;
 mod routes;
 #[cfg(feature = "encryption")]
 mod sealing;
