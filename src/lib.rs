@@ -81,7 +81,7 @@
 //! # Modules
 //!
 //! [`credentials`] is what is kept, [`store`] where it is kept, [`oauth`] how it is got, [`provider`]
-//! who keeps it good, [`inject`] how it gets on a request.
+//! who keeps it good, [`inject`] how it gets on a request, [`observe`] what is seen of it.
 //!
 //! # Features
 //!
@@ -90,6 +90,7 @@
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
 //! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
+//! | `metrics` | counters and histograms for the `metrics` facade: [`observe`] has the table |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
@@ -113,6 +114,7 @@ mod json;
 #[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
 pub mod oauth;
+pub mod observe;
 pub mod provider;
 mod random;
 #[cfg(feature = "routes")]
