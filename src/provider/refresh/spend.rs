@@ -39,7 +39,9 @@ pub(super) async fn spend(
             }
             Err(error) => error,
         };
-        observe::called(Ending::of_call(&error, claim.in_doubt));
+        if !error.is_configuration() {
+            observe::called(Ending::of_call(&error, claim.in_doubt));
+        }
         if claim.is_of_another_life(shared) {
             shared.flights.no_doubt(&flight.subject);
             return Ok(None);

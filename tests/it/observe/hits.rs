@@ -54,3 +54,28 @@ async fn hits_are_told_in_batches_and_none_is_lost() {
     drop(world);
     assert_eq!(told(&snapshotter), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let inner = service_fn(|request: http::Request<_>| {
+        drop(request);
+        std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(())))
+    });
+    let mut counts = Vec::new();
+    for is_recorded in [false, true] {
+        let _metrics = is_recorded.then(|| metrics::set_default_local_recorder(&recorder));
+        let world = World::new();
+        world.connect("ann").await;
+        let mut service = NotionAuthLayer::refreshing(world.provider.clone()).layer(inner);
+        let requests: Vec<_> = (0..200).map(|_| world.get("ann")).collect();
+        let mut sent = Vec::with_capacity(requests.len());
+        let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
+        counts.push(allocation_counter::measure(hits).count_total);
+    }
+    assert_eq!(told(&snapshotter), 200);
+    assert_eq!(counts[0], counts[1]);
+    // The header map grows, once for each request, as it would for two inserts.
+    assert!(counts[0] <= 400, "{counts:?}");
+}
