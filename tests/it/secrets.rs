@@ -22,7 +22,7 @@ use notion_auth::{
 use tower::{Layer, ServiceExt};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
-use crate::support::World;
+use crate::support::{World, subscribe};
 
 /// What people read, collected.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl Readable {
             .with_ansi(false)
             .with_writer(self.clone())
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        subscribe(subscriber)
     }
 
     pub(crate) fn debug(&self, value: &dyn Debug) {
@@ -207,7 +207,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     for name in [
         "notion_auth.acquire",
         "notion_auth.refresh",
-        "outcome=revoked",
+        "outcome=\"rate_limited\"",
     ] {
         readable.assert_says(name);
     }

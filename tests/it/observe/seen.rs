@@ -18,6 +18,7 @@ use tracing_subscriber::{
 };
 
 use super::Facts;
+use crate::support::subscribe;
 
 /// Spans and events with a name of this crate's.
 #[derive(Clone, Default)]
@@ -27,7 +28,7 @@ impl Seen {
     /// Collects those of this thread, for as long as the guard lives.
     pub(super) fn collect(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::registry().with(self.clone());
-        tracing::subscriber::set_default(subscriber)
+        subscribe(subscriber)
     }
 
     pub(super) fn facts(&self) -> Facts {

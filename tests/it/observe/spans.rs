@@ -11,7 +11,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::support::{World, status};
+use crate::support::{World, status, subscribe};
 
 /// Spans as `name in parent`, and `name after what it follows from`.
 #[derive(Clone, Default)]
@@ -36,7 +36,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Placed {
 async fn a_hit_makes_no_span_and_a_refresh_follows_from_the_request_that_began_it() {
     let placed = Placed::default();
     let subscriber = tracing_subscriber::registry().with(placed.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = subscribe(subscriber);
     let world = World::new();
     let credentials = world.connect("ann").await;
     let token = credentials.access_token.expose();

@@ -49,12 +49,21 @@ pub(super) fn explained() -> BTreeSet<String> {
         .collect()
 }
 
-/// The metrics that the page's queries ask for.
+/// The series that the page's queries ask for, with their labels, up to where a page of Prometheus' has
+/// its own.
 pub(super) fn queried() -> BTreeSet<String> {
     let section = PAGE.split("# For Prometheus").nth(1).unwrap();
+    let is_of_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
     section
-        .split(|letter: char| !(letter.is_ascii_lowercase() || letter == '_'))
-        .filter(|word| word.starts_with("notion_auth_"))
-        .map(str::to_owned)
+        .match_indices("notion_auth_")
+        .map(|(at, _)| {
+            let rest = &section[at..];
+            let name = rest.find(|letter| !is_of_name(letter)).unwrap();
+            let end = match &rest[name..] {
+                labels if labels.starts_with('{') => labels.find('}').unwrap() + 1,
+                _ => 0,
+            };
+            rest[..name + end].to_owned()
+        })
         .collect()
 }
