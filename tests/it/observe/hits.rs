@@ -49,7 +49,6 @@ async fn hits_are_told_in_batches_and_none_is_lost() {
 
     // And when the provider goes, with all threads' hits.
     send(5).await;
-    drop(send);
     drop(service);
     drop(world);
     assert_eq!(told(&snapshotter), 5);
