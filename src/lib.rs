@@ -169,7 +169,7 @@
 //! # Modules
 //!
 //! [`credentials`] is what is kept, [`store`] where it is kept, [`oauth`] how it is got, [`provider`]
-//! who keeps it good, [`inject`] how it gets on a request.
+//! who keeps it good, [`inject`] how it gets on a request, [`observe`] what is seen of it.
 //!
 //! # Features
 //!
@@ -180,6 +180,7 @@
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
 //! | `retry` | [`RetryRateLimited`](https://docs.rs/notion-auth/latest/notion_auth/struct.RetryRateLimited.html): a policy for Tower's `Retry` that waits out Notion's 429 and 529 |
+//! | `metrics` | counters and histograms for the `metrics` facade: [`observe`] has the table |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
@@ -206,6 +207,7 @@ mod json;
 #[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
 pub mod oauth;
+pub mod observe;
 pub mod provider;
 mod random;
 #[cfg(feature = "reqwest")]

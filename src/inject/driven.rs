@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{AuthError, BoxError},
+    observe,
     provider::{Ticket, Waiting},
 };
 
@@ -142,6 +143,7 @@ fn send_again<S, B>(
 where
     S: Service<Request<B>>,
 {
+    observe::replayed(request.extensions().get());
     replace(request.headers_mut(), credentials.authorization);
     State::Sending {
         call: service.call(request),

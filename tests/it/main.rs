@@ -15,6 +15,8 @@ mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
+#[cfg(feature = "metrics")]
+mod observe;
 #[cfg(all(
     feature = "encryption",
     feature = "https",
