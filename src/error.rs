@@ -170,6 +170,10 @@ impl AuthError {
         matches!(self.kind, Kind::Destination(_))
     }
 
+    pub(crate) fn is_app_rejected(&self) -> bool {
+        self.kind == Kind::AppRejected
+    }
+
     /// This side is set up wrongly, or Notion does not accept the app's client id and secret, or a
     /// stored token cannot be sent.
     #[must_use]

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use notion_auth::{BoxError, Keyring, NotionAuthProvider, NotionOAuthService};
 use tokio::{net::TcpListener, signal, sync::oneshot};
 
@@ -23,8 +24,15 @@ use crate::{
 /// How long requests and refreshes may take to end when the gateway is told to.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Between two times that the metrics' samples are put together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Seconds.
+const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
+    let metrics = metrics()?;
     let has_oauth_client = settings.app.has_oauth_client();
     let mut builder = NotionAuthProvider::builder()
         .app(settings.app)
@@ -52,6 +60,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .with_state(forward)
         .route("/healthz", get(healthz))
         .with_state(provider.clone())
+        .route("/metrics", get(async move || metrics.render()))
         .fallback(nothing_here);
     if has_oauth_client {
         let connect = Connect::new(
@@ -68,6 +77,21 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     run(settings.listener, router).await?;
     provider.shutdown(GRACE).await?;
     Ok(())
+}
+
+/// Installs what is told the crate's metrics. Before the provider is built: it asks then.
+fn metrics() -> Result<PrometheusHandle, BoxError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 fn routes(provider: &NotionAuthProvider, keyring: Keyring) -> Result<NotionOAuthService, BoxError> {

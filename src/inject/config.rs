@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
-use http::{Extensions, HeaderValue, Request};
+use http::{Extensions, HeaderMap, HeaderValue, Request};
 
 use super::{destination::Destination, headers::inject};
 use crate::{
-    provider::{Shared, Ticket},
+    provider::{NotionAuthProvider, Shared, Ticket},
     subject::Mode,
 };
 
 /// What a layer was told.
 #[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub(super) provider: Arc<Shared>,
-    pub(super) destination: Destination,
+pub(crate) struct Config {
+    pub(crate) provider: Arc<Shared>,
+    pub(crate) destination: Destination,
     /// What requests remember, unless they carry a mode of their own: nothing yet.
     pub(super) ticket: Ticket,
-    pub(super) overrides_version: bool,
+    pub(crate) overrides_version: bool,
     pub(super) reports: bool,
     /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
     /// not report, and the app has more than an integration token.
@@ -23,6 +23,18 @@ pub(super) struct Config {
 }
 
 impl Config {
+    pub(crate) fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
+        let provider = provider.shared();
+        Self {
+            destination: Destination::new(provider.api_url()),
+            provider: Arc::clone(provider),
+            ticket: provider.ticket(mode),
+            overrides_version: false,
+            reports: false,
+            is_plain: !provider.has_only_integration_token(),
+        }
+    }
+
     /// What a request with these extensions remembers: nothing yet.
     pub(super) fn ticket(&self, extensions: &Extensions) -> Ticket {
         match extensions.get::<Mode>() {
@@ -33,8 +45,13 @@ impl Config {
 
     #[inline]
     pub(super) fn inject<B>(&self, request: &mut Request<B>, authorization: HeaderValue) {
+        self.inject_into(request.headers_mut(), authorization);
+    }
+
+    #[inline]
+    pub(crate) fn inject_into(&self, headers: &mut HeaderMap, authorization: HeaderValue) {
         inject(
-            request.headers_mut(),
+            headers,
             authorization,
             self.provider.version(),
             self.overrides_version,

@@ -8,7 +8,7 @@ use crate::error::AuthError;
 
 /// The one origin that is sent tokens.
 #[derive(Debug, Clone)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// https, or http.
     is_https: bool,
     /// The host as `http` writes it: lower case, IPv6 in brackets.
@@ -64,6 +64,15 @@ impl Destination {
             (None, None) if self.inner_decides && uri.path().starts_with('/') => Ok(()),
             (None, None) => Err(AuthError::destination(UNKNOWN)),
             _ => Err(AuthError::destination(ELSEWHERE)),
+        }
+    }
+
+    /// The same for a URL, read as the client that sends it reads it.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn check_url(&self, url: &Url) -> Result<(), AuthError> {
+        match url.as_str().parse() {
+            Ok(uri) => self.check(&uri),
+            Err(_) => Err(AuthError::destination(ELSEWHERE)),
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{AuthError, BoxError},
+    observe,
     provider::{Ticket, Waiting},
 };
 
@@ -142,6 +143,7 @@ fn send_again<S, B>(
 where
     S: Service<Request<B>>,
 {
+    observe::replayed(request.extensions().get());
     replace(request.headers_mut(), credentials.authorization);
     State::Sending {
         call: service.call(request),
@@ -220,19 +222,14 @@ where
                     refused,
                     refusal,
                 } => {
-                    let granted = ready!(grant.as_mut().poll(cx));
+                    let outcome = ready!(grant.as_mut().poll(cx));
                     let refusal = taken(refusal);
-                    match granted {
-                        Ok(grant) if grant.generation != *refused => State::Readying {
-                            credentials: Some(Credentials::granted(grant, *ticket)),
+                    match Credentials::renewed(outcome, *refused, *ticket)? {
+                        Some(credentials) => State::Readying {
+                            credentials: Some(credentials),
                             is_replay: true,
                         },
-                        // There is nothing better to send.
-                        Ok(_) => return Poll::Ready(Ok(refusal)),
-                        Err(error) if error.is_end_of_access_token() => {
-                            return Poll::Ready(Ok(refusal));
-                        }
-                        Err(error) => return Poll::Ready(Err(error.into())),
+                        None => return Poll::Ready(Ok(refusal)),
                     }
                 }
                 StateProjection::Failed { error } => {

@@ -19,7 +19,7 @@ pub(super) fn inject(
 
 /// Replaces the `Authorization` that was injected before, which is the only one. `insert` would first
 /// make room for one more.
-pub(super) fn replace(headers: &mut HeaderMap, authorization: HeaderValue) {
+pub(crate) fn replace(headers: &mut HeaderMap, authorization: HeaderValue) {
     if let Some(value) = headers.get_mut(AUTHORIZATION) {
         *value = authorization;
     } else {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the extensions of a request lead to.
-pub(super) enum Choice {
+pub(crate) enum Choice {
     /// It can be sent at once.
     Send(Credentials),
     /// The subject's credentials must be waited for; the ticket is of none yet.
@@ -18,14 +18,14 @@ pub(super) enum Choice {
 }
 
 /// What a request is sent with.
-pub(super) struct Credentials {
-    pub(super) authorization: HeaderValue,
-    pub(super) source: Source,
+pub(crate) struct Credentials {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) source: Source,
 }
 
 /// Where the credentials of a request come from.
 #[derive(Clone, Copy)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Stored { generation: u64, ticket: Ticket },
     Explicit,
     IntegrationToken,
@@ -90,7 +90,7 @@ impl Config {
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.
-    pub(super) fn choose(&self, extensions: &Extensions) -> Result<Choice, AuthError> {
+    pub(crate) fn choose(&self, extensions: &Extensions) -> Result<Choice, AuthError> {
         if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
             return Ok(Choice::Send(Credentials {
                 authorization: explicit.authorization(),
@@ -136,7 +136,7 @@ impl Config {
     }
 
     /// What is used instead of what was waited for in vain.
-    pub(super) fn not_granted(
+    pub(crate) fn not_granted(
         &self,
         error: AuthError,
         extensions: &Extensions,
@@ -151,7 +151,7 @@ impl Config {
 
 impl Credentials {
     /// What the provider has for the ticket's subject.
-    pub(super) fn granted(grant: Grant, ticket: Ticket) -> Self {
+    pub(crate) fn granted(grant: Grant, ticket: Ticket) -> Self {
         Self {
             source: Source::Stored {
                 generation: grant.generation,
@@ -160,11 +160,26 @@ impl Credentials {
             authorization: grant.authorization,
         }
     }
+
+    /// What came of waiting for better ones than the ticket's, of this generation, which were refused.
+    /// `None` if there is nothing better to send: the 401 goes back.
+    pub(crate) fn renewed(
+        outcome: Result<Grant, AuthError>,
+        refused: u64,
+        ticket: Ticket,
+    ) -> Result<Option<Self>, AuthError> {
+        match outcome {
+            Ok(grant) if grant.generation != refused => Ok(Some(Self::granted(grant, ticket))),
+            Ok(_) => Ok(None),
+            Err(error) if error.is_end_of_access_token() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl Source {
     /// Whether a 401 can be cured by newer credentials.
-    pub(super) fn is_renewable(self) -> bool {
+    pub(crate) fn is_renewable(self) -> bool {
         matches!(self, Self::Stored { ticket, .. } if ticket.mode() == Mode::Refreshing)
     }
 

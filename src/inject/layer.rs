@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{config::Config, destination::Destination, replay::NoReplay, service::NotionAuth};
+use super::{config::Config, replay::NoReplay, service::NotionAuth};
 use crate::{provider::NotionAuthProvider, subject::Mode};
 
 /// Layer that applies [`NotionAuth`], which puts Notion credentials on each request.
@@ -31,14 +31,7 @@ impl NotionAuthLayer {
 
     fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
         Self {
-            config: Arc::new(Config {
-                destination: Destination::new(provider.shared().api_url()),
-                provider: Arc::clone(provider.shared()),
-                ticket: provider.shared().ticket(mode),
-                overrides_version: false,
-                reports: false,
-                is_plain: !provider.shared().has_only_integration_token(),
-            }),
+            config: Arc::new(Config::new(provider, mode)),
             replay: NoReplay,
         }
     }

@@ -44,6 +44,12 @@ mod replay;
 mod service;
 mod session;
 
+#[cfg(feature = "reqwest")]
+pub(crate) use self::{
+    config::Config,
+    headers::replace,
+    identity::{Choice, Credentials, Source},
+};
 pub use self::{
     future::ResponseFuture,
     layer::NotionAuthLayer,

@@ -76,7 +76,7 @@ where
 }
 
 impl Identity {
-    fn put_into(&self, extensions: &mut Extensions) {
+    pub(crate) fn put_into(&self, extensions: &mut Extensions) {
         extensions.remove::<UseIntegrationToken>();
         match self {
             Self::Subject(subject) => {

@@ -180,6 +180,12 @@ impl OAuthError {
         matches!(code, Some("invalid_client" | "unauthorized_client"))
     }
 
+    /// The refresh token is no longer good, or never was.
+    pub(crate) fn is_invalid_grant(&self) -> bool {
+        self.refusal()
+            .is_some_and(|refusal| refusal.code == "invalid_grant")
+    }
+
     /// How long the server asks to wait; an hour, if it asks for more.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -21,6 +21,7 @@ use crate::{
     credentials::{AccessToken, NotionAppCredentials, is_https_or_loopback},
     error::{AuthError, BoxError},
     oauth::{Endpoints, OAuthFlow, Transport},
+    observe::Hits,
     store::{CredentialStore, DynStore, MemoryStore},
 };
 
@@ -310,6 +311,7 @@ impl NotionAuthProviderBuilder {
             cache,
             flights: Flights::new(),
             jitter: Jitter::new(self.jitter_seed),
+            hits: Hits::new(),
             observer: self.observer,
             runtime: self.runtime,
             app_rejected_until: Mutex::new(None),

@@ -89,6 +89,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// At the level of who acts on it: the operator (error), the user or nobody yet (warn).
+    pub(super) fn log(&self) {
+        match self {
+            Self::AppRejected | Self::StoreRegressed { .. } => {
+                tracing::error!(name: "notion_auth.event", event = ?self, "notion_auth.event");
+            }
+            Self::NeedsReauthorization { .. } | Self::RefreshFailed { .. } => {
+                tracing::warn!(name: "notion_auth.event", event = ?self, "notion_auth.event");
+            }
+            _ => tracing::debug!(name: "notion_auth.event", event = ?self, "notion_auth.event"),
+        }
+    }
+}
+
 /// Is told of [`Event`]s. A function will do.
 ///
 /// It is called from the task or request in which the event happened, and should return at once.

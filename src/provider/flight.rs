@@ -11,13 +11,19 @@ use std::{
 };
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{
     purpose::{Outcome, Purpose},
     refresh,
     shared::Shared,
 };
-use crate::{error::AuthError, store::AttemptId, subject::Subject};
+use crate::{
+    error::AuthError,
+    observe::{Ending, Lap},
+    store::AttemptId,
+    subject::Subject,
+};
 
 /// How far a flight is.
 #[derive(Debug, Clone)]
@@ -25,7 +31,7 @@ enum Progress {
     Flying,
     /// It goes on, but it will take long: whoever waits is told this.
     Delayed(AuthError),
-    Landed(Outcome),
+    Landed(Outcome, Ending),
 }
 
 #[derive(Debug)]
@@ -140,28 +146,43 @@ struct Seat {
     progress: watch::Receiver<Progress>,
     /// Whether the flight's outcome is what the request needs.
     serves: bool,
+    /// Whether another one began it.
+    joined: bool,
 }
 
 /// Waits for credentials, on a flight that exists or a new one.
 ///
 /// Dropping this future leaves the flight alone.
-pub(super) async fn join(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Outcome {
+pub(super) async fn join(
+    shared: &Arc<Shared>,
+    subject: &Subject,
+    purpose: Purpose,
+) -> (Outcome, Ending) {
     loop {
         let mut seat = match board(shared, subject, purpose) {
             Ok(seat) => seat,
-            Err(error) => return Err(error),
+            Err(error) => return failed(error),
         };
         let progress = seat
             .progress
             .wait_for(|progress| !matches!(progress, Progress::Flying))
             .await;
         match progress.as_deref() {
-            Ok(Progress::Landed(outcome)) if seat.serves => return outcome.clone(),
-            Ok(Progress::Landed(_)) => {}
-            Ok(Progress::Delayed(error)) => return Err(error.clone()),
-            Ok(Progress::Flying) | Err(_) => return Err(crashed()),
+            Ok(Progress::Landed(outcome, ending)) if seat.serves => {
+                let is_shared = seat.joined && outcome.is_ok();
+                let ending = if is_shared { Ending::Joined } else { *ending };
+                return (outcome.clone(), ending);
+            }
+            Ok(Progress::Landed(..)) => {}
+            Ok(Progress::Delayed(error)) => return failed(error.clone()),
+            Ok(Progress::Flying) | Err(_) => return failed(crashed()),
         }
     }
+}
+
+fn failed(error: AuthError) -> (Outcome, Ending) {
+    let ending = Ending::of(&error);
+    (Err(error), ending)
 }
 
 /// Starts a flight if none is in the air, and does not wait for it.
@@ -181,6 +202,7 @@ fn board(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Result<Se
             return Ok(Seat {
                 progress: progress.clone(),
                 serves: flying.covers(purpose),
+                joined: true,
             });
         }
         Some(Slot::Failed {
@@ -216,13 +238,19 @@ fn board(shared: &Arc<Shared>, subject: &Subject, purpose: Purpose) -> Result<Se
         has_failed_call: AtomicBool::new(false),
         progress: sender,
     };
+    let lap = Lap::refresh(subject);
     runtime.spawn(async move {
-        let outcome = refresh::fly(&flight).await;
-        flight.land(outcome);
+        let (outcome, ending) = match refresh::fly(&flight).instrument(lap.span()).await {
+            Ok((grant, ending)) => (Ok(grant), ending),
+            Err(error) => failed(error),
+        };
+        lap.end(ending);
+        flight.land(outcome, ending);
     });
     Ok(Seat {
         progress,
         serves: true,
+        joined: false,
     })
 }
 
@@ -257,7 +285,7 @@ impl Flight {
         self.has_failed_call.store(true, Ordering::Relaxed);
     }
 
-    fn land(&self, outcome: Outcome) {
+    fn land(&self, outcome: Outcome, ending: Ending) {
         let failure = match &outcome {
             Err(error) => error.retry_after().map(|after| (error, after)),
             Ok(_) => None,
@@ -281,7 +309,8 @@ impl Flight {
                 );
             }
         }
-        self.progress.send_replace(Progress::Landed(outcome));
+        self.progress
+            .send_replace(Progress::Landed(outcome, ending));
     }
 }
 
@@ -303,9 +332,10 @@ impl Slots {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if !matches!(*self.progress.borrow(), Progress::Landed(_)) {
+        if !matches!(*self.progress.borrow(), Progress::Landed(..)) {
             tracing::error!("a refresh ended without an outcome");
-            self.land(Err(crashed()));
+            let (outcome, ending) = failed(crashed());
+            self.land(outcome, ending);
         }
         self.shared.flights.count.send_modify(|count| *count -= 1);
     }

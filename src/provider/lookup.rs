@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use http::HeaderValue;
+use tracing::Instrument;
 
 use super::{
     Shared,
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     error::AuthError,
+    observe::{Ending, Lap},
     subject::{Mode, Subject},
 };
 
@@ -37,7 +39,11 @@ impl Shared {
     /// The way of a hit, second step: what can be sent with no other question, without an allocation.
     #[inline]
     pub(crate) fn at_hand<'a>(&self, slot: &'a Slot<'_>) -> Option<(&'a HeaderValue, Tag)> {
-        slot.at_hand(|| self.clock.monotonic())
+        let at_hand = slot.at_hand(|| self.clock.monotonic());
+        if at_hand.is_some() {
+            self.hits.count();
+        }
+        at_hand
     }
 
     /// What the cache has for a subject; what it has in doubt is seen to behind the request.
@@ -47,11 +53,14 @@ impl Shared {
                 authorization,
                 generation,
                 tag,
-            } => Lookup::Hit(Grant {
-                authorization,
-                generation,
-                tag,
-            }),
+            } => {
+                self.hits.count();
+                Lookup::Hit(Grant {
+                    authorization,
+                    generation,
+                    tag,
+                })
+            }
             Found::Check(stale) => self.check(subject, stale, mode),
             Found::Miss => Lookup::Wait,
         }
@@ -80,6 +89,8 @@ impl Shared {
         // Somebody else need not ask the same question for a moment.
         let a_moment = now.saturating_add(Duration::from_secs(1));
         self.cache.postpone(subject, stale.tag, a_moment);
+        self.hits.count();
+        self.hits.publish();
         if is_past(fresh.due_at) && mode == Mode::Refreshing {
             let generation = fresh.generation;
             let why = Why::Due;
@@ -109,31 +120,64 @@ impl Shared {
                 (Mode::Refreshing, None) => Purpose::Acquire,
                 (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
             };
-            let grant = shared.wait(&subject, purpose).await?;
-            let is_refused = refused.is_some_and(|(generation, _)| generation == grant.generation);
-            if mode == Mode::FailFast && is_refused {
-                return Err(AuthError::expired().with_subject(&subject));
-            }
-            Ok(grant)
+            let refused = refused
+                .filter(|_| mode == Mode::FailFast)
+                .map(|(generation, _)| generation);
+            shared.wait_unless(&subject, purpose, refused).await
         })
     }
 
     /// Waits for a flight, no longer than a request waits.
     pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, purpose: Purpose) -> Outcome {
+        self.wait_unless(subject, purpose, None).await
+    }
+
+    /// The same for a request that is not to be sent with what was refused.
+    async fn wait_unless(
+        self: &Arc<Self>,
+        subject: &Subject,
+        purpose: Purpose,
+        refused: Option<u64>,
+    ) -> Outcome {
+        self.hits.publish();
+        let lap = Lap::acquire(subject);
+        let landed = self.wait_for_flight(subject, purpose);
+        let (outcome, ending) = match landed.instrument(lap.span()).await {
+            (Ok(grant), _) if Some(grant.generation) == refused => {
+                let error = AuthError::expired().with_subject(subject);
+                (Err(error), Ending::Expired)
+            }
+            landed => landed,
+        };
+        lap.end(ending);
+        outcome
+    }
+
+    async fn wait_for_flight(
+        self: &Arc<Self>,
+        subject: &Subject,
+        purpose: Purpose,
+    ) -> (Outcome, Ending) {
         let deadline = {
             // The timer is the flights' runtime's: the caller may be polled by another executor.
-            let runtime = self.runtime()?;
+            let runtime = match self.runtime() {
+                Ok(runtime) => runtime,
+                Err(error) => return (Err(error), Ending::Failed),
+            };
             let _context = runtime.enter();
             let limit = self.settings.acquire_timeout;
             tokio::time::timeout(limit, flight::join(self, subject, purpose))
         };
         match deadline.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(AuthError::transient(
-                "the credentials were not ready in time; loading or refreshing them goes on",
-            )
-            .with_subject(subject)
-            .with_retry_after(Duration::from_secs(1))),
+            Ok(landed) => landed,
+            Err(_) => {
+                let error = AuthError::transient(
+                    "the credentials were not ready in time; loading or refreshing them goes on",
+                )
+                .with_subject(subject)
+                .with_retry_after(Duration::from_secs(1));
+                (Err(error), Ending::TimedOut)
+            }
         }
     }
 }

@@ -49,6 +49,11 @@ impl Purpose {
         }
     }
 
+    /// Whether credentials of this generation are newer than those that were not good enough.
+    pub(super) fn is_surpassed_by(self, generation: u64) -> bool {
+        matches!(self, Self::Renew { generation: old, .. } if old < generation)
+    }
+
     /// Whether nobody waits: the old token is good, and used meanwhile.
     pub(super) fn is_behind(self) -> bool {
         matches!(self, Self::Renew { why: Why::Due, .. })

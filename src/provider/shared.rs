@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     error::AuthError,
     oauth::OAuthFlow,
+    observe::Hits,
     store::{DynStore, RecordKey, Sealer, StoreError},
     subject::Subject,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) jitter: Jitter,
+    /// Counts requests whose credentials were at hand.
+    pub(super) hits: Hits,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) runtime: Option<Handle>,
     /// Until when (monotonic clock) nobody refreshes, since Notion did not accept the app's client
@@ -133,7 +136,7 @@ impl Shared {
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        tracing::debug!(?event, "notion_auth.event");
+        event.log();
         if let Some(observer) = &self.observer {
             observer.on_event(&event);
         }

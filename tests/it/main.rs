@@ -6,6 +6,7 @@
     reason = "a test says what it expects and fails where it is not so"
 )]
 
+mod axum_stack;
 mod cancellation;
 mod credentials;
 mod fail_fast;
@@ -16,6 +17,8 @@ mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
+#[cfg(feature = "metrics")]
+mod observe;
 #[cfg(all(
     feature = "encryption",
     feature = "https",
@@ -25,6 +28,9 @@ mod processes;
 mod protocol;
 mod readiness;
 mod refresh;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+mod retry;
 mod routes;
 #[cfg(feature = "encryption")]
 mod sealing;

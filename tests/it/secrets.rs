@@ -20,9 +20,9 @@ use notion_auth::{
     },
 };
 use tower::{Layer, ServiceExt};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
-use crate::support::World;
+use crate::support::{World, subscribe};
 
 /// What people read, collected.
 #[derive(Clone, Default)]
@@ -33,10 +33,11 @@ impl Readable {
     pub(crate) fn collect_logs(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
             .with_ansi(false)
             .with_writer(self.clone())
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        subscribe(subscriber)
     }
 
     pub(crate) fn debug(&self, value: &dyn Debug) {
@@ -53,6 +54,12 @@ impl Readable {
 
     pub(crate) fn write(&self, bytes: &[u8]) {
         self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+
+    #[track_caller]
+    fn assert_says(&self, text: &str) {
+        let all = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+        assert!(all.contains(text), "{text} was not collected");
     }
 
     #[track_caller]
@@ -92,6 +99,10 @@ impl<'a> MakeWriter<'a> for Readable {
 async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let readable = Readable::default();
     let _guard = readable.collect_logs();
+    #[cfg(feature = "metrics")]
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    #[cfg(feature = "metrics")]
+    let _metrics = metrics::set_default_local_recorder(&recorder);
 
     let notion = MockNotion::builder()
         .client_secret("secret_canary_of_the_client")
@@ -193,6 +204,18 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
         }
     }
     tokio::time::sleep(std::time::Duration::from_secs(4000)).await;
+    for name in [
+        "notion_auth.acquire",
+        "notion_auth.refresh",
+        "outcome=\"rate_limited\"",
+    ] {
+        readable.assert_says(name);
+    }
+    #[cfg(feature = "metrics")]
+    {
+        readable.debug(&recorder.snapshotter().snapshot().into_vec());
+        readable.assert_says("notion_auth_acquire_duration_seconds");
+    }
 
     let basic = base64(&format!(
         "{}:secret_canary_of_the_client",

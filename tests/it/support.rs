@@ -1,6 +1,6 @@
 //! A provider, a stand-in for Notion, and requests between them.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -17,6 +17,7 @@ use notion_auth::{
     },
 };
 use tower::{Layer, ServiceExt};
+use tracing::{Dispatch, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 
 pub(crate) type Body = Full<Bytes>;
 pub(crate) type Client = NotionAuth<MockNotionService, CloneBody>;
@@ -126,6 +127,16 @@ fn provider_on(
         .clock(clock.clone())
         .jitter_seed(7);
     set(builder).build().expect("the settings are valid")
+}
+
+/// Makes `subscriber` this thread's, for as long as the guard lives.
+///
+/// While there is no other in the process, `tracing` asks only the thread that comes by a span or an
+/// event first, which may be another test's, and takes its answer for everybody's. So there is another.
+pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
+    static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+    ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+    tracing::dispatcher::set_default(&subscriber.into())
 }
 
 pub(crate) fn get(uri: &str) -> Request<Body> {

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use http::{Request, Response};
 use notion_auth::{
     AuthError, CloneBody, Event, ExplicitCredentials, MemoryStore, Mode, NotionAppCredentials,
-    NotionAuth, NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, Session, Subject,
+    NotionAuth, NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, RetryRateLimited,
+    Session, Subject,
+    axum::Connection,
     inject::{NoReplay, ResponseFuture, SessionService},
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,
@@ -31,6 +33,8 @@ assert_impl_all!(OAuthFlow: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(Session: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(Subject: Clone, std::fmt::Debug, Eq, std::hash::Hash, Send, Sync);
 assert_impl_all!(Event: Clone, std::fmt::Debug, Eq, Send, Sync);
+assert_impl_all!(Connection: Clone, std::fmt::Debug, Eq, Send, Sync);
+assert_impl_all!(RetryRateLimited: Clone, std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(Mode: Copy, Send, Sync);
 assert_impl_all!(MemoryStore: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(PendingFlow: serde::Serialize, serde::de::DeserializeOwned, Clone, Send, Sync);

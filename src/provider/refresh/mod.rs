@@ -28,31 +28,33 @@ use self::{
     settle::condemn,
     spend::spend,
 };
-use super::{
-    cache::Validated,
-    flight::Flight,
-    point::Point,
-    purpose::{Grant, Outcome},
-};
+use super::{cache::Validated, flight::Flight, point::Point, purpose::Grant};
 use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
+    observe::Ending,
 };
 
-/// Brings a flight to its outcome.
-pub(super) async fn fly(flight: &Flight) -> Outcome {
+/// Brings a flight to credentials, and says how it came to them.
+pub(super) async fn fly(flight: &Flight) -> Result<(Grant, Ending), AuthError> {
+    let mut has_moved = false;
     // Each round but the last found that somebody had changed the record meanwhile.
     for _ in 0..ROUNDS {
         let stored = read(flight).await?;
         flight.reach(Point::Read).await;
+        let found = if has_moved || flight.purpose.is_surpassed_by(stored.vintage.generation) {
+            Ending::Adopted
+        } else {
+            Ending::Loaded
+        };
         let published = match decide(flight, &stored) {
-            Decision::Use => stored.publish(flight, false)?,
+            Decision::Use => stored.publish(flight, false)?.map(|grant| (grant, found)),
             Decision::Reinstate => {
                 let cache = &flight.shared.cache;
                 cache.remove(&flight.subject, stored.vintage.generation);
-                stored.publish(flight, false)?
+                stored.publish(flight, false)?.map(|grant| (grant, found))
             }
-            Decision::Suspect => stored.publish(flight, true)?,
+            Decision::Suspect => stored.publish(flight, true)?.map(|grant| (grant, found)),
             Decision::Fail(error) => return Err(error),
             Decision::Condemn(attempt) => {
                 let reason = ReauthorizationReason::NoRefreshToken;
@@ -72,9 +74,10 @@ pub(super) async fn fly(flight: &Flight) -> Outcome {
                 }
             }
         };
-        if let Some(grant) = published {
-            return Ok(grant);
+        if let Some(landing) = published {
+            return Ok(landing);
         }
+        has_moved = true;
     }
     Err(
         AuthError::transient("the credentials were changed again and again while they were read")
@@ -91,7 +94,7 @@ async fn refresh(
     flight: &Flight,
     stored: Stored,
     token: &RefreshToken,
-) -> Result<Option<Grant>, AuthError> {
+) -> Result<Option<(Grant, Ending)>, AuthError> {
     match claim(flight, &stored).await {
         Claiming::Claimed(claim) => spend(flight, stored, token, claim).await,
         Claiming::Moved => Ok(None),

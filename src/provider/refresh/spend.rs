@@ -10,6 +10,7 @@ use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
     oauth::OAuthError,
+    observe::{self, Ending},
     store::AttemptId,
 };
 
@@ -20,7 +21,7 @@ pub(super) async fn spend(
     stored: Stored,
     token: &RefreshToken,
     mut claim: Claim,
-) -> Result<Option<Grant>, AuthError> {
+) -> Result<Option<(Grant, Ending)>, AuthError> {
     let shared = &flight.shared;
     let generation = stored.vintage.generation;
     let mut failures = flight.failures;
@@ -30,17 +31,22 @@ pub(super) async fn spend(
         flight.reach(Point::Answered).await;
         let error = match called {
             Ok(answer) => {
+                let ending = Ending::refreshed(claim.in_doubt);
+                observe::called(ending);
                 let committed = commit(flight, stored, &claim, answer).await;
                 shared.flights.no_doubt(&flight.subject);
-                return committed;
+                return committed.map(|grant| grant.map(|grant| (grant, ending)));
             }
             Err(error) => error,
         };
+        if !error.is_configuration() {
+            observe::called(Ending::of_call(&error, claim.in_doubt));
+        }
         if claim.is_of_another_life(shared) {
             shared.flights.no_doubt(&flight.subject);
             return Ok(None);
         }
-        if is_invalid_grant(&error) {
+        if error.is_invalid_grant() {
             let reason = if claim.in_doubt {
                 ReauthorizationReason::RotationLost
             } else {
@@ -82,12 +88,6 @@ pub(super) async fn spend(
             return Ok(None);
         }
     }
-}
-
-fn is_invalid_grant(error: &OAuthError) -> bool {
-    error
-        .refusal()
-        .is_some_and(|refusal| refusal.code == "invalid_grant")
 }
 
 /// The first replay comes soon, while a server that remembers the last exchange may repeat its

@@ -169,6 +169,17 @@ async fn a_notion_that_does_not_answer_is_said_in_its_own_form() {
 }
 
 #[tokio::test]
+async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
+    let gateway = Gateway::start().await;
+    me(&gateway).bearer(BOB).send().await;
+    let answer = ask::get(&format!("{}/metrics", gateway.url)).send().await;
+    let said = answer.text();
+    let waited = "notion_auth_acquire_duration_seconds_count{outcome=\"not_connected\"} 1";
+    assert!(said.contains(waited), "{said}");
+    assert!(!said.contains("bob"), "{said}");
+}
+
+#[tokio::test]
 async fn health_is_the_stores() {
     let gateway = Gateway::start().await;
     let answer = ask::get(&format!("{}/healthz", gateway.url)).send().await;

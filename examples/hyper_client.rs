@@ -1,0 +1,90 @@
+//! A program that calls Notion for several users with hyper's own client, and no framework.
+//!
+//! `cargo run --example hyper_client` needs no account: it talks to a stand-in for Notion on this
+//! machine, and ends.
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use notion_auth::{
+    AuthError, BoxError, CloneBody, NotionAuth, NotionAuthLayer, Subject, testing::MockNotion,
+};
+use tower::{Layer, ServiceExt};
+
+type Notion = NotionAuth<Client<HttpConnector, Full<Bytes>>, CloneBody>;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let notion = MockNotion::start().await?;
+    // In truth: NotionAuthProvider::builder().app(NotionAppCredentials::from_env()?).build()?
+    let provider = notion.provider_builder()?.build()?;
+    for user in ["ann", "ben"] {
+        let credentials = notion.connect();
+        println!(
+            "{user} connects {}",
+            credentials.workspace_name.as_deref().unwrap_or("?")
+        );
+        provider
+            .store_credentials(&user.into(), credentials)
+            .await?;
+    }
+
+    // hyper's client as it is, with the layer around it. To the real Notion it needs TLS: a connector
+    // such as hyper-rustls', or `notion_auth::https_client()`, which has one.
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let client: Notion = NotionAuthLayer::refreshing(provider.clone())
+        .replaying(CloneBody)
+        .layer(client);
+    let api = notion.base_url(); // in truth: https://api.notion.com
+
+    println!("\nOne client for both; a request says whose it is:");
+    for user in ["ann", "ben"] {
+        let (status, body) = get(&client, &format!("{api}/v1/users/me"), user).await?;
+        println!(
+            "  {user}: {status}, the bot of {}",
+            body["bot"]["workspace_name"]
+        );
+        assert_eq!(status, StatusCode::OK);
+    }
+
+    println!("\nAnn's access token ends without notice, as Notion's do:");
+    let token = provider.acquire(&"ann".into()).await?;
+    notion.revoke_access_token(token.expose_token());
+    let (status, _) = get(&client, &format!("{api}/v1/users/me"), "ann").await?;
+    let refreshes = notion.ledger().refreshes().len();
+    println!("  ann: {status}, after {refreshes} refresh");
+    assert_eq!((status, refreshes), (StatusCode::OK, 1));
+
+    println!("\nWhat does not get a token, and why:");
+    let elsewhere = get(&client, "http://127.0.0.1:9/v1/users/me", "ann").await;
+    println!("  another host: {}", refused(elsewhere)?);
+    let nobody = get(&client, &format!("{api}/v1/users/me"), "eve").await;
+    println!("  a stranger: {}", refused(nobody)?);
+    Ok(())
+}
+
+async fn get(
+    client: &Notion,
+    url: &str,
+    user: &str,
+) -> Result<(StatusCode, serde_json::Value), BoxError> {
+    let request = Request::get(url)
+        .extension(Subject::new(user))
+        .body(Full::default())?;
+    let response = client.clone().oneshot(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, serde_json::from_slice(&body)?))
+}
+
+/// The error of this side, which every request that gets no token ends with.
+fn refused<T>(result: Result<T, BoxError>) -> Result<AuthError, BoxError> {
+    match result {
+        Ok(_) => Err("this request should have got no token".into()),
+        Err(error) => AuthError::find(&*error).cloned().ok_or(error),
+    }
+}

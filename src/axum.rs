@@ -1,0 +1,147 @@
+//! What axum needs beyond Tower: [`AuthError`] as a response, and the [`Connection`] of a request's
+//! subject as an extractor.
+//!
+//! It rests on `axum-core`, as libraries for axum should: traits, and nothing of a router or a server.
+//! It goes with axum 0.8.
+//!
+//! A handler that calls Notion holds a client with the layer around it:
+//!
+//! ```
+//! use axum::{
+//!     Extension, Router,
+//!     body::{Body, Bytes},
+//!     extract::{FromRef, State},
+//!     response::{IntoResponse, Response},
+//!     routing::get,
+//! };
+//! use http::{Request, StatusCode};
+//! use http_body_util::Empty;
+//! use notion_auth::{
+//!     AuthError, BoxError, CloneBody, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+//!     axum::Connection, https_client,
+//! };
+//! use tower::{Layer as _, ServiceExt as _};
+//!
+//! #[derive(Clone)]
+//! struct Site {
+//!     provider: NotionAuthProvider,
+//!     notion: NotionAuth<HttpsClient<Empty<Bytes>>, CloneBody>,
+//! }
+//!
+//! impl FromRef<Site> for NotionAuthProvider {
+//!     fn from_ref(site: &Site) -> Self {
+//!         site.provider.clone()
+//!     }
+//! }
+//!
+//! async fn me(connection: Connection, State(site): State<Site>) -> Result<Response, Response> {
+//!     let request = Request::get("https://api.notion.com/v1/users/me").extension(connection.subject);
+//!     let request = request.body(Empty::new()).map_err(failed)?;
+//!     let answer = site.notion.oneshot(request).await.map_err(failed)?;
+//!     Ok(answer.map(Body::new))
+//! }
+//!
+//! fn failed(error: impl Into<BoxError>) -> Response {
+//!     match AuthError::find(&*error.into()) {
+//!         Some(error) => error.clone().into_response(), // in the envelope of Notion's API
+//!         None => StatusCode::BAD_GATEWAY.into_response(),
+//!     }
+//! }
+//!
+//! fn app(provider: NotionAuthProvider) -> Router {
+//!     let layer = NotionAuthLayer::refreshing(provider.clone()).replaying(CloneBody);
+//!     let site = Site { notion: layer.layer(https_client()), provider };
+//!     let session = Extension(Subject::new("ann")); // in truth your session layer, which knows who it is
+//!     Router::new().route("/me", get(me)).with_state(site).layer(session)
+//! }
+//! ```
+
+use axum_core::{
+    body::Body,
+    extract::{FromRef, FromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::request::Parts;
+
+use crate::{
+    error::AuthError,
+    provider::{ConnectionStatus, NotionAuthProvider},
+    store::RecordState,
+    subject::Subject,
+};
+
+/// [`AuthError::to_response`].
+impl IntoResponse for AuthError {
+    fn into_response(self) -> Response {
+        self.to_response().map(Body::new)
+    }
+}
+
+/// Extractor for the connection of the request's [`Subject`], which can be used as far as the store
+/// knows.
+///
+/// The host's session layer puts the subject into the request's extensions; the provider is the
+/// router's state, or part of it ([`FromRef`]). The store is read for each request, and nothing is
+/// refreshed; when the extraction is dropped, nothing has changed.
+///
+/// | otherwise | the rejection, in the envelope of Notion's API |
+/// |---|---|
+/// | no workspace is connected, or it must be connected again | 401 `unauthorized`: connect (again) |
+/// | the store does not answer | 503 `service_unavailable` with `Retry-After` |
+/// | the request has no subject, or the store cannot be used as it is | 500 `internal_server_error`: what to set up |
+///
+/// A page that is shown all the same takes a `Result`:
+///
+/// ```
+/// use notion_auth::{AuthError, axum::Connection};
+///
+/// async fn settings(connection: Result<Connection, AuthError>) -> Result<String, AuthError> {
+///     Ok(match connection {
+///         Ok(connection) => format!("Connected: {}", connection.status.workspace_name.unwrap_or_default()),
+///         Err(error) if error.is_not_connected() => "Connect Notion".to_owned(),
+///         Err(error) if error.needs_reauthorization().is_some() => "Connect Notion again".to_owned(),
+///         Err(error) => return Err(error),
+///     })
+/// }
+/// # let provider = notion_auth::testing::fixed_token("ntn_test", "http://127.0.0.1:8080")?;
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(settings)).with_state(provider);
+/// # Ok::<(), notion_auth::BoxError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Whose it is: what a request to Notion carries in its extensions.
+    pub subject: Subject,
+    /// The workspace, and since when; its state is [`RecordState::Active`].
+    pub status: ConnectionStatus,
+}
+
+/// Not 401: a visitor who has not signed in has no business in such a handler, and a client cannot
+/// mend a layer that is missing.
+const NO_SUBJECT: &str = "the request has no Subject in its extensions: put the session layer, which \
+    inserts it and turns away who is not signed in, around this route (Router::layer)";
+
+impl<S> FromRequestParts<S> for Connection
+where
+    NotionAuthProvider: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = AuthError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthError> {
+        let Some(subject) = parts.extensions.get::<Subject>().cloned() else {
+            return Err(AuthError::configuration(NO_SUBJECT));
+        };
+        let provider = NotionAuthProvider::from_ref(state);
+        let Some(status) = provider.status(&subject).await? else {
+            return Err(AuthError::not_connected().with_subject(&subject));
+        };
+        match status.state {
+            RecordState::Active => Ok(Self { subject, status }),
+            RecordState::NeedsReauthorization(reason) => {
+                Err(AuthError::reauthorize(reason).with_subject(&subject))
+            }
+            RecordState::Disconnected => Err(AuthError::not_connected().with_subject(&subject)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use ::reqwest::{Request, Response, StatusCode};
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest_middleware::{Error, Middleware, Next};
+
+use crate::{
+    error::AuthError,
+    inject::{Choice, Config, Credentials, Source, replace},
+    provider::{Identity, NotionAuthProvider},
+    subject::{Mode, Subject},
+};
+
+/// Middleware of `reqwest-middleware` that puts Notion credentials on each request.
+///
+/// It does what [`NotionAuthLayer`](crate::NotionAuthLayer) with a replay does, by the same rules. A
+/// request says whose it is by `with_extension`: [`Subject`],
+/// [`ExplicitCredentials`](crate::ExplicitCredentials),
+/// [`UseIntegrationToken`](crate::UseIntegrationToken), [`Mode`]. `Authorization` is replaced,
+/// `Notion-Version` is kept if the request has one. A 401 is followed by a refresh and, if
+/// [`Request::try_clone`] can copy the request, by one more try with the new token; a request whose body
+/// is a stream gets the 401, and the next one has the new token.
+///
+/// Attach it last, so that retries outside it get the token of their time, and nothing inside it
+/// changes where the request goes. The client's own redirects are to be off, see the
+/// [module](crate::reqwest).
+///
+/// # Errors
+/// An [`AuthError`] is the source of [`Error::Middleware`]: [`AuthError::find`] gets it out.
+///
+/// # Cancel safety
+/// A request that is dropped takes nothing with it: a refresh that it caused goes on.
+#[derive(Debug, Clone)]
+pub struct NotionAuthMiddleware {
+    config: Arc<Config>,
+    identity: Option<Identity>,
+}
+
+impl NotionAuthMiddleware {
+    /// Credentials that have expired are refreshed before the request is sent, and those that the API
+    /// refuses before it is sent once more.
+    #[must_use]
+    pub fn refreshing(provider: NotionAuthProvider) -> Self {
+        Self::new(&provider, Mode::Refreshing)
+    }
+
+    /// Requests whose credentials have expired or were refused fail at once: the store may be read,
+    /// the token endpoint is never called.
+    #[must_use]
+    pub fn fail_fast(provider: NotionAuthProvider) -> Self {
+        Self::new(&provider, Mode::FailFast)
+    }
+
+    fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
+        Self {
+            config: Arc::new(Config::new(provider, mode)),
+            identity: None,
+        }
+    }
+
+    /// Makes every request of the client this subject's, whatever identity its extensions have.
+    #[must_use]
+    pub fn for_subject(mut self, subject: impl Into<Subject>) -> Self {
+        self.identity = Some(Identity::Subject(subject.into()));
+        self
+    }
+
+    /// Replaces a `Notion-Version` that the request has. Otherwise it is kept.
+    ///
+    /// One among the client's default headers is never sent, since reqwest adds those later, and only
+    /// where they are missing.
+    #[must_use]
+    pub fn overriding_version(mut self) -> Self {
+        Arc::make_mut(&mut self.config).overrides_version = true;
+        self
+    }
+
+    async fn credentials(&self, extensions: &Extensions) -> Result<Credentials, AuthError> {
+        match self.config.choose(extensions)? {
+            Choice::Send(credentials) => Ok(credentials),
+            Choice::Wait(grant, ticket) => match grant.await {
+                Ok(grant) => Ok(Credentials::granted(grant, ticket)),
+                Err(error) => self.config.not_granted(error, extensions),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Middleware for NotionAuthMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Error> {
+        let config = &self.config;
+        config
+            .destination
+            .check_url(request.url())
+            .map_err(no_credentials)?;
+        if let Some(identity) = &self.identity {
+            identity.put_into(extensions);
+        }
+        let Credentials {
+            authorization,
+            mut source,
+        } = self.credentials(extensions).await.map_err(no_credentials)?;
+        config.inject_into(request.headers_mut(), authorization);
+
+        // Before anything is sent, and before others have the extensions.
+        let mut again = None;
+        if source.is_renewable() {
+            let subject = extensions.get::<Subject>().cloned();
+            again = request.try_clone().zip(subject);
+        }
+        loop {
+            let response = next.clone().run(request, extensions).await?;
+            let Source::Stored { generation, ticket } = source else {
+                return Ok(response);
+            };
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            let Some((copy, subject)) = again.take() else {
+                ticket.refused();
+                return Ok(response);
+            };
+            let outcome = config.provider.renewed(&subject, generation, ticket).await;
+            let renewed = Credentials::renewed(outcome, generation, ticket);
+            let Some(credentials) = renewed.map_err(no_credentials)? else {
+                return Ok(response);
+            };
+            request = copy;
+            replace(request.headers_mut(), credentials.authorization);
+            source = credentials.source;
+        }
+    }
+}
+
+/// With a context around it. Alone, who goes through the sources would miss it: `Error` is transparent,
+/// so that its source is its content's source.
+fn no_credentials(error: AuthError) -> Error {
+    Error::Middleware(anyhow::Error::new(error).context("the request has no Notion credentials"))
+}

@@ -1,0 +1,80 @@
+//! Hits, counted without a price that is seen.
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use notion_auth::{NotionAuthLayer, Subject};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::support::World;
+
+/// How many hits the recorder was told of since it was last asked.
+fn told(snapshotter: &Snapshotter) -> u64 {
+    let all = snapshotter.snapshot().into_vec();
+    all.into_iter()
+        .filter(|(key, ..)| key.key().name() == "notion_auth_hits_total")
+        .map(|(.., value)| match value {
+            DebugValue::Counter(count) => count,
+            other => panic!("{other:?}"),
+        })
+        .sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn hits_are_told_in_batches_and_none_is_lost() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _metrics = metrics::set_default_local_recorder(&recorder);
+    let world = World::new();
+    world.connect("ann").await;
+    let inner = service_fn(|_: http::Request<_>| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(()))
+    });
+    let mut service = NotionAuthLayer::refreshing(world.provider.clone()).layer(inner);
+    let mut send = async |times| {
+        for _ in 0..times {
+            let sent = service.ready().await.unwrap().call(world.get("ann"));
+            sent.await.unwrap();
+        }
+    };
+
+    send(63).await;
+    assert_eq!(told(&snapshotter), 0);
+    send(1).await;
+    assert_eq!(told(&snapshotter), 64);
+
+    // With the first request that is none.
+    send(3).await;
+    let nobody = world.provider.acquire(&Subject::new("nobody")).await;
+    assert!(nobody.is_err());
+    assert_eq!(told(&snapshotter), 3);
+
+    // And when the provider goes, with all threads' hits.
+    send(5).await;
+    drop(service);
+    drop(world);
+    assert_eq!(told(&snapshotter), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let inner = service_fn(|request: http::Request<_>| {
+        drop(request);
+        std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(())))
+    });
+    let mut counts = Vec::new();
+    for is_recorded in [false, true] {
+        let _metrics = is_recorded.then(|| metrics::set_default_local_recorder(&recorder));
+        let world = World::new();
+        world.connect("ann").await;
+        let mut service = NotionAuthLayer::refreshing(world.provider.clone()).layer(inner);
+        let requests: Vec<_> = (0..200).map(|_| world.get("ann")).collect();
+        let mut sent = Vec::with_capacity(requests.len());
+        let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
+        counts.push(allocation_counter::measure(hits).count_total);
+    }
+    assert_eq!(told(&snapshotter), 200);
+    assert_eq!(counts[0], counts[1]);
+    // The header map grows, once for each request, as it would for two inserts.
+    assert!(counts[0] <= 400, "{counts:?}");
+}

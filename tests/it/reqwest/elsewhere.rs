@@ -1,0 +1,48 @@
+//! A server that is not Notion.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+    routing::any,
+};
+
+/// Notes what it was sent. `/again` redirects to `/end`, `/refusing` answers 401, all else 200.
+pub(super) struct Elsewhere {
+    pub(super) url: String,
+    seen: Arc<Mutex<Vec<(String, HeaderMap)>>>,
+}
+
+impl Elsewhere {
+    pub(super) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+        let sink = Arc::clone(&seen);
+        let answer = move |request: Request| {
+            let path = request.uri().path().to_owned();
+            let headers = request.headers().clone();
+            sink.lock().unwrap().push((path.clone(), headers));
+            async move { answer(&path) }
+        };
+        let router = Router::new().fallback(any(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, seen }
+    }
+
+    /// Paths and headers of what came.
+    pub(super) fn seen(&self) -> Vec<(String, HeaderMap)> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn answer(path: &str) -> Response {
+    match path {
+        "/again" => Redirect::temporary("/end").into_response(),
+        "/refusing" => StatusCode::UNAUTHORIZED.into_response(),
+        _ => StatusCode::OK.into_response(),
+    }
+}
