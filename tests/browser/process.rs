@@ -55,6 +55,7 @@ impl Process {
         }
     }
 
+    #[allow(dead_code, reason = "not every test binary does")]
     /// Waits until it has ended, with what it has started itself.
     pub(crate) fn wait_for_the_end(&self) {
         let _ = self.output.recv_timeout(PATIENCE);

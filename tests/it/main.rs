@@ -10,6 +10,8 @@ mod axum_stack;
 mod cancellation;
 mod credentials;
 mod fail_fast;
+#[cfg(all(feature = "gateway", unix))]
+mod gateway;
 mod headers;
 mod identity;
 mod memory_store;

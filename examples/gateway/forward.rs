@@ -1,0 +1,143 @@
+//! One request's way to Notion and back.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::AUTHORIZATION,
+        uri::{Authority, PathAndQuery, Scheme},
+    },
+    response::{IntoResponse as _, Response},
+};
+use notion_auth::{AuthError, BoxError, NotionAuth, NotionAuthLayer, NotionAuthProvider};
+use percent_encoding::percent_decode_str;
+use tower::{Layer as _, ServiceExt as _};
+use url::Url;
+
+use crate::{
+    envelope,
+    headers::{clean_request, clean_response},
+    keys::GatewayKeys,
+    outgoing::Outgoing,
+    upstream::{HttpsClient, ViaProxy, api_client},
+};
+
+type Copy = fn(&Outgoing) -> Option<Outgoing>;
+
+/// What every request needs.
+#[derive(Clone)]
+pub(crate) struct Forward {
+    keys: Arc<GatewayKeys>,
+    scheme: Scheme,
+    authority: Authority,
+    client: NotionAuth<HttpsClient<Outgoing>, Copy>,
+}
+
+impl Forward {
+    pub(crate) fn new(
+        provider: NotionAuthProvider,
+        keys: Arc<GatewayKeys>,
+        api_url: &Url,
+        via: &ViaProxy,
+    ) -> Result<Self, BoxError> {
+        let origin = api_url.as_str().parse::<Uri>()?.into_parts();
+        Ok(Self {
+            keys,
+            scheme: origin.scheme.ok_or("the API's URL has no scheme")?,
+            authority: origin.authority.ok_or("the API's URL has no host")?,
+            client: NotionAuthLayer::refreshing(provider)
+                .replaying(Outgoing::copy as Copy)
+                .layer(api_client(via)?),
+        })
+    }
+}
+
+/// `/v1/*`: the caller's key becomes its subject's token.
+pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Some((_, subject)) = bearer(&head.headers).and_then(|key| state.keys.find(key)) else {
+        return envelope::no_key();
+    };
+    if let Err(refusal) = check_path(head.uri.path()) {
+        return *refusal;
+    }
+    let path = head.uri.path_and_query().cloned();
+    let uri = Uri::builder()
+        .scheme(state.scheme.clone())
+        .authority(state.authority.clone())
+        .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
+        .build();
+    let body = Outgoing::read(&head.headers, body).await;
+    let (Ok(uri), Ok(body)) = (uri, body) else {
+        return envelope::error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "the request could not be read to its end",
+        );
+    };
+    // A new one, whose version and extensions are not those of the caller's connection.
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = head.headers;
+    clean_request(request.headers_mut());
+    request.extensions_mut().insert(subject);
+    match state.client.oneshot(request).await {
+        Ok(response) => {
+            let (mut head, body) = response.into_parts();
+            clean_response(&mut head.headers);
+            Response::from_parts(head, Body::new(body))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &BoxError) -> Response {
+    if let Some(error) = AuthError::find(error.as_ref()) {
+        return error.to_response().into_response();
+    }
+    tracing::warn!(error, "a request did not get an answer");
+    envelope::error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "service_unavailable",
+        "Notion did not answer; what it was asked for may have been done all the same",
+    )
+}
+
+/// The OAuth endpoints are the gateway's own to speak with, however their path is spelled.
+fn check_path(path: &str) -> Result<(), Box<Response>> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let segments = || decoded.split(['/', '\\']);
+    if segments().any(|it| it == "." || it == "..") || decoded.contains("//") {
+        return Err(Box::new(envelope::error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request_url",
+            "the path has a segment that is empty, `.` or `..`",
+        )));
+    }
+    if segments()
+        .nth(2)
+        .is_some_and(|it| it.eq_ignore_ascii_case("oauth"))
+    {
+        return Err(Box::new(envelope::error(
+            StatusCode::FORBIDDEN,
+            "restricted_resource",
+            "the OAuth endpoints are not reached through the gateway: workspaces are connected at /connect",
+        )));
+    }
+    Ok(())
+}
+
+/// The key in `Authorization: Bearer KEY`, if that header is there once.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

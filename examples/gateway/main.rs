@@ -1,0 +1,57 @@
+//! A gateway to Notion's API that keeps its users' credentials away from the services behind it.
+//!
+//! ```sh
+//! cargo run --release --features gateway --example gateway -- --help
+//! ```
+//!
+//! A service calls the gateway as it would call Notion, with a key of the gateway in the place of a
+//! token. The gateway knows whose key it is, puts that subject's credentials on the request and sends it
+//! on. A user connects a workspace at `/connect`.
+
+mod connect;
+mod envelope;
+mod forward;
+mod headers;
+mod keys;
+mod outgoing;
+mod page;
+mod server;
+mod settings;
+mod upstream;
+mod vault;
+
+use std::{env, process::ExitCode};
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::settings::Settings;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        None => {}
+        Some("--help" | "-h") => {
+            print!("{}", include_str!("help.txt"));
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("gateway: {other} is not known: settings are in the environment, see --help");
+            return ExitCode::FAILURE;
+        }
+    }
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(LevelFilter::INFO)
+        .init();
+    let served = match Settings::from_env().await {
+        Ok(settings) => server::serve(settings).await,
+        Err(error) => Err(error),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The gateway as a server: its parts put together, its start and its end.
+
+use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::{any, get},
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use notion_auth::{BoxError, Keyring, NotionAuthProvider, NotionOAuthService};
+use tokio::{net::TcpListener, signal, sync::oneshot};
+
+use crate::{
+    connect::{self, Connect},
+    envelope,
+    forward::{self, Forward},
+    settings::Settings,
+    upstream, vault,
+};
+
+/// How long requests and refreshes may take to end when the gateway is told to.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Between two times that the metrics' samples are put together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Seconds.
+const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+
+/// Serves until a signal says to end.
+pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
+    let metrics = metrics()?;
+    let has_oauth_client = settings.app.has_oauth_client();
+    let mut builder = NotionAuthProvider::builder()
+        .app(settings.app)
+        .api_url(settings.api_url.as_str().trim_end_matches('/'));
+    if settings
+        .via
+        .proxy(&settings.api_url.as_str().parse()?)
+        .is_some()
+    {
+        builder = builder.transport(upstream::oauth_transport(&settings.via)?);
+    }
+    let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
+    let provider = builder.build()?;
+    provider.health().await?;
+
+    let keys = Arc::new(settings.keys);
+    let forward = Forward::new(
+        provider.clone(),
+        keys.clone(),
+        &settings.api_url,
+        &settings.via,
+    )?;
+    let mut router = Router::new()
+        .route("/v1/{*path}", any(forward::forward))
+        .with_state(forward)
+        .route("/healthz", get(healthz))
+        .with_state(provider.clone())
+        .route("/metrics", get(async move || metrics.render()))
+        .fallback(nothing_here);
+    if has_oauth_client {
+        let connect = Connect::new(
+            keys,
+            cookie_key,
+            settings.public_url.clone(),
+            provider.clone(),
+        );
+        router = router.merge(connect::router(connect, routes(&provider, keyring)?));
+    }
+
+    println!("Listening on http://{}", settings.listener.local_addr()?);
+    println!("Workspaces are connected at {}connect", settings.public_url);
+    run(settings.listener, router).await?;
+    provider.shutdown(GRACE).await?;
+    Ok(())
+}
+
+/// Installs what is told the crate's metrics. Before the provider is built: it asks then.
+fn metrics() -> Result<PrometheusHandle, BoxError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+fn routes(provider: &NotionAuthProvider, keyring: Keyring) -> Result<NotionOAuthService, BoxError> {
+    Ok(NotionOAuthService::builder(provider.clone())
+        .keys(keyring)
+        .default_return_target("/connect")
+        .build()?)
+}
+
+/// Serves until a signal comes; then what is under way has [`GRACE`] to end.
+async fn run(listener: TcpListener, router: Router) -> Result<(), BoxError> {
+    let (told, end) = oneshot::channel();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async {
+        told_to_end().await;
+        tracing::info!("told to end");
+        let _ = told.send(());
+    });
+    let limit = async {
+        match end.await {
+            Ok(()) => tokio::time::sleep(GRACE).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = server.into_future() => served?,
+        () = limit => tracing::warn!("requests that took longer than {GRACE:?} to end were cut off"),
+    }
+    Ok(())
+}
+
+async fn told_to_end() {
+    #[cfg(unix)]
+    {
+        use signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = signal::ctrl_c().await;
+}
+
+async fn healthz(State(provider): State<NotionAuthProvider>) -> Response {
+    match provider.health().await {
+        Ok(_) => "ok\n".into_response(),
+        Err(error) => error.to_response().into_response(),
+    }
+}
+
+async fn nothing_here() -> Response {
+    envelope::error(
+        StatusCode::NOT_FOUND,
+        "invalid_request_url",
+        "here are /v1/… (Notion's API), /connect, /healthz and /metrics",
+    )
+}

@@ -1,0 +1,123 @@
+//! What the environment says.
+
+use std::env;
+
+use axum::http::Uri;
+use notion_auth::{BoxError, NotionAppCredentials};
+use tokio::net::TcpListener;
+use url::{Host, Url};
+
+use crate::{keys::GatewayKeys, upstream::ViaProxy};
+
+/// All settings, checked, and the socket bound.
+pub(crate) struct Settings {
+    pub(crate) listener: TcpListener,
+    pub(crate) keys: GatewayKeys,
+    pub(crate) public_url: Url,
+    pub(crate) api_url: Url,
+    pub(crate) database: String,
+    pub(crate) app: NotionAppCredentials,
+    pub(crate) via: ViaProxy,
+}
+
+impl Settings {
+    /// Reads the environment. An error names the variable.
+    pub(crate) async fn from_env() -> Result<Self, BoxError> {
+        let keys = text("GATEWAY_KEYS")?.ok_or(
+            "GATEWAY_KEYS is not set: KEY=SUBJECT,… says who may call, and whose credentials the calls \
+             have (--help shows all settings)",
+        )?;
+        let keys = GatewayKeys::parse(&keys).map_err(named("GATEWAY_KEYS"))?;
+        let listen = text("GATEWAY_LISTEN")?.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        let listener = TcpListener::bind(&listen)
+            .await
+            .map_err(|error| format!("GATEWAY_LISTEN: cannot listen on {listen}: {error}"))?;
+        let default_public_url = format!("http://localhost:{}", listener.local_addr()?.port());
+        let public_url = text("GATEWAY_PUBLIC_URL")?.unwrap_or(default_public_url);
+        let public_url = origin(&public_url).map_err(named("GATEWAY_PUBLIC_URL"))?;
+        let api_url =
+            text("NOTION_API_URL")?.unwrap_or_else(|| "https://api.notion.com".to_owned());
+        let api_url = origin(&api_url).map_err(named("NOTION_API_URL"))?;
+        let destination: Uri = api_url.as_str().parse()?;
+        Ok(Self {
+            listener,
+            keys,
+            app: app(&public_url, &api_url)?,
+            public_url,
+            via: ViaProxy::from_env(&destination)?,
+            api_url,
+            database: text("DATABASE_URL")?.unwrap_or_else(|| "sqlite:gateway.db".to_owned()),
+        })
+    }
+}
+
+/// The app's credentials by the crate's own variables, with what the gateway knows filled in.
+fn app(public_url: &Url, api_url: &Url) -> Result<NotionAppCredentials, BoxError> {
+    let redirect_uri = public_url.join("/connect/callback")?;
+    if let Some(other) = text("NOTION_REDIRECT_URI")? {
+        if other != redirect_uri.as_str() {
+            return Err(format!(
+                "NOTION_REDIRECT_URI: the gateway's is {redirect_uri}: leave it out, and set \
+                 GATEWAY_PUBLIC_URL"
+            )
+            .into());
+        }
+    }
+    let under_api = |name: &str| {
+        let path = match name {
+            "NOTION_AUTHORIZATION_URL" => "/v1/oauth/authorize",
+            "NOTION_TOKEN_URL" => "/v1/oauth/token",
+            _ => return None,
+        };
+        Some(api_url.join(path).ok()?.to_string().into())
+    };
+    let app = NotionAppCredentials::builder()
+        .redirect_uri(redirect_uri)
+        .env()?
+        .vars(under_api)?
+        .build()?;
+    match (app.client_id(), app.client_secret(), app.token()) {
+        (Some(_), None, _) => Err("NOTION_CLIENT_SECRET is not set, but NOTION_CLIENT_ID is".into()),
+        (None, Some(_), _) => Err("NOTION_CLIENT_ID is not set, but NOTION_CLIENT_SECRET is".into()),
+        (None, None, None) => Err(
+            "NOTION_CLIENT_ID and NOTION_CLIENT_SECRET are not set, nor is NOTION_TOKEN: the gateway \
+             has no credentials to use"
+                .into(),
+        ),
+        _ => Ok(app),
+    }
+}
+
+/// An origin that a token may go to or a browser come from: https, or http on this machine.
+fn origin(text: &str) -> Result<Url, BoxError> {
+    let url = Url::parse(text).map_err(|error| format!("{text} is not a URL: {error}"))?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback => {}
+        _ => return Err(format!("{text} must be https, or http on this machine").into()),
+    }
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !is_bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{text} must be scheme, host and port alone").into());
+    }
+    Ok(url)
+}
+
+/// A variable that is set and not empty.
+pub(crate) fn text(name: &str) -> Result<Option<String>, BoxError> {
+    match env::var(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8").into()),
+    }
+}
+
+fn named<E: Into<BoxError>>(name: &'static str) -> impl Fn(E) -> BoxError {
+    move |error| format!("{name}: {}", error.into()).into()
+}

@@ -1,0 +1,192 @@
+use http::StatusCode;
+use notion_auth::testing::notion::{Call, Fault};
+use serde_json::json;
+
+use super::{
+    ask::{self, Sending},
+    program::{ANN, BOB, CLEO, Gateway},
+};
+
+fn me(gateway: &Gateway) -> Sending {
+    ask::get(&format!("{}/v1/users/me", gateway.url))
+}
+
+#[tokio::test]
+async fn a_key_becomes_its_subjects_token_and_goes_no_further() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    let answer = me(&gateway)
+        .bearer(ANN)
+        .header("cookie", "a=b")
+        .header("connection", "x-mine")
+        .header("x-mine", "1")
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.json()["object"], "user");
+    let call = gateway.notion.ledger().api_calls().pop().expect("a call");
+    assert!(call.token.is_some_and(|token| token != ANN));
+    assert_eq!(call.notion_version.as_deref(), Some("2026-03-11"));
+}
+
+#[tokio::test]
+async fn without_a_key_or_without_a_connection_nothing_is_sent() {
+    let gateway = Gateway::start().await;
+    for sending in [
+        me(&gateway),
+        me(&gateway).bearer("nobody-has-this-key-0123"),
+        me(&gateway).header("authorization", &format!("Basic {ANN}")),
+        me(&gateway).bearer(ANN).bearer(ANN),
+        me(&gateway).bearer(BOB),
+    ] {
+        let answer = sending.send().await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.json()["code"], "unauthorized");
+    }
+    assert!(gateway.notion.ledger().api_calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    for path in [
+        "/v1/oauth/token",
+        "/v1/%6fauth/token",
+        "/v1/OAuth/revoke",
+        "/v1//oauth/token",
+        "/v1/users/../oauth/token",
+        "/v1/users/%2e%2e/oauth/token",
+        "/v1/users%2f..%2foauth/token",
+        "/v1/%2e/oauth/token",
+        "/v1/oauth%2ftoken",
+    ] {
+        let answer = ask::post(&format!("{}{path}", gateway.url))
+            .bearer(ANN)
+            .header("content-type", "application/json")
+            .body("{}")
+            .send()
+            .await;
+        assert!(answer.status.is_client_error(), "{path}");
+        assert!(
+            answer.text().contains("gateway: "),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    assert!(gateway.notion.ledger().api_calls().is_empty());
+}
+
+#[tokio::test]
+async fn json_is_sent_again_after_a_401_and_a_long_or_other_body_is_not() {
+    let gateway = Gateway::start().await;
+    let long = json!({ "query": "x".repeat(600 * 1024) }).to_string();
+    let cases = [
+        (
+            "ann",
+            ANN,
+            "application/json; charset=utf-8",
+            "{}".to_owned(),
+            StatusCode::OK,
+        ),
+        (
+            "bob",
+            BOB,
+            "application/json",
+            long,
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "cleo",
+            CLEO,
+            "application/octet-stream",
+            "x".to_owned(),
+            StatusCode::UNAUTHORIZED,
+        ),
+    ];
+    for (refreshes, (name, key, kind, body, status)) in cases.into_iter().enumerate() {
+        gateway.connect(key).await;
+        assert_eq!(me(&gateway).bearer(key).send().await.status, StatusCode::OK);
+        let token = gateway
+            .notion
+            .ledger()
+            .api_calls()
+            .pop()
+            .expect("a call")
+            .token;
+        gateway.notion.revoke_access_token(&token.expect("a token"));
+        let answer = ask::post(&format!("{}/v1/search", gateway.url))
+            .bearer(key)
+            .header("content-type", kind)
+            .body(body)
+            .send()
+            .await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(
+            !answer.text().contains("gateway"),
+            "{name}: {}",
+            answer.text()
+        );
+        // Whatever became of that request, the next one has the new token.
+        let answer = me(&gateway).bearer(key).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        assert_eq!(
+            gateway.notion.ledger().refreshes().len(),
+            refreshes + 1,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_notion_says_of_limits_and_requests_comes_through() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    gateway.notion.script(
+        Call::Api,
+        [Fault::RateLimited {
+            retry_after: Some(7),
+        }],
+    );
+    let answer = me(&gateway).bearer(ANN).send().await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.header("retry-after"), "7");
+    assert_eq!(answer.json()["code"], "rate_limited");
+    let answer = me(&gateway).bearer(ANN).send().await;
+    assert!(!answer.header("x-notion-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn a_notion_that_does_not_answer_is_said_in_its_own_form() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    gateway
+        .notion
+        .script(Call::Api, [Fault::DropBefore, Fault::DropBefore]);
+    let answer = me(&gateway).bearer(ANN).send().await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["code"], "service_unavailable");
+}
+
+#[tokio::test]
+async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
+    let gateway = Gateway::start().await;
+    me(&gateway).bearer(BOB).send().await;
+    let answer = ask::get(&format!("{}/metrics", gateway.url)).send().await;
+    let said = answer.text();
+    let waited = "notion_auth_acquire_duration_seconds_count{outcome=\"not_connected\"} 1";
+    assert!(said.contains(waited), "{said}");
+    assert!(!said.contains("bob"), "{said}");
+}
+
+#[tokio::test]
+async fn health_is_the_stores() {
+    let gateway = Gateway::start().await;
+    let answer = ask::get(&format!("{}/healthz", gateway.url)).send().await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (StatusCode::OK, "ok\n")
+    );
+    let answer = ask::get(&format!("{}/nothing", gateway.url)).send().await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}

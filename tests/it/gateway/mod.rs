@@ -1,0 +1,8 @@
+//! The example `gateway` as its users run it: a program of its own, with `MockNotion` behind it.
+
+mod ask;
+mod clients;
+mod forwarding;
+mod program;
+mod settings;
+mod visitors;

@@ -1,0 +1,142 @@
+//! The program, built and started.
+
+use std::{
+    env,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use notion_auth::testing::MockNotion;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::process::Process;
+use super::ask;
+
+#[path = "../../browser/process.rs"]
+mod process;
+
+pub(super) const ANN: &str = "ann-has-this-key-0123456789";
+pub(super) const BOB: &str = "bob-has-this-key-0123456789";
+pub(super) const CLEO: &str = "cleo-has-this-key-0123456789";
+
+/// A gateway with keys of Ann, Bob and Cleo, and the Notion behind it.
+pub(super) struct Gateway {
+    /// Without a slash at its end.
+    pub(super) url: String,
+    pub(super) notion: MockNotion,
+    pub(super) directory: TempDir,
+    _process: Process,
+}
+
+impl Gateway {
+    /// With SQLite in a directory of its own.
+    pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let url = format!("http://localhost:{port}");
+        let notion = MockNotion::builder()
+            .redirect_uri(format!("{url}/connect/callback"))
+            .start()
+            .await
+            .expect("a socket");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = command(directory.path());
+        command
+            .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
+            .env(
+                "GATEWAY_KEYS",
+                format!("{ANN}=ann, {BOB}=bob, {CLEO}=cleo,"),
+            )
+            .env("NOTION_API_URL", notion.base_url())
+            .env("NOTION_CLIENT_ID", notion.client_id())
+            .env("NOTION_CLIENT_SECRET", notion.client_secret())
+            .envs(settings.iter().copied());
+        let (process, _) = Process::start(&mut command, "Listening on ");
+        Self {
+            url,
+            notion,
+            directory,
+            _process: process,
+        }
+    }
+
+    /// Connects a workspace for the owner of that key, as a script would.
+    pub(super) async fn connect(&self, key: &str) {
+        let begun = ask::get(&format!("{}/connect/authorize", self.url))
+            .bearer(key)
+            .send()
+            .await;
+        let consented = self
+            .notion
+            .consent(begun.header("location"))
+            .expect("consent");
+        let ended = ask::get(&consented)
+            .bearer(key)
+            .header("cookie", begun.cookie())
+            .send()
+            .await;
+        assert!(
+            ended.header("location").contains("notion=connected"),
+            "{ended:?}"
+        );
+    }
+}
+
+/// The program with nothing set, which is to end by itself.
+pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
+    let directory = tempfile::tempdir().expect("a directory");
+    command(directory.path())
+        .env("GATEWAY_LISTEN", "127.0.0.1:0")
+        .envs(settings.iter().copied())
+        .output()
+        .expect("it starts")
+}
+
+pub(super) fn command(directory: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.env_clear().current_dir(directory);
+    command
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Cargo names no example to a test, and has not built it if only this test is run.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        // What Cargo tells this test about itself would make it build dependencies anew.
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&*name);
+            }
+        }
+        let output = command
+            // All, as these tests are mostly run: then nothing is built twice.
+            .args(["build", "--all-features", "--example", "gateway"])
+            .arg("--message-format=json-render-diagnostics")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo starts");
+        assert!(output.status.success(), "the example is not built");
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "gateway")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .expect("cargo says where the example is")
+    })
+}

@@ -1,0 +1,134 @@
+use super::program::{ANN, command, refused};
+
+/// What it says when it does not start, which is one line.
+#[track_caller]
+fn complaint(settings: &[(&str, &str)]) -> String {
+    let output = refused(settings);
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(!said.contains(ANN), "{said}");
+    said
+}
+
+#[test]
+fn help_names_every_setting_that_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = command(directory.path())
+        .arg("--help")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).expect("text");
+    for name in [
+        "GATEWAY_KEYS",
+        "GATEWAY_LISTEN",
+        "GATEWAY_PUBLIC_URL",
+        "NOTION_API_URL",
+        "DATABASE_URL",
+        "NOTION_AUTH_KEYS",
+        "HTTPS_PROXY",
+        "NOTION_CLIENT_ID",
+        "NOTION_CLIENT_SECRET",
+        "NOTION_TOKEN",
+    ] {
+        assert!(help.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
+    let keys = ("GATEWAY_KEYS", &*format!("{ANN}=ann"));
+    let id = ("NOTION_CLIENT_ID", "id");
+    let secret = ("NOTION_CLIENT_SECRET", "secret-of-the-client");
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("GATEWAY_KEYS", &[]),
+        ("GATEWAY_KEYS", &[("GATEWAY_KEYS", "short=ann")]),
+        ("GATEWAY_KEYS", &[("GATEWAY_KEYS", ANN)]),
+        (
+            "GATEWAY_KEYS",
+            &[("GATEWAY_KEYS", &format!("{ANN}=ann,{ANN}=bob"))],
+        ),
+        ("NOTION_CLIENT_ID", &[keys]),
+        ("NOTION_CLIENT_SECRET", &[keys, id]),
+        (
+            "GATEWAY_LISTEN",
+            &[keys, id, secret, ("GATEWAY_LISTEN", "here")],
+        ),
+        (
+            "GATEWAY_PUBLIC_URL",
+            &[
+                keys,
+                id,
+                secret,
+                ("GATEWAY_PUBLIC_URL", "http://example.com"),
+            ],
+        ),
+        (
+            "GATEWAY_PUBLIC_URL",
+            &[
+                keys,
+                id,
+                secret,
+                ("GATEWAY_PUBLIC_URL", "https://example.com/a"),
+            ],
+        ),
+        (
+            "NOTION_API_URL",
+            &[
+                keys,
+                id,
+                secret,
+                ("NOTION_API_URL", "http://api.notion.com"),
+            ],
+        ),
+        (
+            "NOTION_REDIRECT_URI",
+            &[
+                keys,
+                id,
+                secret,
+                ("NOTION_REDIRECT_URI", "https://example.com/cb"),
+            ],
+        ),
+        (
+            "DATABASE_URL",
+            &[
+                keys,
+                id,
+                secret,
+                ("DATABASE_URL", "mysql://ann:hunter2@localhost/db"),
+            ],
+        ),
+        (
+            "NOTION_AUTH_KEYS",
+            &[
+                keys,
+                id,
+                secret,
+                ("DATABASE_URL", "sqlite:a.db"),
+                ("NOTION_AUTH_KEYS", "x"),
+            ],
+        ),
+        (
+            "HTTPS_PROXY",
+            &[keys, id, secret, ("HTTPS_PROXY", "socks5://127.0.0.1:1")],
+        ),
+    ];
+    for (name, settings) in cases {
+        let said = complaint(settings);
+        assert!(said.contains(name), "{settings:?}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn an_argument_that_is_not_known_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = command(directory.path())
+        .arg("--port")
+        .output()
+        .expect("it starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--port"));
+}
