@@ -113,6 +113,11 @@
 //! [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/). Anywhere else,
 //! [`NotionAuthProvider::acquire`] gives the token, [`NotionAuthProvider::refused`] takes a 401.
 //!
+//! # Guides
+//!
+//! Module [`guide`](https://docs.rs/notion-auth/latest/notion_auth/guide/): a script, a backend, a gateway, a store of
+//! one's own, tests, coming from Python, and what can go wrong.
+//!
 //! # Where it stands among other middleware
 //!
 //! | from the outside in | why there |
@@ -198,6 +203,8 @@ pub mod axum;
 pub mod clock;
 pub mod credentials;
 pub mod error;
+#[cfg(all(any(doc, doctest), feature = "full"))]
+pub mod guide;
 pub mod header;
 #[cfg(any(feature = "routes", feature = "testing"))]
 mod html;
