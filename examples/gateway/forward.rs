@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, StatusCode, Uri,
+        HeaderMap, Method, StatusCode, Uri,
         header::AUTHORIZATION,
         uri::{Authority, PathAndQuery, Scheme},
     },
@@ -61,6 +61,10 @@ pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> R
     let Some((_, subject)) = bearer(&head.headers).and_then(|key| state.keys.find(key)) else {
         return envelope::no_key();
     };
+    // An answer to it would show the token.
+    if head.method == Method::TRACE {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     if let Err(refusal) = check_path(head.uri.path()) {
         return *refusal;
     }
@@ -107,21 +111,20 @@ fn failed(error: &BoxError) -> Response {
     )
 }
 
-/// The OAuth endpoints are the gateway's own to speak with, however their path is spelled.
+/// The OAuth endpoints are the gateway's own to speak with. A path that a server could read as theirs, by
+/// decoding it once more or by tidying it up, is refused too.
 fn check_path(path: &str) -> Result<(), Box<Response>> {
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
-    let segments = || decoded.split(['/', '\\']);
-    if segments().any(|it| it == "." || it == "..") || decoded.contains("//") {
+    let resource = path.strip_prefix("/v1/").unwrap_or_default();
+    let resource = resource.split('/').next().unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if resource.is_empty() || !resource.bytes().all(is_plain) || climbs(path) {
         return Err(Box::new(envelope::error(
             StatusCode::BAD_REQUEST,
             "invalid_request_url",
-            "the path has a segment that is empty, `.` or `..`",
+            "the path is none of Notion's: /v1/, a plain name, and no segment that is `..`",
         )));
     }
-    if segments()
-        .nth(2)
-        .is_some_and(|it| it.eq_ignore_ascii_case("oauth"))
-    {
+    if resource.eq_ignore_ascii_case("oauth") {
         return Err(Box::new(envelope::error(
             StatusCode::FORBIDDEN,
             "restricted_resource",
@@ -129,6 +132,21 @@ fn check_path(path: &str) -> Result<(), Box<Response>> {
         )));
     }
     Ok(())
+}
+
+/// Whether a segment is `.` or `..`, however often it is encoded and whatever parameters it has.
+fn climbs(path: &str) -> bool {
+    let mut path = path.to_owned();
+    loop {
+        let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+        if decoded == path {
+            break;
+        }
+        path = decoded;
+    }
+    path.split(['/', '\\'])
+        .filter_map(|segment| segment.split(';').next())
+        .any(|segment| segment == "." || segment == "..")
 }
 
 /// The key in `Authorization: Bearer KEY`, if that header is there once.

@@ -22,7 +22,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// What says who called the gateway, and how, which is not Notion's to know.
-const FOR_THE_GATEWAY: [HeaderName; 8] = [
+const FOR_THE_GATEWAY: [HeaderName; 13] = [
     AUTHORIZATION,
     COOKIE,
     EXPECT,
@@ -30,6 +30,12 @@ const FOR_THE_GATEWAY: [HeaderName; 8] = [
     HOST,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    // By these some servers take another path or method than the request's.
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("true-client-ip"),
     HeaderName::from_static("x-real-ip"),
 ];
 

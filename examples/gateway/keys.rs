@@ -34,22 +34,20 @@ impl GatewayKeys {
             }
             if key.len() < SHORTEST {
                 return Err(format!(
-                    "the key of entry {at} (subject {subject}) has fewer than {SHORTEST} characters: \
+                    "the key of entry {at} has fewer than {SHORTEST} characters: \
                      make one by `openssl rand -hex 32`"
                 )
                 .into());
             }
             if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(format!(
-                    "the key of entry {at} (subject {subject}) has characters that no header can carry"
+                    "the key of entry {at} has characters that no header can carry"
                 )
                 .into());
             }
             let fingerprint = fingerprint(key);
             if !seen.insert(fingerprint) {
-                return Err(
-                    format!("the key of entry {at} (subject {subject}) is there twice").into(),
-                );
+                return Err(format!("the key of entry {at} is there twice").into());
             }
             keys.push((fingerprint, Subject::new(subject)));
         }

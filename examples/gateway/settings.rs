@@ -32,7 +32,12 @@ impl Settings {
         let listener = TcpListener::bind(&listen)
             .await
             .map_err(|error| format!("GATEWAY_LISTEN: cannot listen on {listen}: {error}"))?;
-        let default_public_url = format!("http://localhost:{}", listener.local_addr()?.port());
+        let address = listener.local_addr()?;
+        let default_public_url = if address.ip().is_loopback() {
+            format!("http://{address}")
+        } else {
+            format!("http://localhost:{}", address.port())
+        };
         let public_url = text("GATEWAY_PUBLIC_URL")?.unwrap_or(default_public_url);
         let public_url = origin(&public_url).map_err(named("GATEWAY_PUBLIC_URL"))?;
         let api_url =
@@ -90,7 +95,7 @@ fn app(public_url: &Url, api_url: &Url) -> Result<NotionAppCredentials, BoxError
 
 /// An origin that a token may go to or a browser come from: https, or http on this machine.
 fn origin(text: &str) -> Result<Url, BoxError> {
-    let url = Url::parse(text).map_err(|error| format!("{text} is not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -100,11 +105,11 @@ fn origin(text: &str) -> Result<Url, BoxError> {
     match url.scheme() {
         "https" => {}
         "http" if is_loopback => {}
-        _ => return Err(format!("{text} must be https, or http on this machine").into()),
+        _ => return Err("it must be https, or http on this machine".into()),
     }
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if !is_bare || !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{text} must be scheme, host and port alone").into());
+        return Err("it must be scheme, host and port alone".into());
     }
     Ok(url)
 }

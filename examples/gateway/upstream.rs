@@ -26,6 +26,8 @@ use notion_auth::{BoxError, oauth::NotSent};
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt as _};
 
+use crate::settings;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A Tower service for requests to Notion with the body `B`.
@@ -94,6 +96,22 @@ impl ViaProxy {
             direct,
             proxies: Arc::new(Matcher::from_env()),
         };
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            let Some(proxy) = settings::text(name)? else {
+                continue;
+            };
+            let anywhere = Uri::from_static("https://api.notion.com");
+            if Matcher::builder()
+                .https(proxy)
+                .build()
+                .intercept(&anywhere)
+                .is_none()
+            {
+                return Err(
+                    format!("{name}: it is no proxy: http://[USER:PASSWORD@]HOST:PORT").into(),
+                );
+            }
+        }
         match via.proxy(destination) {
             Some(proxy) if proxy.uri().scheme() != Some(&Scheme::HTTP) => Err(
                 "HTTPS_PROXY: only a proxy that is itself spoken to in plain http works here: \

@@ -86,7 +86,14 @@ fn kept_keys(database: &Path) -> Result<String, BoxError> {
     path.push(".keys");
     let path = PathBuf::from(path);
     match fs::read_to_string(&path) {
-        Ok(keys) => return Ok(keys),
+        Ok(keys) if !keys.trim().is_empty() => return Ok(keys),
+        Ok(_) => {
+            return Err(format!(
+                "{} is empty: bring it back, or delete it if nothing was ever stored",
+                path.display()
+            )
+            .into());
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(format!("{}: {error}", path.display()).into()),
     }

@@ -60,6 +60,12 @@ async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
         "/v1/users%2f..%2foauth/token",
         "/v1/%2e/oauth/token",
         "/v1/oauth%2ftoken",
+        "/v1/%5Coauth/token",
+        "/v1/%256fauth/token",
+        "/v1/oauth%252ftoken",
+        "/v1/oauth;x/token",
+        "/v1/users/%252e%252e/oauth/token",
+        "/v1/users/..;/oauth/token",
     ] {
         let answer = ask::post(&format!("{}{path}", gateway.url))
             .bearer(ANN)

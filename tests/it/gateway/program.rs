@@ -39,7 +39,7 @@ impl Gateway {
 
     pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let url = format!("http://localhost:{port}");
+        let url = format!("http://127.0.0.1:{port}");
         let notion = MockNotion::builder()
             .redirect_uri(format!("{url}/connect/callback"))
             .start()

@@ -114,6 +114,20 @@ fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
             "HTTPS_PROXY",
             &[keys, id, secret, ("HTTPS_PROXY", "socks5://127.0.0.1:1")],
         ),
+        ("GATEWAY_KEYS", &[("GATEWAY_KEYS", &format!("ann={ANN}"))]),
+        (
+            "NOTION_API_URL",
+            &[
+                keys,
+                id,
+                secret,
+                ("NOTION_API_URL", "https://u:hunter2@api.notion.com"),
+            ],
+        ),
+        (
+            "HTTPS_PROXY",
+            &[keys, id, secret, ("HTTPS_PROXY", "ftp://127.0.0.1:1")],
+        ),
     ];
     for (name, settings) in cases {
         let said = complaint(settings);
