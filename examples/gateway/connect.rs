@@ -10,7 +10,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{COOKIE, ORIGIN, SET_COOKIE},
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, ORIGIN, SET_COOKIE},
     },
     middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
@@ -148,15 +148,20 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
     next.run(request).await
 }
 
-async fn index(State(connect): State<Connect>, request: Request) -> Html<String> {
+async fn index(State(connect): State<Connect>, request: Request) -> Response {
     let Some(subject) = request.extensions().get::<Subject>() else {
         return html(page::sign_in(None));
     };
     html(page::connection(&connect.provider.status(subject).await))
 }
 
-fn html(page: Markup) -> Html<String> {
-    Html(page.into_string())
+/// It is one visitor's, and no other site's to frame.
+fn html(page: Markup) -> Response {
+    let headers = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+    ];
+    (headers, Html(page.into_string())).into_response()
 }
 
 #[derive(Deserialize)]

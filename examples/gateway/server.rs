@@ -33,15 +33,12 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let metrics = metrics()?;
+    let token_url = settings.app.token_url().as_str().parse()?;
     let has_oauth_client = settings.app.has_oauth_client();
     let mut builder = NotionAuthProvider::builder()
         .app(settings.app)
         .api_url(settings.api_url.as_str().trim_end_matches('/'));
-    if settings
-        .via
-        .proxy(&settings.api_url.as_str().parse()?)
-        .is_some()
-    {
+    if settings.via.proxy(&token_url).is_some() {
         builder = builder.transport(upstream::oauth_transport(&settings.via)?);
     }
     let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
@@ -63,6 +60,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .route("/metrics", get(async move || metrics.render()))
         .fallback(nothing_here);
     if has_oauth_client {
+        println!("Workspaces are connected at {}connect", settings.public_url);
         let connect = Connect::new(
             keys,
             cookie_key,
@@ -73,7 +71,6 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     }
 
     println!("Listening on http://{}", settings.listener.local_addr()?);
-    println!("Workspaces are connected at {}connect", settings.public_url);
     run(settings.listener, router).await?;
     provider.shutdown(GRACE).await?;
     Ok(())

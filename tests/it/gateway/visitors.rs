@@ -20,7 +20,13 @@ async fn sign_in(gateway: &Gateway, key: &str) -> Answer {
 async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let gateway = Gateway::start().await;
     let page = format!("{}/connect", gateway.url);
-    assert!(ask::get(&page).send().await.text().contains("Sign in"));
+    let door = ask::get(&page).send().await;
+    assert!(door.text().contains("Sign in"));
+    assert_eq!(door.header("cache-control"), "no-store");
+    assert!(
+        door.header("content-security-policy")
+            .contains("frame-ancestors 'none'")
+    );
 
     let signed_in = sign_in(&gateway, ANN).await;
     assert_eq!(signed_in.status, StatusCode::SEE_OTHER);
