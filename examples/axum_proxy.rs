@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{any, get},
+    routing::get,
 };
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -38,11 +38,10 @@ impl FromRef<Proxy> for NotionAuthProvider {
 fn router(proxy: Proxy) -> Router {
     Router::new()
         .route("/workspace", get(workspace))
-        .route("/v1/{*path}", any(forward))
-        // These calls are the app's own, with its secret and not with a user's token.
+        // Not TRACE, whose answer would show the token.
         .route(
-            "/v1/oauth/{*path}",
-            any((StatusCode::NOT_FOUND, "not here")),
+            "/v1/{*path}",
+            get(forward).post(forward).patch(forward).delete(forward),
         )
         .with_state(proxy)
         .layer(middleware::from_fn(session))
@@ -65,8 +64,20 @@ async fn workspace(connection: Connection) -> String {
     connection.status.workspace_name.unwrap_or_default()
 }
 
+/// What of the API is forwarded. Not `oauth`, whose calls are the app's own, however it is spelled.
+fn is_forwarded(path: &str) -> bool {
+    const RESOURCES: [&str; 5] = ["blocks", "data_sources", "pages", "search", "users"];
+    let resource = path.split('/').nth(2).unwrap_or_default();
+    let climbs = ["..", "%2e", "%25"];
+    let path = path.to_ascii_lowercase();
+    RESOURCES.contains(&resource) && !climbs.iter().any(|it| path.contains(it))
+}
+
 async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, Response> {
     let (head, body) = request.into_parts();
+    if !is_forwarded(head.uri.path()) {
+        return Err((StatusCode::NOT_FOUND, "not here").into_response());
+    }
     let body = axum::body::to_bytes(body, 512 * 1024).await;
     let body = body.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
     let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -124,7 +135,13 @@ async fn main() -> Result<(), BoxError> {
     call(&url, "/v1/users/me", "key-of-ann", 200).await?;
     println!("   Refreshes: {}", notion.ledger().refreshes().len());
     call(&url, "/v1/users/me", "key-of-ben", 401).await?;
-    call(&url, "/v1/oauth/token", "key-of-ann", 404).await?;
+    for path in [
+        "/v1/oauth/token",
+        "/v1/%6fauth/token",
+        "/v1/users/../oauth/token",
+    ] {
+        call(&url, path, "key-of-ann", 404).await?;
+    }
     call(&url, "/v1/users/me", "no-key-at-all", 401).await
 }
 

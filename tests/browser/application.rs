@@ -1,15 +1,12 @@
 //! The example, as users run it.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
 };
 
-use serde_json::Value;
-
-use crate::process::Process;
+use crate::programs::{example, process::Process};
 
 /// The example, with the stand-in for Notion in it.
 pub(crate) struct Application {
@@ -34,33 +31,7 @@ impl Application {
     }
 }
 
-/// The example's program. Cargo names none to a test, and has not built it if only this test is run.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // What Cargo tells this test about itself would make it build dependencies anew.
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                command.env_remove(&*name);
-            }
-        }
-        let output = command
-            .args(["build", "--example", "connect"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo starts");
-        assert!(output.status.success(), "the example is not built");
-        String::from_utf8(output.stdout)
-            .expect("text")
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "connect")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo says where the example is")
-    })
+    PROGRAM.get_or_init(|| example::build("connect", &[]))
 }

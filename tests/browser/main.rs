@@ -14,7 +14,8 @@ mod application;
 mod callback;
 mod connecting;
 mod driver;
-mod process;
+#[path = "../programs/mod.rs"]
+mod programs;
 mod several;
 mod stage;
 mod visitor;

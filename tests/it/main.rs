@@ -25,6 +25,9 @@ mod observe;
     any(feature = "postgres", feature = "redis", feature = "sqlite")
 ))]
 mod processes;
+#[cfg(all(feature = "gateway", unix))]
+#[path = "../programs/mod.rs"]
+mod programs;
 mod protocol;
 mod readiness;
 mod refresh;

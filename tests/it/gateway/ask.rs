@@ -26,7 +26,7 @@ pub(super) fn post(url: &str) -> Sending {
     request(Method::POST, url)
 }
 
-fn request(method: Method, url: &str) -> Sending {
+pub(super) fn request(method: Method, url: &str) -> Sending {
     Sending {
         builder: Request::builder().method(method).uri(url),
         body: Bytes::new(),

@@ -1,6 +1,13 @@
-use http::StatusCode;
+use std::future::IntoFuture as _;
+
+use axum::Router;
+use http::{HeaderMap, Method, StatusCode};
 use notion_auth::testing::notion::{Call, Fault};
 use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+};
 
 use super::{
     ask::{self, Sending},
@@ -15,18 +22,83 @@ fn me(gateway: &Gateway) -> Sending {
 async fn a_key_becomes_its_subjects_token_and_goes_no_further() {
     let gateway = Gateway::start().await;
     gateway.connect(ANN).await;
-    let answer = me(&gateway)
-        .bearer(ANN)
-        .header("cookie", "a=b")
-        .header("connection", "x-mine")
-        .header("x-mine", "1")
-        .send()
-        .await;
+    let answer = me(&gateway).bearer(ANN).send().await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert_eq!(answer.json()["object"], "user");
     let call = gateway.notion.ledger().api_calls().pop().expect("a call");
     assert!(call.token.is_some_and(|token| token != ANN));
     assert_eq!(call.notion_version.as_deref(), Some("2026-03-11"));
+}
+
+#[tokio::test]
+async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
+    let (notion, mut requests) = recording().await;
+    let gateway = Gateway::start_with(&[
+        ("NOTION_API_URL", &notion),
+        ("NOTION_CLIENT_ID", ""),
+        ("NOTION_CLIENT_SECRET", ""),
+        ("NOTION_TOKEN", "ntn_of_the_integration"),
+    ])
+    .await;
+    let answer = me(&gateway)
+        .bearer(ANN)
+        .header("cookie", "a=b")
+        .header("connection", "x-mine, authorization")
+        .header("x-mine", "1")
+        .header("proxy-authorization", "Basic YTpi")
+        .header("x-forwarded-for", "192.0.2.1")
+        .header("x-original-url", "/v1/oauth/token")
+        .header("x-passes", "1")
+        .send()
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("cf-ray"), "ray");
+    assert_eq!(answer.header("x-notion-request-id"), "id");
+    for name in ["set-cookie", "keep-alive"] {
+        assert!(!answer.headers.contains_key(name), "{name}");
+    }
+    let got = requests.recv().await.expect("a request");
+    assert_eq!(got["authorization"], "Bearer ntn_of_the_integration");
+    assert_eq!(got["x-passes"], "1");
+    for name in [
+        "cookie",
+        "x-mine",
+        "proxy-authorization",
+        "x-forwarded-for",
+        "x-original-url",
+    ] {
+        assert!(!got.contains_key(name), "{name}");
+    }
+    assert!(!format!("{got:?}").contains(ANN));
+}
+
+#[tokio::test]
+async fn trace_which_would_show_the_token_is_refused() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    let url = format!("{}/v1/users/me", gateway.url);
+    let answer = ask::request(Method::TRACE, &url).bearer(ANN).send().await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(gateway.notion.ledger().api_calls().is_empty());
+}
+
+/// A Notion that tells the headers of what it gets.
+async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
+    let (tell, told) = unbounded_channel();
+    let answer = move |headers: HeaderMap| async move {
+        let _ = tell.send(headers);
+        [
+            ("cf-ray", "ray"),
+            ("x-notion-request-id", "id"),
+            ("set-cookie", "a=b"),
+            ("keep-alive", "timeout=5"),
+        ]
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = axum::serve(listener, Router::new().fallback(answer));
+    tokio::spawn(server.into_future());
+    (url, told)
 }
 
 #[tokio::test]

@@ -1,22 +1,17 @@
 //! The program, built and started.
 
 use std::{
-    env,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     sync::OnceLock,
 };
 
 use notion_auth::testing::MockNotion;
-use serde_json::Value;
 use tempfile::TempDir;
 
-use self::process::Process;
 use super::ask;
-
-#[path = "../../browser/process.rs"]
-mod process;
+use crate::programs::{example, process::Process};
 
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
@@ -109,34 +104,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Cargo names no example to a test, and has not built it if only this test is run.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // What Cargo tells this test about itself would make it build dependencies anew.
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                command.env_remove(&*name);
-            }
-        }
-        let output = command
-            // All, as these tests are mostly run: then nothing is built twice.
-            .args(["build", "--all-features", "--example", "gateway"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo starts");
-        assert!(output.status.success(), "the example is not built");
-        String::from_utf8(output.stdout)
-            .expect("text")
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "gateway")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo says where the example is")
-    })
+    // All features, as these tests are mostly run with: then nothing is built twice.
+    PROGRAM.get_or_init(|| example::build("gateway", &["--all-features"]))
 }
