@@ -90,6 +90,8 @@ impl IntoResponse for AuthError {
 /// | the store does not answer | 503 `service_unavailable` with `Retry-After` |
 /// | the request has no subject, or the store cannot be used as it is | 500 `internal_server_error`: what to set up |
 ///
+/// An application that has only an integration token connects nobody: there this refuses every request.
+///
 /// A page that is shown all the same takes a `Result`:
 ///
 /// ```

@@ -15,6 +15,7 @@ mod headers;
 mod keys;
 mod outgoing;
 mod page;
+mod rotate;
 mod server;
 mod settings;
 mod upstream;
@@ -28,8 +29,9 @@ use crate::settings::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        None => {}
+    let command = env::args().nth(1);
+    match command.as_deref() {
+        None | Some("rotate") => {}
         Some("--help" | "-h") => {
             print!("{}", include_str!("help.txt"));
             return ExitCode::SUCCESS;
@@ -43,11 +45,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::INFO)
         .init();
-    let served = match Settings::from_env().await {
-        Ok(settings) => server::serve(settings).await,
-        Err(error) => Err(error),
+    let done = match (Settings::from_env().await, command) {
+        (Ok(settings), None) => server::serve(settings).await,
+        (Ok(settings), Some(_)) => rotate::rotate(settings).await,
+        (Err(error), _) => Err(error),
     };
-    match served {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");

@@ -1,17 +1,17 @@
 //! What the environment says.
 
-use std::env;
+use std::{env, net::SocketAddr};
 
 use axum::http::Uri;
 use notion_auth::{BoxError, NotionAppCredentials};
-use tokio::net::TcpListener;
+use tokio::net::lookup_host;
 use url::{Host, Url};
 
 use crate::{keys::GatewayKeys, upstream::ViaProxy};
 
-/// All settings, checked, and the socket bound.
+/// All settings, checked.
 pub(crate) struct Settings {
-    pub(crate) listener: TcpListener,
+    pub(crate) listen: SocketAddr,
     pub(crate) keys: GatewayKeys,
     pub(crate) public_url: Url,
     pub(crate) api_url: Url,
@@ -29,15 +29,19 @@ impl Settings {
         )?;
         let keys = GatewayKeys::parse(&keys).map_err(named("GATEWAY_KEYS"))?;
         let listen = text("GATEWAY_LISTEN")?.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-        let listener = TcpListener::bind(&listen)
+        let listen = lookup_host(&listen)
             .await
-            .map_err(|error| format!("GATEWAY_LISTEN: cannot listen on {listen}: {error}"))?;
-        let address = listener.local_addr()?;
-        let default_public_url = if address.ip().is_loopback() {
-            format!("http://{address}")
+            .map_err(|error| format!("GATEWAY_LISTEN: {listen}: {error}"))?
+            .next()
+            .ok_or_else(|| format!("GATEWAY_LISTEN: {listen} has no address"))?;
+        let default_public_url = if listen.ip().is_loopback() {
+            format!("http://{listen}")
         } else {
-            format!("http://localhost:{}", address.port())
+            format!("http://localhost:{}", listen.port())
         };
+        if listen.port() == 0 {
+            return Err("GATEWAY_LISTEN: it needs a port that stays, for users come back to it".into());
+        }
         let public_url = text("GATEWAY_PUBLIC_URL")?.unwrap_or(default_public_url);
         let public_url = origin(&public_url).map_err(named("GATEWAY_PUBLIC_URL"))?;
         let api_url =
@@ -45,7 +49,7 @@ impl Settings {
         let api_url = origin(&api_url).map_err(named("NOTION_API_URL"))?;
         let destination: Uri = api_url.as_str().parse()?;
         Ok(Self {
-            listener,
+            listen,
             keys,
             app: app(&public_url, &api_url)?,
             public_url,

@@ -12,6 +12,7 @@ mod credentials;
 mod fail_fast;
 #[cfg(all(feature = "gateway", unix))]
 mod gateway;
+mod guide;
 mod headers;
 mod identity;
 mod memory_store;
@@ -28,6 +29,7 @@ mod processes;
 #[cfg(all(feature = "gateway", unix))]
 #[path = "../programs/mod.rs"]
 mod programs;
+mod progress;
 mod protocol;
 mod readiness;
 mod refresh;

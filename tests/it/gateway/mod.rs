@@ -4,5 +4,6 @@ mod ask;
 mod clients;
 mod forwarding;
 mod program;
+mod rotate;
 mod settings;
 mod visitors;

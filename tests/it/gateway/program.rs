@@ -87,7 +87,7 @@ impl Gateway {
 pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
     command(directory.path())
-        .env("GATEWAY_LISTEN", "127.0.0.1:0")
+        .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", free_port()))
         .envs(settings.iter().copied())
         .output()
         .expect("it starts")

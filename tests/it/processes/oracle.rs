@@ -100,16 +100,6 @@ impl History {
         }
     }
 
-    pub(super) fn show_progress(&self, blows: usize) {
-        if blows > 100 {
-            eprint!(
-                "\r{} of {blows} blows, {} lost ",
-                self.blows.len(),
-                self.losses.len()
-            );
-        }
-    }
-
     fn is_excused(&self, from: Duration, to: Duration) -> bool {
         let from = from.saturating_sub(AFTERMATH);
         self.excuses.iter().any(|at| *at >= from && *at <= to)

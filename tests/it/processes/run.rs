@@ -14,6 +14,8 @@ use notion_auth::{
 };
 use tokio::time::Instant;
 
+use crate::progress::Progress;
+
 use super::{
     blows::{self, Blow},
     cluster::{Cluster, PATIENCE, REPLICAS, Said},
@@ -65,6 +67,7 @@ pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
     for _ in 0..2 {
         run.quiet_round().await;
     }
+    let progress = Progress::of(blows as u64, "blows");
     let mut is_outage_over = false;
     while run.history.blows.len() < blows {
         let left = blows - run.history.blows.len();
@@ -74,7 +77,8 @@ pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
         } else {
             run.round_of_blows(left.min(AT_ONCE)).await;
         }
-        run.history.show_progress(blows);
+        let lost = format!("{} connections lost", run.history.losses.len());
+        progress.show(run.history.blows.len() as u64, lost);
         run.heal().await;
     }
     run.rest().await;

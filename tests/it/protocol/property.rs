@@ -18,6 +18,8 @@ use notion_auth::{
 };
 use tokio::{task::JoinSet, time::sleep};
 
+use crate::progress::Progress;
+
 use super::{cluster::Cluster, life::Stop, oracle, store::StoreFault, wire::WireFault};
 
 /// One thing that happens.
@@ -252,6 +254,7 @@ fn no_history_breaks_what_is_promised() {
     let first = number("PROTOCOL_SEED", 1);
     let next = AtomicU64::new(0);
     let threads = thread::available_parallelism().map_or(2, usize::from);
+    let progress = Progress::of(cases, "cases");
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -275,9 +278,7 @@ fn no_history_breaks_what_is_promised() {
                              PROTOCOL_CASES=1 PROTOCOL_SEED={seed} cargo test --test it protocol"
                         );
                     }
-                    if case % 10_000 == 9_999 {
-                        eprintln!("{} of {cases} cases", case + 1);
-                    }
+                    progress.show(case + 1, "none broken".to_owned());
                 }
             });
         }
