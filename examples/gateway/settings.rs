@@ -40,7 +40,9 @@ impl Settings {
             format!("http://localhost:{}", listen.port())
         };
         if listen.port() == 0 {
-            return Err("GATEWAY_LISTEN: it needs a port that stays, for users come back to it".into());
+            return Err(
+                "GATEWAY_LISTEN: it needs a port that stays, for users come back to it".into(),
+            );
         }
         let public_url = text("GATEWAY_PUBLIC_URL")?.unwrap_or(default_public_url);
         let public_url = origin(&public_url).map_err(named("GATEWAY_PUBLIC_URL"))?;

@@ -1,0 +1,74 @@
+//! `gateway rotate`: all that is stored, sealed by the first of the keys.
+
+use std::error::Error as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use notion_auth::{AuthError, BoxError, NotionAuthProvider, Subject, store::Filter};
+
+use crate::{settings::Settings, vault};
+
+/// Records between two steps of the bar.
+const PAGE: usize = 100;
+
+/// Seals anew what another key has sealed, while gateways go on. Fails if a key but the first is still needed.
+pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
+    let builder = NotionAuthProvider::builder().app(settings.app);
+    let (builder, _, _) = vault::open(builder, &settings.database).await?;
+    let provider = builder.build()?;
+
+    let bar = bar(count(&provider).await?)?;
+    let (mut resealed, mut current, mut after) = (0, 0, None);
+    let mut left = Vec::new();
+    loop {
+        let page = provider.rotate(after.as_ref(), PAGE).await?;
+        resealed += page.resealed;
+        current += page.current;
+        left.extend(page.pending.iter().map(pending));
+        left.extend(page.unreadable.iter().map(unreadable));
+        bar.set_position((resealed + current + left.len()) as u64);
+        let Some(last) = page.next else { break };
+        after = Some(last);
+    }
+    bar.finish_and_clear();
+
+    println!("{resealed} sealed anew, {current} were already sealed by the first key");
+    if left.is_empty() {
+        return Ok(());
+    }
+    for line in &left {
+        println!("{line}");
+    }
+    Err(format!(
+        "{} not sealed by the first key: keep the others, and run this again",
+        left.len()
+    )
+    .into())
+}
+
+fn pending(subject: &Subject) -> String {
+    format!("{}: it is being refreshed", subject.as_str())
+}
+
+fn unreadable(error: &AuthError) -> String {
+    let subject = error.subject().map_or("?", Subject::as_str);
+    let reason = error.source().map_or_else(String::new, ToString::to_string);
+    format!("{subject}: it cannot be read: {reason}")
+}
+
+async fn count(provider: &NotionAuthProvider) -> Result<u64, AuthError> {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = provider.list(Filter::All, after.as_ref(), 1000).await?;
+        count += page.len() as u64;
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last.subject),
+            None => return Ok(count),
+        }
+    }
+}
+
+/// Shown on a terminal only.
+fn bar(records: u64) -> Result<ProgressBar, BoxError> {
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} records, {eta} to go")?;
+    Ok(ProgressBar::new(records).with_style(style))
+}

@@ -1,0 +1,47 @@
+//! Keys that are changed.
+
+use std::process::Output;
+
+use super::program::{ANN, Gateway, command};
+
+const OLD: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
+const NEW: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
+
+#[tokio::test]
+async fn what_an_old_key_has_sealed_is_sealed_by_the_new_one_and_then_needs_no_other() {
+    let gateway = Gateway::start_with(&[("NOTION_AUTH_KEYS", OLD)]).await;
+    gateway.connect(ANN).await;
+
+    let (done, said) = rotate(&gateway, NEW);
+    assert!(!done, "{said}");
+    assert!(said.contains("ann: it cannot be read: "), "{said}");
+    assert!(said.contains("keep the others"), "{said}");
+
+    let (done, said) = rotate(&gateway, &format!("{NEW},{OLD}"));
+    assert!(done, "{said}");
+    assert!(said.contains("1 sealed anew, 0 were already"), "{said}");
+
+    let (done, said) = rotate(&gateway, NEW);
+    assert!(done, "{said}");
+    assert!(said.contains("0 sealed anew, 1 were already"), "{said}");
+}
+
+/// While the gateway goes on: it is on the same address, and the database is the same.
+fn rotate(gateway: &Gateway, keys: &str) -> (bool, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(gateway.directory.path())
+        .arg("rotate")
+        .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+        .env("GATEWAY_LISTEN", gateway.url.trim_start_matches("http://"))
+        .env("NOTION_API_URL", gateway.notion.base_url())
+        .env("NOTION_CLIENT_ID", gateway.notion.client_id())
+        .env("NOTION_CLIENT_SECRET", gateway.notion.client_secret())
+        .env("NOTION_AUTH_KEYS", keys)
+        .output()
+        .expect("it starts");
+    let said = [stdout, stderr].concat();
+    (status.success(), String::from_utf8(said).expect("text"))
+}

@@ -1,0 +1,36 @@
+//! The guide's page "what can go wrong" says what the code says.
+
+use std::{fs, path::Path};
+
+const PAGE: &str = include_str!("../../src/guide/trouble.md");
+
+#[test]
+fn each_message_that_the_guide_quotes_is_the_codes() {
+    let mut code = String::new();
+    read(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut code,
+    );
+    let quoted: Vec<&str> = PAGE.split('"').skip(1).step_by(2).collect();
+    assert!(quoted.len() > 10, "{quoted:?}");
+    for message in quoted {
+        for part in message.trim_start_matches("…: ").split(": ") {
+            assert!(code.contains(part), "no error says `{part}`");
+        }
+    }
+}
+
+/// All code below that folder, with its long literals in one line.
+fn read(folder: &Path, code: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read(&path, code);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).expect("text");
+            let mut lines = text.split("\\\n");
+            code.push_str(lines.next().unwrap_or_default());
+            lines.for_each(|line| code.push_str(line.trim_start()));
+        }
+    }
+}
