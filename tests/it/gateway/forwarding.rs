@@ -1,4 +1,4 @@
-use std::future::IntoFuture as _;
+use std::{future::IntoFuture as _, time::Instant};
 
 use axum::Router;
 use http::{HeaderMap, Method, StatusCode};
@@ -13,6 +13,7 @@ use super::{
     ask::{self, Sending},
     program::{ANN, BOB, CLEO, Gateway},
 };
+use crate::servers;
 
 fn me(gateway: &Gateway) -> Sending {
     ask::get(&format!("{}/v1/users/me", gateway.url))
@@ -47,6 +48,7 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
         .header("x-mine", "1")
         .header("proxy-authorization", "Basic YTpi")
         .header("x-forwarded-for", "192.0.2.1")
+        .header("x-forwarded-access-token", "ann's")
         .header("x-original-url", "/v1/oauth/token")
         .header("x-passes", "1")
         .send()
@@ -54,7 +56,16 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("cf-ray"), "ray");
     assert_eq!(answer.header("x-notion-request-id"), "id");
-    for name in ["set-cookie", "keep-alive"] {
+    for name in [
+        "alt-svc",
+        "clear-site-data",
+        "keep-alive",
+        "nel",
+        "public-key-pins",
+        "report-to",
+        "set-cookie",
+        "strict-transport-security",
+    ] {
         assert!(!answer.headers.contains_key(name), "{name}");
     }
     let got = requests.recv().await.expect("a request");
@@ -65,6 +76,7 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
         "x-mine",
         "proxy-authorization",
         "x-forwarded-for",
+        "x-forwarded-access-token",
         "x-original-url",
     ] {
         assert!(!got.contains_key(name), "{name}");
@@ -92,6 +104,12 @@ async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
             ("x-notion-request-id", "id"),
             ("set-cookie", "a=b"),
             ("keep-alive", "timeout=5"),
+            ("alt-svc", "h3=\":443\""),
+            ("clear-site-data", "\"*\""),
+            ("nel", "{}"),
+            ("public-key-pins", "max-age=1"),
+            ("report-to", "{}"),
+            ("strict-transport-security", "max-age=1"),
         ]
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
@@ -138,6 +156,7 @@ async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
         "/v1/oauth;x/token",
         "/v1/users/%252e%252e/oauth/token",
         "/v1/users/..;/oauth/token",
+        &format!("/v1/users/%{}2e./oauth/token", "25".repeat(20_000)),
     ] {
         let answer = ask::post(&format!("{}{path}", gateway.url))
             .bearer(ANN)
@@ -267,4 +286,42 @@ async fn health_is_the_stores() {
     );
     let answer = ask::get(&format!("{}/nothing", gateway.url)).send().await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
+    let Some(redis) = servers::redis::start() else {
+        return;
+    };
+    let gateway = Gateway::start_with(&[
+        ("DATABASE_URL", &redis.url()),
+        (
+            "NOTION_AUTH_KEYS",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
+    ])
+    .await;
+    let asked = || {
+        let statistics = redis.ask(&["INFO", "commandstats"]).expect("an answer");
+        let (_, calls) = statistics
+            .split_once("cmdstat_info:calls=")
+            .expect("the number of calls");
+        let (calls, _) = calls.split_once(',').expect("more after it");
+        calls.parse::<u64>().expect("a number")
+    };
+    let before = asked();
+    let begin = Instant::now();
+    let everybody: Vec<_> = (0..100)
+        .map(|_| tokio::spawn(ask::get(&format!("{}/healthz", gateway.url)).send()))
+        .collect();
+    for one in everybody {
+        assert_eq!(one.await.expect("an answer").status, StatusCode::OK);
+    }
+    let took = begin.elapsed().as_secs();
+    // The one that asked how many came before.
+    let questions = asked() - before - 1;
+    assert!(
+        (1..=took + 1).contains(&questions),
+        "{questions} in {took} s"
+    );
 }

@@ -3,6 +3,8 @@
 mod ask;
 mod clients;
 mod forwarding;
+mod keys_file;
 mod program;
 mod settings;
+mod unreached;
 mod visitors;

@@ -125,3 +125,20 @@ async fn credentials_outlive_the_program_and_the_keys_file_is_its_owners() {
         .await;
     assert_eq!(status.json()["connected"], true);
 }
+
+#[tokio::test]
+async fn where_every_key_has_one_token_there_is_nothing_to_connect_and_it_says_so() {
+    let gateway = Gateway::start_with(&[
+        ("NOTION_CLIENT_ID", ""),
+        ("NOTION_CLIENT_SECRET", ""),
+        ("NOTION_TOKEN", "ntn_of_the_integration"),
+    ])
+    .await;
+    for path in ["/connect", "/connect/", "/connect/authorize"] {
+        let answer = ask::get(&format!("{}{path}", gateway.url)).send().await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        let message = answer.json()["message"].to_string();
+        assert!(message.contains("NOTION_TOKEN"), "{message}");
+        assert!(!message.contains("/connect"), "{message}");
+    }
+}
