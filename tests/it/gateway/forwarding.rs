@@ -1,4 +1,4 @@
-use std::{future::IntoFuture as _, time::Instant};
+use std::future::IntoFuture as _;
 
 use axum::Router;
 use http::{HeaderMap, Method, StatusCode};
@@ -13,7 +13,6 @@ use super::{
     ask::{self, Sending},
     program::{ANN, BOB, CLEO, Gateway},
 };
-use crate::servers;
 
 fn me(gateway: &Gateway) -> Sending {
     ask::get(&format!("{}/v1/users/me", gateway.url))
@@ -156,7 +155,7 @@ async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
         "/v1/oauth;x/token",
         "/v1/users/%252e%252e/oauth/token",
         "/v1/users/..;/oauth/token",
-        &format!("/v1/users/%{}2e./oauth/token", "25".repeat(20_000)),
+        &format!("/v1/users/%{}41/oauth/token", "25".repeat(20_000)),
     ] {
         let answer = ask::post(&format!("{}{path}", gateway.url))
             .bearer(ANN)
@@ -263,65 +262,4 @@ async fn a_notion_that_does_not_answer_is_said_in_its_own_form() {
     let answer = me(&gateway).bearer(ANN).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.json()["code"], "service_unavailable");
-}
-
-#[tokio::test]
-async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
-    let gateway = Gateway::start().await;
-    me(&gateway).bearer(BOB).send().await;
-    let answer = ask::get(&format!("{}/metrics", gateway.url)).send().await;
-    let said = answer.text();
-    let waited = "notion_auth_acquire_duration_seconds_count{outcome=\"not_connected\"} 1";
-    assert!(said.contains(waited), "{said}");
-    assert!(!said.contains("bob"), "{said}");
-}
-
-#[tokio::test]
-async fn health_is_the_stores() {
-    let gateway = Gateway::start().await;
-    let answer = ask::get(&format!("{}/healthz", gateway.url)).send().await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (StatusCode::OK, "ok\n")
-    );
-    let answer = ask::get(&format!("{}/nothing", gateway.url)).send().await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
-    let Some(redis) = servers::redis::start() else {
-        return;
-    };
-    let gateway = Gateway::start_with(&[
-        ("DATABASE_URL", &redis.url()),
-        (
-            "NOTION_AUTH_KEYS",
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-        ),
-    ])
-    .await;
-    let asked = || {
-        let statistics = redis.ask(&["INFO", "commandstats"]).expect("an answer");
-        let (_, calls) = statistics
-            .split_once("cmdstat_info:calls=")
-            .expect("the number of calls");
-        let (calls, _) = calls.split_once(',').expect("more after it");
-        calls.parse::<u64>().expect("a number")
-    };
-    let before = asked();
-    let begin = Instant::now();
-    let everybody: Vec<_> = (0..100)
-        .map(|_| tokio::spawn(ask::get(&format!("{}/healthz", gateway.url)).send()))
-        .collect();
-    for one in everybody {
-        assert_eq!(one.await.expect("an answer").status, StatusCode::OK);
-    }
-    let took = begin.elapsed().as_secs();
-    // The one that asked how many came before.
-    let questions = asked() - before - 1;
-    assert!(
-        (1..=took + 1).contains(&questions),
-        "{questions} in {took} s"
-    );
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::{
     ask,
-    program::{ANN, command},
+    program::{ANN, command, ended},
 };
 use crate::programs::process::Process;
 
@@ -106,7 +106,7 @@ fn keys_that_cannot_be_made_are_said_with_what_is_wrong() {
 /// What it says when it does not start.
 #[track_caller]
 fn complaint(command: &mut Command) -> String {
-    let output = command.output().expect("it starts");
+    let output = ended(command);
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(!output.status.success());
     assert_eq!(said.lines().count(), 1, "{said}");

@@ -2,7 +2,9 @@
 
 mod ask;
 mod clients;
+mod database;
 mod forwarding;
+mod health;
 mod keys_file;
 mod program;
 mod settings;
