@@ -8,7 +8,6 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use notion_auth::BoxError;
-use tempfile::NamedTempFile;
 
 /// The keys of that database. They are made where there are neither keys nor a database: the keys first,
 /// so that no record is ever without them.
@@ -66,7 +65,10 @@ fn make(path: &Path) -> io::Result<()> {
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
     };
-    let mut file = NamedTempFile::new_in(directory)?;
+    // Should it be left behind, it is ignored by what ignores keys.
+    let mut file = tempfile::Builder::new()
+        .suffix(".keys")
+        .tempfile_in(directory)?;
     writeln!(file, "{}", BASE64_STANDARD.encode(key))?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;

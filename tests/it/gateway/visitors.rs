@@ -23,10 +23,10 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let door = ask::get(&page).send().await;
     assert!(door.text().contains("Sign in"));
     assert_eq!(door.header("cache-control"), "no-store");
-    assert!(
-        door.header("content-security-policy")
-            .contains("frame-ancestors 'none'")
-    );
+    let policy = door.header("content-security-policy");
+    for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
 
     let signed_in = sign_in(&gateway, ANN).await;
     assert_eq!(signed_in.status, StatusCode::SEE_OTHER);
