@@ -155,11 +155,15 @@ async fn index(State(connect): State<Connect>, request: Request) -> Response {
     html(page::connection(&connect.provider.status(subject).await))
 }
 
-/// It is one visitor's, and no other site's to frame.
+/// It is one visitor's, no other site's to frame, and loads nothing.
 fn html(page: Markup) -> Response {
     let headers = [
         (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; \
+             frame-ancestors 'none'",
+        ),
     ];
     (headers, Html(page.into_string())).into_response()
 }

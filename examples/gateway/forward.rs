@@ -12,6 +12,7 @@ use axum::{
     },
     response::{IntoResponse as _, Response},
 };
+use hyper_util::client::legacy::Error;
 use notion_auth::{AuthError, BoxError, NotionAuth, NotionAuthLayer, NotionAuthProvider};
 use percent_encoding::percent_decode_str;
 use tower::{Layer as _, ServiceExt as _};
@@ -104,10 +105,14 @@ fn failed(error: &BoxError) -> Response {
         return error.to_response().into_response();
     }
     tracing::warn!(error, "a request did not get an answer");
+    let message = match error.downcast_ref::<Error>() {
+        Some(error) if error.is_connect() => "Notion is not reached; nothing was sent",
+        _ => "Notion did not answer; what it was asked for may have been done all the same",
+    };
     envelope::error(
         StatusCode::SERVICE_UNAVAILABLE,
         "service_unavailable",
-        "Notion did not answer; what it was asked for may have been done all the same",
+        message,
     )
 }
 
@@ -134,19 +139,21 @@ fn check_path(path: &str) -> Result<(), Box<Response>> {
     Ok(())
 }
 
-/// Whether a segment is `.` or `..`, however often it is encoded and whatever parameters it has.
+/// Whether a segment is `.` or `..`, whatever parameters it has and however often it is encoded. What is
+/// encoded more often than anybody does counts as one, since a long path can be encoded ten thousand times.
 fn climbs(path: &str) -> bool {
     let mut path = path.to_owned();
-    loop {
+    for _ in 0..4 {
         let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
         if decoded == path {
-            break;
+            return path
+                .split(['/', '\\'])
+                .filter_map(|segment| segment.split(';').next())
+                .any(|segment| segment == "." || segment == "..");
         }
         path = decoded;
     }
-    path.split(['/', '\\'])
-        .filter_map(|segment| segment.split(';').next())
-        .any(|segment| segment == "." || segment == "..")
+    true
 }
 
 /// The key in `Authorization: Bearer KEY`, if that header is there once.

@@ -3,8 +3,9 @@
 use axum::http::{
     HeaderMap, HeaderName,
     header::{
-        AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, PUBLIC_KEY_PINS, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -28,15 +29,30 @@ const FOR_THE_GATEWAY: [HeaderName; 13] = [
     EXPECT,
     FORWARDED,
     HOST,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    // By these some servers take another path or method than the request's.
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("cf-connecting-ip"),
     HeaderName::from_static("true-client-ip"),
     HeaderName::from_static("x-real-ip"),
+    // By these some servers take another path or method than the request's.
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// The same of whatever server is in front: addresses, and with some also users and their tokens.
+const FORWARDED_BY: &str = "x-forwarded-";
+
+/// What tells a browser something about Notion's origin, which it would take for the gateway's.
+const OF_NOTIONS_ORIGIN: [HeaderName; 8] = [
+    ALT_SVC,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("nel"),
+    PUBLIC_KEY_PINS,
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY,
 ];
 
 /// Leaves of a request's headers what goes on to Notion.
@@ -45,12 +61,22 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     for name in FOR_THE_GATEWAY {
         headers.remove(name);
     }
+    let forwarded: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(FORWARDED_BY))
+        .cloned()
+        .collect();
+    for name in forwarded {
+        headers.remove(name);
+    }
 }
 
 /// Leaves of an answer's headers what goes back to the caller.
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    headers.remove(SET_COOKIE);
+    for name in OF_NOTIONS_ORIGIN {
+        headers.remove(name);
+    }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -4,9 +4,8 @@ use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
     http::StatusCode,
-    response::{IntoResponse as _, Response},
+    response::Response,
     routing::{any, get},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -17,6 +16,7 @@ use crate::{
     connect::{self, Connect},
     envelope,
     forward::{self, Forward},
+    health::{Health, healthz},
     settings::Settings,
     upstream, vault,
 };
@@ -46,7 +46,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     }
     let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
-    provider.health().await?;
+    vault::check(&provider).await?;
 
     let keys = Arc::new(settings.keys);
     let forward = Forward::new(
@@ -59,9 +59,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .route("/v1/{*path}", any(forward::forward))
         .with_state(forward)
         .route("/healthz", get(healthz))
-        .with_state(provider.clone())
-        .route("/metrics", get(async move || metrics.render()))
-        .fallback(nothing_here);
+        .with_state(Health::of(provider.clone()))
+        .route("/metrics", get(async move || metrics.render()));
     if has_oauth_client {
         println!("Workspaces are connected at {}connect", settings.public_url);
         let connect = Connect::new(
@@ -72,6 +71,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         );
         router = router.merge(connect::router(connect, routes(&provider, keyring)?));
     }
+    let router = router.fallback(async move || not_found(has_oauth_client));
 
     println!("Listening on http://{}", listener.local_addr()?);
     run(listener, router).await?;
@@ -137,17 +137,13 @@ async fn told_to_end() {
     let _ = signal::ctrl_c().await;
 }
 
-async fn healthz(State(provider): State<NotionAuthProvider>) -> Response {
-    match provider.health().await {
-        Ok(_) => "ok\n".into_response(),
-        Err(error) => error.to_response().into_response(),
-    }
-}
-
-async fn nothing_here() -> Response {
-    envelope::error(
-        StatusCode::NOT_FOUND,
-        "invalid_request_url",
-        "here are /v1/… (Notion's API), /connect, /healthz and /metrics",
-    )
+fn not_found(has_connect: bool) -> Response {
+    let message = match has_connect {
+        true => "here are /v1/… (Notion's API), /connect, /healthz and /metrics",
+        false => {
+            "here are /v1/… (Notion's API), /healthz and /metrics. There is nothing to connect: every key \
+             has the token that NOTION_TOKEN is"
+        }
+    };
+    envelope::error(StatusCode::NOT_FOUND, "invalid_request_url", message)
 }

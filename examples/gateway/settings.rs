@@ -49,13 +49,14 @@ impl Settings {
         let api_url =
             text("NOTION_API_URL")?.unwrap_or_else(|| "https://api.notion.com".to_owned());
         let api_url = origin(&api_url).map_err(named("NOTION_API_URL"))?;
-        let destination: Uri = api_url.as_str().parse()?;
+        let app = app(&public_url, &api_url)?;
+        let destinations: [Uri; 2] = [api_url.as_str().parse()?, app.token_url().as_str().parse()?];
         Ok(Self {
             listen,
             keys,
-            app: app(&public_url, &api_url)?,
+            app,
             public_url,
-            via: ViaProxy::from_env(&destination)?,
+            via: ViaProxy::from_env(&destinations)?,
             api_url,
             database: text("DATABASE_URL")?.unwrap_or_else(|| "sqlite:gateway.db".to_owned()),
         })
@@ -90,6 +91,11 @@ fn app(public_url: &Url, api_url: &Url) -> Result<NotionAppCredentials, BoxError
     match (app.client_id(), app.client_secret(), app.token()) {
         (Some(_), None, _) => Err("NOTION_CLIENT_SECRET is not set, but NOTION_CLIENT_ID is".into()),
         (None, Some(_), _) => Err("NOTION_CLIENT_ID is not set, but NOTION_CLIENT_SECRET is".into()),
+        (Some(_), Some(_), Some(_)) => Err(
+            "NOTION_TOKEN is set, and so is NOTION_CLIENT_ID: either every key has that token, or each \
+             has the workspace that was connected with it"
+                .into(),
+        ),
         (None, None, None) => Err(
             "NOTION_CLIENT_ID and NOTION_CLIENT_SECRET are not set, nor is NOTION_TOKEN: the gateway \
              has no credentials to use"

@@ -4,7 +4,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::http::{Request, Response, Uri, uri::Scheme};
@@ -26,12 +25,13 @@ use notion_auth::{BoxError, oauth::NotSent};
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt as _};
 
-use crate::settings;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::{
+    in_time::{CONNECT_TIMEOUT, InTime},
+    settings,
+};
 
 /// A Tower service for requests to Notion with the body `B`.
-pub(crate) type HttpsClient<B> = Client<HttpsConnector<ViaProxy>, B>;
+pub(crate) type HttpsClient<B> = Client<InTime<HttpsConnector<ViaProxy>>, B>;
 
 /// A client for API calls.
 pub(crate) fn api_client<B>(via: &ViaProxy) -> Result<HttpsClient<B>, BoxError>
@@ -45,7 +45,7 @@ where
         .enable_http1()
         .enable_http2()
         .wrap_connector(via.clone());
-    Ok(Client::builder(TokioExecutor::new()).build(connector))
+    Ok(Client::builder(TokioExecutor::new()).build(InTime(connector)))
 }
 
 /// What sends requests to the OAuth endpoints where there is a proxy: it repeats nothing, and has a new
@@ -68,7 +68,7 @@ pub(crate) fn oauth_transport(
     let client = Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(0)
         .retry_canceled_requests(false)
-        .build(connector);
+        .build(InTime(connector));
     Ok(client.map_err(|error: Error| -> BoxError {
         if error.is_connect() {
             NotSent::new(error).into()
@@ -86,11 +86,12 @@ pub(crate) struct ViaProxy {
 }
 
 impl ViaProxy {
-    /// Reads `HTTPS_PROXY` (or `https_proxy`, `ALL_PROXY`) and `NO_PROXY`. What is said of `destination`
-    /// must be possible.
-    pub(crate) fn from_env(destination: &Uri) -> Result<Self, BoxError> {
+    /// Reads `HTTPS_PROXY` (or `https_proxy`, `ALL_PROXY`) and `NO_PROXY`. What is said of these
+    /// destinations must be possible.
+    pub(crate) fn from_env(destinations: &[Uri]) -> Result<Self, BoxError> {
         let mut direct = HttpConnector::new();
         direct.enforce_http(false);
+        // It is shared out among the addresses of a name, so that a dead one does not use up all of it.
         direct.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let via = Self {
             direct,
@@ -112,14 +113,16 @@ impl ViaProxy {
                 );
             }
         }
-        match via.proxy(destination) {
-            Some(proxy) if proxy.uri().scheme() != Some(&Scheme::HTTP) => Err(
+        let mut proxies = destinations.iter().filter_map(|to| via.proxy(to));
+        if proxies.any(|proxy| proxy.uri().scheme() != Some(&Scheme::HTTP)) {
+            return Err(
                 "HTTPS_PROXY: only a proxy that is itself spoken to in plain http works here: \
                  http://[USER:PASSWORD@]HOST:PORT"
                     .into(),
-            ),
-            _ => Ok(via),
+            );
         }
+        drop(proxies);
+        Ok(via)
     }
 
     /// The proxy on the way to that place.

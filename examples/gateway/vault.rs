@@ -1,21 +1,22 @@
 //! Where credentials are kept, and what they are sealed with.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::{error::Error as StdError, iter::successors, path::Path};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use cookie::Key;
 use hkdf::Hkdf;
 use notion_auth::{
-    BoxError, Keyring, PostgresStore, RedisStore, SqliteStore, provider::NotionAuthProviderBuilder,
+    BoxError, Keyring, NotionAuthProvider, PostgresStore, RedisStore, SqliteStore,
+    provider::NotionAuthProviderBuilder, store::StoreError,
 };
-
 use sha2::Sha256;
 
-use crate::settings;
+use crate::{keys_file, settings};
+
+enum Database<'a> {
+    Sqlite(&'a Path),
+    Postgres(&'a str),
+    Redis(&'a str),
+}
 
 /// Gives the provider its store and its keys. What visitors' cookies are encrypted with comes of the same
 /// keys: when those change, they sign in again.
@@ -23,36 +24,81 @@ pub(crate) async fn open(
     builder: NotionAuthProviderBuilder,
     database: &str,
 ) -> Result<(NotionAuthProviderBuilder, Keyring, Key), BoxError> {
-    let scheme = database.split(':').next().unwrap_or_default();
-    let given = settings::text("NOTION_AUTH_KEYS")?;
-    let (builder, keys) = match scheme {
-        "sqlite" => {
-            let path = PathBuf::from(sqlite_path(database)?);
-            let keys = match given {
-                Some(keys) => keys,
-                None => kept_keys(&path)?,
-            };
-            (builder.store(SqliteStore::open(&path).await?), keys)
+    let database = parse(database)?;
+    let (name, keys) = match (settings::text("NOTION_AUTH_KEYS")?, &database) {
+        (Some(keys), _) => ("NOTION_AUTH_KEYS", keys),
+        (None, Database::Sqlite(path)) => {
+            let keys = keys_file::read_or_make(path);
+            let keys = keys.map_err(|error| format!("DATABASE_URL: {error}"))?;
+            ("DATABASE_URL: the keys beside the database", keys)
         }
-        "postgres" | "postgresql" => {
-            let store = PostgresStore::connect(database).await?;
-            store.migrate().await?;
-            (builder.store(store), shared_keys(given)?)
-        }
-        "redis" | "rediss" => {
-            let store = RedisStore::connect(database).await?;
-            (builder.store(store), shared_keys(given)?)
-        }
-        _ => {
-            // It may hold a password, so it is not shown.
+        (None, _) => {
             return Err(
-                "DATABASE_URL: it must begin with sqlite:, postgres:// or redis:// (rediss://)"
+                "NOTION_AUTH_KEYS is not set: processes that share a store need the same keys. Make \
+                 one by `openssl rand -base64 32`"
                     .into(),
             );
         }
     };
-    let keyring = Keyring::parse(&keys).map_err(|error| format!("NOTION_AUTH_KEYS: {error}"))?;
+    let keyring = Keyring::parse(&keys).map_err(|error| format!("{name}: {error}"))?;
+    let builder = store(builder, &database).await;
+    let builder = builder.map_err(|error| complaint(&error))?;
     Ok((builder.keys(keyring.clone()), keyring, cookie_key(&keys)?))
+}
+
+/// Whether the store will keep what it gets.
+pub(crate) async fn check(provider: &NotionAuthProvider) -> Result<(), BoxError> {
+    let health = provider.health().await;
+    // Only its cause says what is the matter.
+    health.map_err(|error| complaint(error.source().unwrap_or(&error)))
+}
+
+fn parse(database: &str) -> Result<Database<'_>, BoxError> {
+    match database.split_once(':') {
+        Some(("sqlite", path)) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.contains(['?', ':']) || Path::new(path).is_dir() {
+                return Err(
+                    "DATABASE_URL: after sqlite: comes the path of a file and nothing else".into(),
+                );
+            }
+            Ok(Database::Sqlite(Path::new(path)))
+        }
+        Some(("postgres" | "postgresql", _)) => Ok(Database::Postgres(database)),
+        Some(("redis" | "rediss", _)) => Ok(Database::Redis(database)),
+        // It may hold a password, so it is not shown.
+        _ => Err(
+            "DATABASE_URL: it must begin with sqlite:, postgres:// or redis:// (rediss://)".into(),
+        ),
+    }
+}
+
+async fn store(
+    builder: NotionAuthProviderBuilder,
+    database: &Database<'_>,
+) -> Result<NotionAuthProviderBuilder, StoreError> {
+    Ok(match database {
+        Database::Sqlite(path) => builder.store(SqliteStore::open(path).await?),
+        Database::Postgres(url) => {
+            let store = PostgresStore::connect(url).await?;
+            store.migrate().await?;
+            builder.store(store)
+        }
+        Database::Redis(url) => builder.store(RedisStore::connect(url).await?),
+    })
+}
+
+/// An error of a store with its causes, in one line. No store tells its password in them.
+fn complaint(error: &(dyn StdError + 'static)) -> BoxError {
+    let mut line = "DATABASE_URL".to_owned();
+    for error in successors(Some(error), |&error| error.source()) {
+        let text = error.to_string().replace(['\r', '\n'], " ");
+        // Some say their cause themselves.
+        if !line.ends_with(&text) {
+            line += &format!(": {text}");
+        }
+    }
+    line.into()
 }
 
 fn cookie_key(keys: &str) -> Result<Key, BoxError> {
@@ -61,72 +107,4 @@ fn cookie_key(keys: &str) -> Result<Key, BoxError> {
         .expand(b"gateway: visitors' cookies", &mut derived)
         .map_err(|error| error.to_string())?;
     Ok(Key::from(&derived))
-}
-
-fn sqlite_path(database: &str) -> Result<&str, BoxError> {
-    let path = database.strip_prefix("sqlite:").unwrap_or(database);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    if path.is_empty() || path.contains(['?', ':']) {
-        return Err("DATABASE_URL: after sqlite: comes the path of a file and nothing else".into());
-    }
-    Ok(path)
-}
-
-fn shared_keys(given: Option<String>) -> Result<String, BoxError> {
-    given.ok_or_else(|| {
-        "NOTION_AUTH_KEYS is not set: processes that share a store need the same keys. Make one by \
-         `openssl rand -base64 32`"
-            .into()
-    })
-}
-
-/// The keys in the file beside the database, which is made together with it.
-fn kept_keys(database: &Path) -> Result<String, BoxError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".keys");
-    let path = PathBuf::from(path);
-    match fs::read_to_string(&path) {
-        Ok(keys) if !keys.trim().is_empty() => return Ok(keys),
-        Ok(_) => {
-            return Err(format!(
-                "{} is empty: bring it back, or delete it if nothing was ever stored",
-                path.display()
-            )
-            .into());
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
-    }
-    if database.exists() {
-        return Err(format!(
-            "the keys of {} are gone: bring back {}, or set NOTION_AUTH_KEYS",
-            database.display(),
-            path.display()
-        )
-        .into());
-    }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)?;
-    let keys = BASE64_STANDARD.encode(key);
-    write_new(&path, &keys).map_err(|error| format!("{}: {error}", path.display()))?;
-    tracing::info!(
-        "made {}: back it up, but not with the database",
-        path.display()
-    );
-    Ok(keys)
-}
-
-/// Writes a file that only its owner reads, to the disk.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }

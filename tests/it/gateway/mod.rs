@@ -2,8 +2,12 @@
 
 mod ask;
 mod clients;
+mod database;
 mod forwarding;
+mod health;
+mod keys_file;
 mod program;
 mod rotate;
 mod settings;
+mod unreached;
 mod visitors;

@@ -3,8 +3,10 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 use notion_auth::testing::MockNotion;
@@ -16,6 +18,9 @@ use crate::programs::{example, process::Process};
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
 pub(super) const CLEO: &str = "cleo-has-this-key-0123456789";
+
+/// More than it waits for a store that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A gateway with keys of Ann, Bob and Cleo, and the Notion behind it.
 pub(super) struct Gateway {
@@ -86,11 +91,30 @@ impl Gateway {
 /// The program with nothing set, which is to end by itself.
 pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
-    command(directory.path())
-        .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", free_port()))
-        .envs(settings.iter().copied())
-        .output()
-        .expect("it starts")
+    ended(
+        command(directory.path())
+            .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .envs(settings.iter().copied()),
+    )
+}
+
+/// What it said, which is little, and how it ended by itself.
+#[track_caller]
+pub(super) fn ended(command: &mut Command) -> Output {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().expect("its state").is_none() {
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("it runs: {:?}", child.wait_with_output());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("its output")
 }
 
 pub(super) fn command(directory: &Path) -> Command {
@@ -99,7 +123,7 @@ pub(super) fn command(directory: &Path) -> Command {
     command
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
     listener.local_addr().expect("an address").port()
 }

@@ -2,7 +2,7 @@ use super::program::{ANN, command, refused};
 
 /// What it says when it does not start, which is one line.
 #[track_caller]
-fn complaint(settings: &[(&str, &str)]) -> String {
+pub(super) fn complaint(settings: &[(&str, &str)]) -> String {
     let output = refused(settings);
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).expect("text");
@@ -54,6 +54,10 @@ fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
         (
             "GATEWAY_LISTEN",
             &[keys, id, secret, ("GATEWAY_LISTEN", "here")],
+        ),
+        (
+            "GATEWAY_LISTEN",
+            &[keys, id, secret, ("GATEWAY_LISTEN", "127.0.0.1:0")],
         ),
         (
             "GATEWAY_PUBLIC_URL",
@@ -127,6 +131,21 @@ fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
         (
             "HTTPS_PROXY",
             &[keys, id, secret, ("HTTPS_PROXY", "ftp://127.0.0.1:1")],
+        ),
+        (
+            "HTTPS_PROXY",
+            &[
+                keys,
+                id,
+                secret,
+                ("NOTION_API_URL", "http://127.0.0.1:1"),
+                ("NOTION_TOKEN_URL", "https://example.com/token"),
+                ("HTTPS_PROXY", "socks5://127.0.0.1:1"),
+            ],
+        ),
+        (
+            "NOTION_TOKEN",
+            &[keys, id, secret, ("NOTION_TOKEN", "ntn_hunter2")],
         ),
     ];
     for (name, settings) in cases {

@@ -23,10 +23,10 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let door = ask::get(&page).send().await;
     assert!(door.text().contains("Sign in"));
     assert_eq!(door.header("cache-control"), "no-store");
-    assert!(
-        door.header("content-security-policy")
-            .contains("frame-ancestors 'none'")
-    );
+    let policy = door.header("content-security-policy");
+    for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
 
     let signed_in = sign_in(&gateway, ANN).await;
     assert_eq!(signed_in.status, StatusCode::SEE_OTHER);
@@ -124,4 +124,21 @@ async fn credentials_outlive_the_program_and_the_keys_file_is_its_owners() {
         .send()
         .await;
     assert_eq!(status.json()["connected"], true);
+}
+
+#[tokio::test]
+async fn where_every_key_has_one_token_there_is_nothing_to_connect_and_it_says_so() {
+    let gateway = Gateway::start_with(&[
+        ("NOTION_CLIENT_ID", ""),
+        ("NOTION_CLIENT_SECRET", ""),
+        ("NOTION_TOKEN", "ntn_of_the_integration"),
+    ])
+    .await;
+    for path in ["/connect", "/connect/", "/connect/authorize"] {
+        let answer = ask::get(&format!("{}{path}", gateway.url)).send().await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        let message = answer.json()["message"].to_string();
+        assert!(message.contains("NOTION_TOKEN"), "{message}");
+        assert!(!message.contains("/connect"), "{message}");
+    }
 }

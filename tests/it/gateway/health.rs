@@ -1,0 +1,71 @@
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::{
+    ask,
+    program::{BOB, Gateway},
+};
+use crate::servers;
+
+#[tokio::test]
+async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
+    let gateway = Gateway::start().await;
+    let me = format!("{}/v1/users/me", gateway.url);
+    ask::get(&me).bearer(BOB).send().await;
+    let answer = ask::get(&format!("{}/metrics", gateway.url)).send().await;
+    let said = answer.text();
+    let waited = "notion_auth_acquire_duration_seconds_count{outcome=\"not_connected\"} 1";
+    assert!(said.contains(waited), "{said}");
+    assert!(!said.contains("bob"), "{said}");
+}
+
+#[tokio::test]
+async fn health_is_the_stores() {
+    let gateway = Gateway::start().await;
+    let answer = ask::get(&format!("{}/healthz", gateway.url)).send().await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (StatusCode::OK, "ok\n")
+    );
+    let answer = ask::get(&format!("{}/nothing", gateway.url)).send().await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
+    let Some(redis) = servers::redis::start() else {
+        return;
+    };
+    let gateway = Gateway::start_with(&[
+        ("DATABASE_URL", &redis.url()),
+        (
+            "NOTION_AUTH_KEYS",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
+    ])
+    .await;
+    let asked = || {
+        let statistics = redis.ask(&["INFO", "commandstats"]).expect("an answer");
+        let (_, calls) = statistics
+            .split_once("cmdstat_info:calls=")
+            .expect("the number of calls");
+        let (calls, _) = calls.split_once(',').expect("more after it");
+        calls.parse::<u64>().expect("a number")
+    };
+    let before = asked();
+    let begin = Instant::now();
+    let everybody: Vec<_> = (0..100)
+        .map(|_| tokio::spawn(ask::get(&format!("{}/healthz", gateway.url)).send()))
+        .collect();
+    for one in everybody {
+        assert_eq!(one.await.expect("an answer").status, StatusCode::OK);
+    }
+    let took = begin.elapsed().as_secs();
+    // The one that asked how many came before.
+    let questions = asked() - before - 1;
+    assert!(
+        (1..=took + 1).contains(&questions),
+        "{questions} in {took} s"
+    );
+}
