@@ -41,11 +41,16 @@ impl Hits {
     #[inline]
     pub(crate) fn count(&self) {
         #[cfg(feature = "metrics")]
-        {
-            let stripe = &self.stripes[stripe_of_thread() % STRIPES];
-            if stripe.fetch_add(1, Ordering::Relaxed) >= BATCH - 1 {
-                self.tell(stripe);
-            }
+        self.count_for_thread();
+    }
+
+    // A call of its own takes 10 instructions of a hit. Inlined, it has the hit put its registers away, and takes 22.
+    #[cfg(feature = "metrics")]
+    #[inline(never)]
+    fn count_for_thread(&self) {
+        let stripe = &self.stripes[stripe_of_thread() % STRIPES];
+        if stripe.fetch_add(1, Ordering::Relaxed) >= BATCH - 1 {
+            self.tell(stripe);
         }
     }
 
