@@ -2,7 +2,16 @@
 
 mod ask;
 mod clients;
+mod crash;
+mod fed;
 mod forwarding;
+mod gate;
 mod program;
+mod proxies;
+mod proxy;
+mod restart;
 mod settings;
+mod shutdown;
+mod streams;
 mod visitors;
+mod wait;
