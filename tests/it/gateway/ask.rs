@@ -6,6 +6,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
+use super::wait::soon;
+
 pub(super) struct Sending {
     builder: http::request::Builder,
     body: Bytes,
@@ -57,11 +59,11 @@ impl Sending {
     pub(super) async fn try_send(self) -> Option<Answer> {
         let request = self.builder.body(Full::new(self.body)).expect("a request");
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let (head, body) = client.request(request).await.ok()?.into_parts();
+        let (head, body) = soon(client.request(request)).await.ok()?.into_parts();
         Some(Answer {
             status: head.status,
             headers: head.headers,
-            body: body.collect().await.ok()?.to_bytes(),
+            body: soon(body.collect()).await.ok()?.to_bytes(),
         })
     }
 }

@@ -1,6 +1,12 @@
 //! A refresh is under way when the program is told to end: its answer is the only one there is.
 
+use std::net;
+
 use http::StatusCode;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{
     gate::Gate,
@@ -49,11 +55,24 @@ async fn a_caller_that_waits_for_a_refresh_has_its_answer_before_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_nobody_waits_for_any_more_is_saved_before_the_end() {
     let (mut gateway, gate, bot) = due_for_a_refresh().await;
-    let asked = tokio::spawn(gateway.me(ANN).send());
+    let address = gateway.url["http://".len()..].to_owned();
+    let mut caller = TcpStream::connect(&address).await.expect("it listens");
+    let request = format!(
+        "GET /v1/users/me HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {ANN}\r\n\r\n"
+    );
+    caller
+        .write_all(request.as_bytes())
+        .await
+        .expect("it reads");
     soon(gate.holds_an_answer()).await;
-    asked.abort();
+    caller.shutdown().await.expect("it is open");
+    // The gateway has seen it go when it closes the connection, too.
+    let mut answer = Vec::new();
+    let _ = soon(caller.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty());
+
     gateway.process.terminate();
-    eventually(|| gateway.process.said().contains("told to end")).await;
+    eventually(|| net::TcpStream::connect(&address).is_err()).await;
     assert!(gateway.process.is_running());
     gate.open();
     assert!(gateway.process.ended().success());
