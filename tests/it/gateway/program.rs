@@ -3,8 +3,10 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 use http::StatusCode;
@@ -13,6 +15,9 @@ use tempfile::TempDir;
 
 use super::ask::{self, Sending};
 use crate::programs::{example, process::Process};
+
+/// For what is to be refused at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
@@ -132,11 +137,30 @@ fn start(directory: &Path, settings: &[(String, String)]) -> Process {
 /// The program with nothing set, which is to end by itself.
 pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
-    command(directory.path())
+    let mut command = command(directory.path());
+    command
         .env("GATEWAY_LISTEN", "127.0.0.1:0")
-        .envs(settings.iter().copied())
-        .output()
-        .expect("it starts")
+        .envs(settings.iter().copied());
+    ends(&mut command)
+}
+
+/// What it says to its end, which it comes to by itself.
+pub(super) fn ends(command: &mut Command) -> Output {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let since = Instant::now();
+    while child.try_wait().expect("it is a child").is_none() {
+        if since.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("it does not end: {:?}", child.wait_with_output());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("it has ended")
 }
 
 pub(super) fn command(directory: &Path) -> Command {
