@@ -16,12 +16,12 @@ use tempfile::TempDir;
 use super::ask::{self, Sending};
 use crate::programs::{example, process::Process};
 
-/// For what is to be refused at once.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
 pub(super) const CLEO: &str = "cleo-has-this-key-0123456789";
+
+/// More than it waits for a store that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A gateway with keys of Ann, Bob and Cleo, and the Notion behind it.
 pub(super) struct Gateway {
@@ -137,30 +137,30 @@ fn start(directory: &Path, settings: &[(String, String)]) -> Process {
 /// The program with nothing set, which is to end by itself.
 pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command = command(directory.path());
-    command
-        .env("GATEWAY_LISTEN", "127.0.0.1:0")
-        .envs(settings.iter().copied());
-    ends(&mut command)
+    ended(
+        command(directory.path())
+            .env("GATEWAY_LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied()),
+    )
 }
 
-/// What it says to its end, which it comes to by itself.
-pub(super) fn ends(command: &mut Command) -> Output {
+/// What it said, which is little, and how it ended by itself.
+#[track_caller]
+pub(super) fn ended(command: &mut Command) -> Output {
     let mut child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let since = Instant::now();
-    while child.try_wait().expect("it is a child").is_none() {
-        if since.elapsed() > PATIENCE {
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().expect("its state").is_none() {
+        if Instant::now() > end {
             let _ = child.kill();
-            panic!("it does not end: {:?}", child.wait_with_output());
+            panic!("it runs: {:?}", child.wait_with_output());
         }
         thread::sleep(Duration::from_millis(10));
     }
-    child.wait_with_output().expect("it has ended")
+    child.wait_with_output().expect("its output")
 }
 
 pub(super) fn command(directory: &Path) -> Command {

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::{
     ask,
-    program::{ANN, BOB, Gateway, command, ends, refused},
+    program::{ANN, BOB, Gateway, command, ended, refused},
 };
 use crate::servers;
 
@@ -87,12 +87,12 @@ async fn a_file_whose_keys_are_gone_is_refused_and_left_as_it_is() {
     fs::remove_file(directory.join("gateway.db.keys")).expect("it was there");
     let before = files(directory);
 
-    let mut command = command(directory);
-    command
-        .env("GATEWAY_LISTEN", "127.0.0.1:0")
-        .env("GATEWAY_KEYS", format!("{ANN}=ann"))
-        .env("NOTION_TOKEN", "ntn_of_the_integration");
-    let output = ends(&mut command);
+    let output = ended(
+        command(directory)
+            .env("GATEWAY_LISTEN", "127.0.0.1:0")
+            .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+            .env("NOTION_TOKEN", "ntn_of_the_integration"),
+    );
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).expect("text");
     assert_eq!(said.lines().count(), 1, "{said}");
