@@ -1,11 +1,14 @@
 //! A program that a test starts.
 
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
-    thread,
-    time::Duration,
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,6 +18,8 @@ pub(crate) struct Process {
     child: Child,
     /// Disconnected when nobody is left to print.
     output: Receiver<String>,
+    said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -29,26 +34,25 @@ impl Process {
         let output = child.stdout.take().expect("it is piped");
         let errors = child.stderr.take().expect("it is piped");
         let (announce, announced) = mpsc::channel();
-        let process = Self {
-            child,
-            output: announced,
-        };
+        let said = Arc::default();
 
         // Both are read to their ends, so that the program never waits for room to print. What it
         // prints is shown with a test that fails.
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
+        let readers = vec![
+            read(output, &said, move |line| {
                 println!("{line}");
                 if let Some((_, rest)) = line.split_once(announcement) {
                     let _ = announce.send(rest.to_owned());
                 }
-            }
-        });
-        thread::spawn(move || {
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                eprintln!("{line}");
-            }
-        });
+            }),
+            read(errors, &said, |line| eprintln!("{line}")),
+        ];
+        let process = Self {
+            child,
+            output: announced,
+            said,
+            readers,
+        };
         match process.output.recv_timeout(PATIENCE) {
             Ok(rest) => (process, rest),
             Err(_) => panic!("{command:?} does not say {announcement:?}"),
@@ -60,6 +64,68 @@ impl Process {
     pub(crate) fn wait_for_the_end(&self) {
         let _ = self.output.recv_timeout(PATIENCE);
     }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// What it has printed, to its output and among its errors.
+    pub(crate) fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// Asks it to end, as who maintains it does.
+    pub(crate) fn terminate(&self) {
+        // By a program: the standard library knows only `KILL`.
+        let sent = Command::new("kill")
+            .args(["-s", "TERM", &self.child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// Ends it as a crash does.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is a child").is_none()
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// Waits until it has ended and all that it printed is read.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is a child") {
+                for reader in self.readers.drain(..) {
+                    let _ = reader.join();
+                }
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn read(
+    printed: impl Read + Send + 'static,
+    said: &Arc<Mutex<String>>,
+    tell: impl Fn(&str) + Send + 'static,
+) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        for line in BufReader::new(printed).lines().map_while(Result::ok) {
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.push_str(&line);
+            said.push('\n');
+            drop(said);
+            tell(&line);
+        }
+    })
 }
 
 impl Drop for Process {

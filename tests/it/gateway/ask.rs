@@ -6,6 +6,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
+use super::wait::soon;
+
 pub(super) struct Sending {
     builder: http::request::Builder,
     body: Bytes,
@@ -50,15 +52,19 @@ impl Sending {
 
     /// Follows nothing.
     pub(super) async fn send(self) -> Answer {
+        self.try_send().await.expect("an answer")
+    }
+
+    /// `None` if no whole answer comes.
+    pub(super) async fn try_send(self) -> Option<Answer> {
         let request = self.builder.body(Full::new(self.body)).expect("a request");
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.expect("an answer");
-        let (head, body) = response.into_parts();
-        Answer {
+        let (head, body) = soon(client.request(request)).await.ok()?.into_parts();
+        Some(Answer {
             status: head.status,
             headers: head.headers,
-            body: body.collect().await.expect("a whole body").to_bytes(),
-        }
+            body: soon(body.collect()).await.ok()?.to_bytes(),
+        })
     }
 }
 

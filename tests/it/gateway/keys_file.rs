@@ -93,6 +93,12 @@ fn a_database_whose_keys_are_gone_or_spoilt_is_left_alone() {
         }
         let said = complaint(&mut gateway(directory.path()));
         assert!(!said.contains("c2hvcnQ"), "{said}");
+        if spoilt.is_none() {
+            assert!(
+                said.contains("the keys of gateway.db are gone: bring back gateway.db.keys"),
+                "{said}"
+            );
+        }
         assert_eq!(fs::read_to_string(&keys).ok().as_deref(), spoilt);
     }
 }

@@ -2,12 +2,21 @@
 
 mod ask;
 mod clients;
+mod crash;
 mod database;
+mod fed;
 mod forwarding;
+mod gate;
 mod health;
 mod keys_file;
 mod program;
+mod proxies;
+mod proxy;
+mod restart;
 mod rotate;
 mod settings;
+mod shutdown;
+mod streams;
 mod unreached;
 mod visitors;
+mod wait;

@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::StatusCode;
 use notion_auth::testing::MockNotion;
 use tempfile::TempDir;
 
-use super::ask;
+use super::ask::{self, Sending};
 use crate::programs::{example, process::Process};
 
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
@@ -28,7 +29,8 @@ pub(super) struct Gateway {
     pub(super) url: String,
     pub(super) notion: MockNotion,
     pub(super) directory: TempDir,
-    _process: Process,
+    pub(super) process: Process,
+    settings: Vec<(String, String)>,
 }
 
 impl Gateway {
@@ -46,24 +48,36 @@ impl Gateway {
             .await
             .expect("a socket");
         let directory = tempfile::tempdir().expect("a directory");
-        let mut command = command(directory.path());
-        command
-            .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
-            .env(
+        let own = [
+            ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
+            (
                 "GATEWAY_KEYS",
                 format!("{ANN}=ann, {BOB}=bob, {CLEO}=cleo,"),
-            )
-            .env("NOTION_API_URL", notion.base_url())
-            .env("NOTION_CLIENT_ID", notion.client_id())
-            .env("NOTION_CLIENT_SECRET", notion.client_secret())
-            .envs(settings.iter().copied());
-        let (process, _) = Process::start(&mut command, "Listening on ");
+            ),
+            ("NOTION_API_URL", notion.base_url()),
+            ("NOTION_CLIENT_ID", notion.client_id().to_owned()),
+            ("NOTION_CLIENT_SECRET", notion.client_secret().to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let settings: Vec<_> = own.into_iter().chain(owned(settings)).collect();
         Self {
+            process: start(directory.path(), &settings),
             url,
             notion,
             directory,
-            _process: process,
+            settings,
         }
+    }
+
+    /// Ends the program as who maintains it does, if it has not ended, and starts it again where it was,
+    /// with these settings instead of what it had by those names.
+    pub(super) fn restart_with(&mut self, settings: &[(&str, &str)]) {
+        if self.process.is_running() {
+            self.process.terminate();
+            assert!(self.process.ended().success());
+        }
+        self.settings.extend(owned(settings));
+        self.process = start(self.directory.path(), &self.settings);
     }
 
     /// Connects a workspace for the owner of that key, as a script would.
@@ -86,6 +100,38 @@ impl Gateway {
             "{ended:?}"
         );
     }
+
+    /// `GET /v1/users/me` with that key.
+    pub(super) fn me(&self, key: &str) -> Sending {
+        ask::get(&format!("{}/v1/users/me", self.url)).bearer(key)
+    }
+
+    /// The bot that Notion takes who has that key for.
+    pub(super) async fn bot(&self, key: &str) -> String {
+        let answer = self.me(key).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Notion no longer takes the access token that the last call had.
+    pub(super) fn revoke_the_last_token(&self) {
+        let call = self.notion.ledger().api_calls().pop().expect("a call");
+        self.notion
+            .revoke_access_token(&call.token.expect("a token"));
+    }
+}
+
+fn owned(settings: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+}
+
+/// Of two settings of one name the later one counts.
+fn start(directory: &Path, settings: &[(String, String)]) -> Process {
+    let mut command = command(directory);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    Process::start(&mut command, "Listening on ").0
 }
 
 /// The program with nothing set, which is to end by itself.
