@@ -15,6 +15,7 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
     let builder = NotionAuthProvider::builder().app(settings.app);
     let (builder, _, _) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
+    vault::check(&provider).await?;
 
     let bar = bar(count(&provider).await?)?;
     let (mut resealed, mut current, mut after) = (0, 0, None);
