@@ -62,8 +62,8 @@ pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> R
     let Some((_, subject)) = bearer(&head.headers).and_then(|key| state.keys.find(key)) else {
         return envelope::no_key();
     };
-    // An answer to it would show the token.
-    if head.method == Method::TRACE {
+    // An answer to TRACE would show the token, and CONNECT asks for no path.
+    if [Method::TRACE, Method::CONNECT].contains(&head.method) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     if let Err(refusal) = check_path(head.uri.path()) {

@@ -40,8 +40,17 @@ const FOR_THE_GATEWAY: [HeaderName; 13] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// The same of whatever server is in front: addresses, and with some also users and their tokens.
-const FORWARDED_BY: &str = "x-forwarded-";
+/// The same, by how names begin: what servers in front that sign users in say of them, with their tokens.
+const OF_SERVERS_IN_FRONT: [&str; 8] = [
+    "cf-access-",
+    "tailscale-user-",
+    "x-amzn-oidc-",
+    "x-auth-request-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+];
 
 /// What tells a browser something about Notion's origin, which it would take for the gateway's.
 const OF_NOTIONS_ORIGIN: [HeaderName; 8] = [
@@ -63,7 +72,11 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     }
     let forwarded: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(FORWARDED_BY))
+        .filter(|name| {
+            OF_SERVERS_IN_FRONT
+                .iter()
+                .any(|begin| name.as_str().starts_with(begin))
+        })
         .cloned()
         .collect();
     for name in forwarded {

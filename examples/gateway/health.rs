@@ -7,6 +7,7 @@ use std::{
 
 use axum::{
     extract::State,
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use notion_auth::{AuthError, NotionAuthProvider};
@@ -29,17 +30,26 @@ impl Health {
             last: Arc::default(),
         }
     }
+
+    async fn ask(self) -> Result<(), AuthError> {
+        // Who comes while it is asked waits here, and finds the answer.
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some((at, answer)) if at.elapsed() <= FRESH => answer.clone(),
+            _ => {
+                let answer = self.provider.health().await;
+                *last = Some((Instant::now(), answer.clone()));
+                answer
+            }
+        }
+    }
 }
 
 pub(crate) async fn healthz(State(health): State<Health>) -> Response {
-    // Who comes while it is asked waits here, and finds the answer.
-    let mut last = health.last.lock().await;
-    if last.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
-        let answer = health.provider.health().await;
-        *last = Some((Instant::now(), answer));
-    }
-    match &*last {
-        Some((_, Err(error))) => error.to_response().into_response(),
-        _ => "ok\n".into_response(),
+    // In a task, so that who hangs up does not take the answer from those who wait.
+    match tokio::spawn(health.ask()).await {
+        Ok(Ok(())) => "ok\n".into_response(),
+        Ok(Err(error)) => error.to_response().into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -29,6 +29,7 @@ impl GatewayKeys {
             let Some((key, subject)) = entry.rsplit_once('=') else {
                 return Err(format!("entry {at} is not KEY=SUBJECT").into());
             };
+            let subject = subject.trim();
             if subject.is_empty() {
                 return Err(format!("entry {at} has no subject after its last `=`").into());
             }

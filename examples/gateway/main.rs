@@ -32,14 +32,15 @@ use crate::settings::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = env::args().nth(1);
-    match command.as_deref() {
-        None | Some("rotate") => {}
-        Some("--help" | "-h") => {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] | ["rotate"] => {}
+        [.., "--help" | "-h"] => {
             print!("{}", include_str!("help.txt"));
             return ExitCode::SUCCESS;
         }
-        Some(other) => {
+        [.., other] => {
             eprintln!("gateway: {other} is not known: settings are in the environment, see --help");
             return ExitCode::FAILURE;
         }
@@ -48,10 +49,10 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::INFO)
         .init();
-    let done = match (Settings::from_env().await, command) {
-        (Ok(settings), None) => server::serve(settings).await,
-        (Ok(settings), Some(_)) => rotate::rotate(settings).await,
-        (Err(error), _) => Err(error),
+    let done = match Settings::from_env().await {
+        Ok(settings) if arguments.is_empty() => server::serve(settings).await,
+        Ok(settings) => rotate::rotate(settings).await,
+        Err(error) => Err(error),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

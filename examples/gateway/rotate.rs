@@ -12,6 +12,7 @@ const PAGE: usize = 100;
 
 /// Seals anew what another key has sealed, while gateways go on. Fails if a key but the first is still needed.
 pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
+    vault::exists(&settings.database)?;
     let builder = NotionAuthProvider::builder().app(settings.app);
     let (builder, _, _) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
@@ -19,41 +20,40 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
 
     let bar = bar(count(&provider).await?)?;
     let (mut resealed, mut current, mut after) = (0, 0, None);
-    let mut left = Vec::new();
+    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     loop {
         let page = provider.rotate(after.as_ref(), PAGE).await?;
         resealed += page.resealed;
         current += page.current;
-        left.extend(page.pending.iter().map(pending));
-        left.extend(page.unreadable.iter().map(unreadable));
-        bar.set_position((resealed + current + left.len()) as u64);
+        claimed.extend(page.pending);
+        unreadable.extend(page.unreadable);
+        bar.set_position((resealed + current + claimed.len() + unreadable.len()) as u64);
         let Some(last) = page.next else { break };
         after = Some(last);
     }
     bar.finish_and_clear();
 
     println!("{resealed} sealed anew, {current} were already sealed by the first key");
-    if left.is_empty() {
+    for subject in &claimed {
+        println!(
+            "{}: it is being refreshed: run this again. If it stays, whoever did that has died: one \
+             request with its key, or connecting it again, ends it",
+            subject.as_str()
+        );
+    }
+    for error in &unreadable {
+        let subject = error.subject().map_or("?", Subject::as_str);
+        let reason = error.source().map_or_else(String::new, ToString::to_string);
+        println!("{subject}: no key opens it: bring its key back, or connect it again ({reason})");
+    }
+    if claimed.is_empty() && unreadable.is_empty() {
         return Ok(());
     }
-    for line in &left {
-        println!("{line}");
-    }
     Err(format!(
-        "{} not sealed by the first key: keep the others, and run this again",
-        left.len()
+        "{} not sealed by the first key: take no key away yet",
+        claimed.len() + unreadable.len()
     )
     .into())
-}
-
-fn pending(subject: &Subject) -> String {
-    format!("{}: it is being refreshed", subject.as_str())
-}
-
-fn unreadable(error: &AuthError) -> String {
-    let subject = error.subject().map_or("?", Subject::as_str);
-    let reason = error.source().map_or_else(String::new, ToString::to_string);
-    format!("{subject}: it cannot be read: {reason}")
 }
 
 async fn count(provider: &NotionAuthProvider) -> Result<u64, AuthError> {

@@ -32,9 +32,9 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
-    let listener = TcpListener::bind(settings.listen)
+    let listener = TcpListener::bind(&settings.listen[..])
         .await
-        .map_err(|error| format!("GATEWAY_LISTEN: {}: {error}", settings.listen))?;
+        .map_err(|error| format!("GATEWAY_LISTEN: {:?}: {error}", settings.listen))?;
     let metrics = metrics()?;
     let token_url = settings.app.token_url().as_str().parse()?;
     let has_oauth_client = settings.app.has_oauth_client();

@@ -11,7 +11,7 @@ use crate::{keys::GatewayKeys, upstream::ViaProxy};
 
 /// All settings, checked.
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<SocketAddr>,
     pub(crate) keys: GatewayKeys,
     pub(crate) public_url: Url,
     pub(crate) api_url: Url,
@@ -29,17 +29,17 @@ impl Settings {
         )?;
         let keys = GatewayKeys::parse(&keys).map_err(named("GATEWAY_KEYS"))?;
         let listen = text("GATEWAY_LISTEN")?.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-        let listen = lookup_host(&listen)
+        let listen: Vec<SocketAddr> = lookup_host(&listen)
             .await
             .map_err(|error| format!("GATEWAY_LISTEN: {listen}: {error}"))?
-            .next()
-            .ok_or_else(|| format!("GATEWAY_LISTEN: {listen} has no address"))?;
-        let default_public_url = if listen.ip().is_loopback() {
-            format!("http://{listen}")
+            .collect();
+        let first = *listen.first().ok_or("GATEWAY_LISTEN: it has no address")?;
+        let default_public_url = if first.ip().is_loopback() {
+            format!("http://{first}")
         } else {
-            format!("http://localhost:{}", listen.port())
+            format!("http://localhost:{}", first.port())
         };
-        if listen.port() == 0 {
+        if first.port() == 0 {
             return Err(
                 "GATEWAY_LISTEN: it needs a port that stays, for users come back to it".into(),
             );

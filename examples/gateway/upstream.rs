@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::http::{Request, Response, Uri, uri::Scheme};
@@ -19,7 +20,7 @@ use hyper_util::{
         },
         proxy::matcher::{Intercept, Matcher},
     },
-    rt::{TokioExecutor, TokioIo},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use notion_auth::{BoxError, oauth::NotSent};
 use tokio::net::TcpStream;
@@ -29,6 +30,9 @@ use crate::{
     in_time::{CONNECT_TIMEOUT, InTime},
     settings,
 };
+
+/// Between two questions whether a connection is alive.
+const ALIVE: Duration = Duration::from_secs(20);
 
 /// A Tower service for requests to Notion with the body `B`.
 pub(crate) type HttpsClient<B> = Client<InTime<HttpsConnector<ViaProxy>>, B>;
@@ -45,7 +49,11 @@ where
         .enable_http1()
         .enable_http2()
         .wrap_connector(via.clone());
-    Ok(Client::builder(TokioExecutor::new()).build(InTime(connector)))
+    Ok(Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        // All callers share a connection: one that died in silence would hold them all up.
+        .http2_keep_alive_interval(ALIVE)
+        .build(InTime(connector)))
 }
 
 /// What sends requests to the OAuth endpoints where there is a proxy: it repeats nothing, and has a new

@@ -46,6 +46,16 @@ pub(crate) async fn open(
     Ok((builder.keys(keyring.clone()), keyring, cookie_key(&keys)?))
 }
 
+/// Refuses a file that is not there, where a new one would be of no use.
+pub(crate) fn exists(database: &str) -> Result<(), BoxError> {
+    match parse(database)? {
+        Database::Sqlite(path) if !path.exists() => {
+            Err(format!("DATABASE_URL: there is no {}", path.display()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether the store will keep what it gets.
 pub(crate) async fn check(provider: &NotionAuthProvider) -> Result<(), BoxError> {
     let health = provider.health().await;

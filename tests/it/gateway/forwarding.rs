@@ -48,6 +48,8 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
         .header("proxy-authorization", "Basic YTpi")
         .header("x-forwarded-for", "192.0.2.1")
         .header("x-forwarded-access-token", "ann's")
+        .header("x-auth-request-access-token", "ann's")
+        .header("cf-access-jwt-assertion", "ann's")
         .header("x-original-url", "/v1/oauth/token")
         .header("x-passes", "1")
         .send()
@@ -76,6 +78,8 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
         "proxy-authorization",
         "x-forwarded-for",
         "x-forwarded-access-token",
+        "x-auth-request-access-token",
+        "cf-access-jwt-assertion",
         "x-original-url",
     ] {
         assert!(!got.contains_key(name), "{name}");

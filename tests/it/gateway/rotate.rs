@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use super::program::{ANN, Gateway, command};
+use super::program::{ANN, Gateway, command, ended};
 
 const OLD: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
 const NEW: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
@@ -14,8 +14,8 @@ async fn what_an_old_key_has_sealed_is_sealed_by_the_new_one_and_then_needs_no_o
 
     let (done, said) = rotate(&gateway, NEW);
     assert!(!done, "{said}");
-    assert!(said.contains("ann: it cannot be read: "), "{said}");
-    assert!(said.contains("keep the others"), "{said}");
+    assert!(said.contains("ann: no key opens it: "), "{said}");
+    assert!(said.contains("take no key away yet"), "{said}");
 
     let (done, said) = rotate(&gateway, &format!("{NEW},{OLD}"));
     assert!(done, "{said}");
@@ -24,6 +24,24 @@ async fn what_an_old_key_has_sealed_is_sealed_by_the_new_one_and_then_needs_no_o
     let (done, said) = rotate(&gateway, NEW);
     assert!(done, "{said}");
     assert!(said.contains("0 sealed anew, 1 were already"), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_not_made_for_it() {
+    let gateway = Gateway::start().await;
+    let path = gateway.directory.path().join("gateway.db");
+    drop(gateway.process);
+    std::fs::remove_file(&path).expect("it was there");
+    let output = ended(
+        command(gateway.directory.path())
+            .arg("rotate")
+            .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+            .env("NOTION_TOKEN", "ntn_of_the_integration"),
+    );
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said, "gateway: DATABASE_URL: there is no gateway.db\n");
+    assert!(!path.exists());
 }
 
 /// While the gateway goes on: it is on the same address, and the database is the same.
