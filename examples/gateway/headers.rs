@@ -40,16 +40,21 @@ const FOR_THE_GATEWAY: [HeaderName; 13] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// The same, by how names begin: what servers in front that sign users in say of them, with their tokens.
-const OF_SERVERS_IN_FRONT: [&str; 8] = [
+/// The same, by how names begin: what servers in front that sign users in say of them, with their tokens. These
+/// are the usual ones; there is no list of all.
+const OF_SERVERS_IN_FRONT: [&str; 12] = [
     "cf-access-",
+    "remote-",
     "tailscale-user-",
     "x-amzn-oidc-",
     "x-auth-request-",
+    "x-authentik-",
     "x-forwarded-",
     "x-goog-",
     "x-ms-client-principal",
     "x-ms-token-",
+    "x-pomerium-",
+    "x-remote-",
 ];
 
 /// What tells a browser something about Notion's origin, which it would take for the gateway's.

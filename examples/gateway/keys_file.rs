@@ -12,9 +12,7 @@ use notion_auth::BoxError;
 /// The keys of that database. They are made where there are neither keys nor a database: the keys first,
 /// so that no record is ever without them.
 pub(crate) fn read_or_make(database: &Path) -> Result<String, BoxError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".keys");
-    let path = PathBuf::from(path);
+    let path = beside(database);
     let name = path.display();
     // Before the keys are looked for: another program may be making both.
     let had_database = database.exists();
@@ -42,6 +40,33 @@ pub(crate) fn read_or_make(database: &Path) -> Result<String, BoxError> {
         }
     }
     read(&path)?.ok_or_else(|| format!("{name} was made, and is gone").into())
+}
+
+/// Refuses other keys that leave out one in the file: what it has sealed could not be read, and would be lost
+/// when its user connects again.
+pub(crate) fn check_against(database: &Path, keys: &str) -> Result<(), BoxError> {
+    let path = beside(database);
+    let split = |keys: &str| -> Vec<String> {
+        let keys = keys.split([',', '\n']).map(|key| key.trim().to_owned());
+        keys.filter(|key| !key.is_empty()).collect()
+    };
+    let given = split(keys);
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    if split(&kept).iter().all(|key| given.contains(key)) {
+        return Ok(());
+    }
+    Err(format!(
+        "NOTION_AUTH_KEYS: it leaves out a key that is in {}: add that behind the others, and delete the \
+         file when `gateway rotate` has gone through",
+        path.display()
+    )
+    .into())
+}
+
+fn beside(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".keys");
+    PathBuf::from(path)
 }
 
 fn read(path: &Path) -> Result<Option<String>, BoxError> {

@@ -18,11 +18,15 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
     let provider = builder.build()?;
     vault::check(&provider).await?;
 
-    let bar = bar(count(&provider).await?)?;
+    let records = count(&provider)
+        .await
+        .map_err(|error| vault::complaint(&error))?;
+    let bar = bar(records)?;
     let (mut resealed, mut current, mut after) = (0, 0, None);
     let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     loop {
-        let page = provider.rotate(after.as_ref(), PAGE).await?;
+        let page = provider.rotate(after.as_ref(), PAGE).await;
+        let page = page.map_err(|error| vault::complaint(&error))?;
         resealed += page.resealed;
         current += page.current;
         claimed.extend(page.pending);

@@ -21,8 +21,14 @@ use crate::{
     upstream, vault,
 };
 
-/// How long requests and refreshes may take to end when the gateway is told to.
+/// How long requests may take to end when the gateway is told to.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
+const REFRESHES: Duration = Duration::from_secs(75);
+
+/// Between two times that the store forgets what is past its time.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 
 /// Between two times that the metrics' samples are put together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -47,6 +53,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
     vault::check(&provider).await?;
+
+    tokio::spawn(sweep(provider.clone()));
 
     let keys = Arc::new(settings.keys);
     let forward = Forward::new(
@@ -75,7 +83,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
 
     println!("Listening on http://{}", listener.local_addr()?);
     run(listener, router).await?;
-    provider.shutdown(GRACE).await?;
+    provider.shutdown(REFRESHES).await?;
     Ok(())
 }
 
@@ -92,6 +100,15 @@ fn metrics() -> Result<PrometheusHandle, BoxError> {
         }
     });
     Ok(handle)
+}
+
+async fn sweep(provider: NotionAuthProvider) {
+    loop {
+        if let Err(error) = provider.sweep().await {
+            tracing::warn!(%error, "what is past its time stays in the store for another hour");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 fn routes(provider: &NotionAuthProvider, keyring: Keyring) -> Result<NotionOAuthService, BoxError> {

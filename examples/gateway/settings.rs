@@ -34,7 +34,7 @@ impl Settings {
             .map_err(|error| format!("GATEWAY_LISTEN: {listen}: {error}"))?
             .collect();
         let first = *listen.first().ok_or("GATEWAY_LISTEN: it has no address")?;
-        let default_public_url = if first.ip().is_loopback() {
+        let default_public_url = if listen.len() == 1 && first.ip().is_loopback() {
             format!("http://{first}")
         } else {
             format!("http://localhost:{}", first.port())
@@ -109,7 +109,7 @@ fn app(public_url: &Url, api_url: &Url) -> Result<NotionAppCredentials, BoxError
 fn origin(text: &str) -> Result<Url, BoxError> {
     let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
     let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,

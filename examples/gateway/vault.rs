@@ -26,7 +26,12 @@ pub(crate) async fn open(
 ) -> Result<(NotionAuthProviderBuilder, Keyring, Key), BoxError> {
     let database = parse(database)?;
     let (name, keys) = match (settings::text("NOTION_AUTH_KEYS")?, &database) {
-        (Some(keys), _) => ("NOTION_AUTH_KEYS", keys),
+        (Some(keys), database) => {
+            if let Database::Sqlite(path) = database {
+                keys_file::check_against(path, &keys)?;
+            }
+            ("NOTION_AUTH_KEYS", keys)
+        }
         (None, Database::Sqlite(path)) => {
             let keys = keys_file::read_or_make(path);
             let keys = keys.map_err(|error| format!("DATABASE_URL: {error}"))?;
@@ -99,7 +104,7 @@ async fn store(
 }
 
 /// An error of a store with its causes, in one line. No store tells its password in them.
-fn complaint(error: &(dyn StdError + 'static)) -> BoxError {
+pub(crate) fn complaint(error: &(dyn StdError + 'static)) -> BoxError {
     let mut line = "DATABASE_URL".to_owned();
     for error in successors(Some(error), |&error| error.source()) {
         let text = error.to_string().replace(['\r', '\n'], " ");

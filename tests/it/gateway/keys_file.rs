@@ -104,6 +104,24 @@ fn a_database_whose_keys_are_gone_or_spoilt_is_left_alone() {
 }
 
 #[test]
+fn other_keys_that_leave_out_the_kept_one_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(start(directory.path()));
+    let kept = fs::read_to_string(directory.path().join("gateway.db.keys")).expect("it is there");
+    let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let output = ended(gateway(directory.path()).env("NOTION_AUTH_KEYS", other));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success());
+    assert!(
+        said.contains("it leaves out a key that is in gateway.db.keys"),
+        "{said}"
+    );
+    let both = format!("{other}, {}", kept.trim());
+    let mut command = gateway(directory.path());
+    Process::start(command.env("NOTION_AUTH_KEYS", both), "Listening on ");
+}
+
+#[test]
 fn keys_that_cannot_be_made_are_said_with_what_is_wrong() {
     let directory = tempfile::tempdir().expect("a directory");
     let said = complaint(gateway(directory.path()).env("DATABASE_URL", "sqlite:none/gateway.db"));
