@@ -50,8 +50,10 @@ pub(crate) fn check_against(database: &Path, keys: &str) -> Result<(), BoxError>
         let keys = keys.split([',', '\n']).map(|key| key.trim().to_owned());
         keys.filter(|key| !key.is_empty()).collect()
     };
+    let Some(kept) = read(&path).map_err(|error| format!("DATABASE_URL: {error}"))? else {
+        return Ok(());
+    };
     let given = split(keys);
-    let kept = fs::read_to_string(&path).unwrap_or_default();
     if split(&kept).iter().all(|key| given.contains(key)) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::program::{ANN, BOB, Gateway};
+use super::program::{ANN, BOB, Gateway, KEYS};
 use crate::servers;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/gateway/clients");
@@ -39,14 +39,7 @@ async fn talk(mut command: Command) {
     let Some(mut redis) = servers::redis::start() else {
         return;
     };
-    let gateway = Gateway::start_with(&[
-        ("DATABASE_URL", &redis.url()),
-        (
-            "NOTION_AUTH_KEYS",
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-        ),
-    ])
-    .await;
+    let gateway = Gateway::start_with(&[("DATABASE_URL", &redis.url()), KEYS]).await;
     gateway.connect(ANN).await;
     let mut client = command
         .args([&gateway.url, ANN, BOB])

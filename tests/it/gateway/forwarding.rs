@@ -1,7 +1,7 @@
 use std::future::IntoFuture as _;
 
 use axum::Router;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use notion_auth::testing::notion::{Call, Fault};
 use serde_json::json;
 use tokio::{
@@ -22,7 +22,7 @@ fn me(gateway: &Gateway) -> Sending {
 async fn a_key_becomes_its_subjects_token_and_goes_no_further() {
     let gateway = Gateway::start().await;
     gateway.connect(ANN).await;
-    let answer = me(&gateway).bearer(ANN).send().await;
+    let answer = gateway.me(ANN).send().await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert_eq!(answer.json()["object"], "user");
     let call = gateway.notion.ledger().api_calls().pop().expect("a call");
@@ -40,8 +40,8 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
         ("NOTION_TOKEN", "ntn_of_the_integration"),
     ])
     .await;
-    let answer = me(&gateway)
-        .bearer(ANN)
+    let answer = gateway
+        .me(ANN)
         .header("cookie", "a=b")
         .header("connection", "x-mine, authorization")
         .header("x-mine", "1")
@@ -87,16 +87,6 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
     assert!(!format!("{got:?}").contains(ANN));
 }
 
-#[tokio::test]
-async fn trace_which_would_show_the_token_is_refused() {
-    let gateway = Gateway::start().await;
-    gateway.connect(ANN).await;
-    let url = format!("{}/v1/users/me", gateway.url);
-    let answer = ask::request(Method::TRACE, &url).bearer(ANN).send().await;
-    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(gateway.notion.ledger().api_calls().is_empty());
-}
-
 /// A Notion that tells the headers of what it gets.
 async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
     let (tell, told) = unbounded_channel();
@@ -129,8 +119,8 @@ async fn without_a_key_or_without_a_connection_nothing_is_sent() {
         me(&gateway),
         me(&gateway).bearer("nobody-has-this-key-0123"),
         me(&gateway).header("authorization", &format!("Basic {ANN}")),
-        me(&gateway).bearer(ANN).bearer(ANN),
-        me(&gateway).bearer(BOB),
+        gateway.me(ANN).bearer(ANN),
+        gateway.me(BOB),
     ] {
         let answer = sending.send().await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -206,7 +196,7 @@ async fn json_is_sent_again_after_a_401_and_a_long_or_other_body_is_not() {
     ];
     for (refreshes, (name, key, kind, body, status)) in cases.into_iter().enumerate() {
         gateway.connect(key).await;
-        assert_eq!(me(&gateway).bearer(key).send().await.status, StatusCode::OK);
+        assert_eq!(gateway.me(key).send().await.status, StatusCode::OK);
         let token = gateway
             .notion
             .ledger()
@@ -228,7 +218,7 @@ async fn json_is_sent_again_after_a_401_and_a_long_or_other_body_is_not() {
             answer.text()
         );
         // Whatever became of that request, the next one has the new token.
-        let answer = me(&gateway).bearer(key).send().await;
+        let answer = gateway.me(key).send().await;
         assert_eq!(answer.status, StatusCode::OK, "{name}");
         assert_eq!(
             gateway.notion.ledger().refreshes().len(),
@@ -248,11 +238,11 @@ async fn what_notion_says_of_limits_and_requests_comes_through() {
             retry_after: Some(7),
         }],
     );
-    let answer = me(&gateway).bearer(ANN).send().await;
+    let answer = gateway.me(ANN).send().await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answer.header("retry-after"), "7");
     assert_eq!(answer.json()["code"], "rate_limited");
-    let answer = me(&gateway).bearer(ANN).send().await;
+    let answer = gateway.me(ANN).send().await;
     assert!(!answer.header("x-notion-request-id").is_empty());
 }
 
@@ -263,7 +253,7 @@ async fn a_notion_that_does_not_answer_is_said_in_its_own_form() {
     gateway
         .notion
         .script(Call::Api, [Fault::DropBefore, Fault::DropBefore]);
-    let answer = me(&gateway).bearer(ANN).send().await;
+    let answer = gateway.me(ANN).send().await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.json()["code"], "service_unavailable");
 }

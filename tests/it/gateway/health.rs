@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::{
     ask,
-    program::{BOB, Gateway},
+    program::{BOB, Gateway, KEYS},
 };
 use crate::servers;
 
@@ -37,14 +37,7 @@ async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
     let Some(redis) = servers::redis::start() else {
         return;
     };
-    let gateway = Gateway::start_with(&[
-        ("DATABASE_URL", &redis.url()),
-        (
-            "NOTION_AUTH_KEYS",
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-        ),
-    ])
-    .await;
+    let gateway = Gateway::start_with(&[("DATABASE_URL", &redis.url()), KEYS]).await;
     let asked = || {
         let statistics = redis.ask(&["INFO", "commandstats"]).expect("an answer");
         let (_, calls) = statistics

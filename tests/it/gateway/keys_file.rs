@@ -116,9 +116,22 @@ fn other_keys_that_leave_out_the_kept_one_are_refused() {
         said.contains("it leaves out a key that is in gateway.db.keys"),
         "{said}"
     );
+    assert!(said.starts_with("gateway: NOTION_AUTH_KEYS: "), "{said}");
     let both = format!("{other}, {}", kept.trim());
     let mut command = gateway(directory.path());
     Process::start(command.env("NOTION_AUTH_KEYS", both), "Listening on ");
+}
+
+#[test]
+fn kept_keys_that_cannot_be_read_are_not_taken_for_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::create_dir(directory.path().join("gateway.db.keys")).expect("a directory");
+    let given = (
+        "NOTION_AUTH_KEYS",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    );
+    let said = complaint(gateway(directory.path()).env(given.0, given.1));
+    assert!(said.contains("gateway.db.keys: "), "{said}");
 }
 
 #[test]

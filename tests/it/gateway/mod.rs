@@ -9,6 +9,7 @@ mod forwarding;
 mod gate;
 mod health;
 mod keys_file;
+mod methods;
 mod program;
 mod proxies;
 mod proxy;

@@ -20,6 +20,12 @@ pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
 pub(super) const CLEO: &str = "cleo-has-this-key-0123456789";
 
+/// What a shared store asks for.
+pub(super) const KEYS: (&str, &str) = (
+    "NOTION_AUTH_KEYS",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+);
+
 /// More than it waits for a store that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -4,14 +4,9 @@ use http::StatusCode;
 
 use super::{
     ask,
-    program::{ANN, BOB, Gateway, refused},
+    program::{ANN, BOB, Gateway, KEYS, refused},
 };
 use crate::servers;
-
-const KEYS: (&str, &str) = (
-    "NOTION_AUTH_KEYS",
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-);
 
 async fn assert_outlived(settings: &[(&str, &str)]) {
     let mut gateway = Gateway::start_with(settings).await;

@@ -1,3 +1,7 @@
+//! What is set, and what is said of what is set wrongly.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
 use super::program::{ANN, command, refused};
 
 /// What it says when it does not start, which is one line.
@@ -20,20 +24,26 @@ fn help_names_every_setting_that_is_read() {
         .expect("it starts");
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).expect("text");
-    for name in [
-        "GATEWAY_KEYS",
-        "GATEWAY_LISTEN",
-        "GATEWAY_PUBLIC_URL",
-        "NOTION_API_URL",
-        "DATABASE_URL",
-        "NOTION_AUTH_KEYS",
-        "HTTPS_PROXY",
-        "NOTION_CLIENT_ID",
-        "NOTION_CLIENT_SECRET",
-        "NOTION_TOKEN",
-    ] {
+    let mut read = BTreeSet::new();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway"))
+        .expect("it is there")
+    {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("text");
+        read.extend(
+            text.split('"')
+                .filter(|it| is_variable(it))
+                .map(str::to_owned),
+        );
+    }
+    assert!(read.len() > 10, "{read:?}");
+    for name in &read {
         assert!(help.contains(name), "{name}");
     }
+}
+
+fn is_variable(text: &str) -> bool {
+    let is_name = text.bytes().all(|it| it.is_ascii_uppercase() || it == b'_');
+    is_name && text.contains('_') && text.len() > 1
 }
 
 #[test]

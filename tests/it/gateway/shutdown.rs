@@ -10,14 +10,15 @@ use tokio::{
 
 use super::{
     gate::Gate,
-    program::{ANN, Gateway},
+    program::{ANN, Gateway, KEYS},
     wait::{eventually, soon},
 };
+use crate::servers;
 
 /// A gateway for which Notion holds back what it answers to refreshes, and to which Ann is connected
 /// with a token that Notion no longer takes.
-async fn due_for_a_refresh() -> (Gateway, Gate, String) {
-    let mut gateway = Gateway::start().await;
+async fn due_for_a_refresh(settings: &[(&str, &str)]) -> (Gateway, Gate, String) {
+    let mut gateway = Gateway::start_with(settings).await;
     gateway.connect(ANN).await;
     let gate = Gate::before(&gateway.notion).await;
     gateway.restart_with(&[("NOTION_TOKEN_URL", &gate.token_url)]);
@@ -38,7 +39,7 @@ async fn assert_saved(mut gateway: Gateway, bot: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_waits_for_a_refresh_has_its_answer_before_the_end() {
-    let (mut gateway, gate, bot) = due_for_a_refresh().await;
+    let (mut gateway, gate, bot) = due_for_a_refresh(&[]).await;
     let asked = tokio::spawn(gateway.me(ANN).send());
     soon(gate.holds_an_answer()).await;
     gateway.process.terminate();
@@ -54,7 +55,7 @@ async fn a_caller_that_waits_for_a_refresh_has_its_answer_before_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_nobody_waits_for_any_more_is_saved_before_the_end() {
-    let (mut gateway, gate, bot) = due_for_a_refresh().await;
+    let (mut gateway, gate, bot) = due_for_a_refresh(&[]).await;
     let address = gateway.url["http://".len()..].to_owned();
     let mut caller = TcpStream::connect(&address).await.expect("it listens");
     let request = format!(
@@ -75,6 +76,26 @@ async fn a_refresh_that_nobody_waits_for_any_more_is_saved_before_the_end() {
     eventually(|| net::TcpStream::connect(&address).is_err()).await;
     assert!(gateway.process.is_running());
     gate.open();
+    assert!(gateway.process.ended().success());
+    assert_saved(gateway, &bot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_whose_store_is_away_is_saved_when_it_is_back_and_then_it_ends() {
+    let Some(mut redis) = servers::redis::start() else {
+        return;
+    };
+    let (mut gateway, gate, bot) = due_for_a_refresh(&[("DATABASE_URL", &redis.url()), KEYS]).await;
+    let asked = tokio::spawn(gateway.me(ANN).try_send());
+    soon(gate.holds_an_answer()).await;
+    redis.stop();
+    gate.open();
+    gateway.process.terminate();
+    // The caller is told to come again, and then only the refresh is left.
+    soon(asked).await.expect("it ends");
+    eventually(|| net::TcpStream::connect(&gateway.url["http://".len()..]).is_err()).await;
+    assert!(gateway.process.is_running());
+    redis.start();
     assert!(gateway.process.ended().success());
     assert_saved(gateway, &bot).await;
 }
