@@ -39,7 +39,7 @@ impl Shared {
     /// The way of a hit, second step: what can be sent with no other question, without an allocation.
     #[inline]
     pub(crate) fn at_hand<'a>(&self, slot: &'a Slot<'_>) -> Option<(&'a HeaderValue, Tag)> {
-        let at_hand = slot.at_hand(|| self.clock.monotonic());
+        let at_hand = slot.at_hand(|| self.clock.coarse_monotonic());
         if at_hand.is_some() {
             self.hits.count();
         }
@@ -48,7 +48,7 @@ impl Shared {
 
     /// What the cache has for a subject; what it has in doubt is seen to behind the request.
     pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
-        match self.cache.find(subject, || self.clock.monotonic()) {
+        match self.cache.find(subject, || self.clock.coarse_monotonic()) {
             Found::Hit {
                 authorization,
                 generation,

@@ -1,9 +1,10 @@
 //! The store in memory keeps the contract.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notion_auth::{
     MemoryStore, Subject,
+    clock::Clock,
     store::{
         AttemptId, Change, CredentialStore, Expected, Labels, NewRecord, OnceKey, Payload,
         RecordKey, Saved, TOMBSTONE_AGE,
@@ -24,6 +25,30 @@ async fn conformance_of_the_memory_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_memory_store_on_several_threads() {
     store_conformance(MemoryStore::new()).await;
+}
+
+/// A clock whose coarse reading never moves.
+#[derive(Debug)]
+struct CoarseStandsStill(TestClock);
+
+impl Clock for CoarseStandsStill {
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn coarse_monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.0.wall()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_store_does_not_read_the_coarse_clock() {
+    let clock = CoarseStandsStill(TestClock::new());
+    store_conformance(MemoryStore::with_clock(clock)).await;
 }
 
 fn key(subject: &str) -> RecordKey {

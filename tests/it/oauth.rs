@@ -36,7 +36,7 @@ use notion_auth::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 #[cfg(feature = "https")]
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 use tower::service_fn;
 use tower_service::Service;
@@ -1455,9 +1455,10 @@ async fn only_a_4xx_is_a_definite_no() {
 #[cfg(feature = "https")]
 #[tokio::test]
 async fn a_closed_port_is_not_sent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // Bound and not listening: connections are refused, and no other program gets the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     for scheme in ["http", "https"] {
         let app = app().token_url(format!("{scheme}://{address}/token"));
         let flow = built(provider(app));

@@ -1,10 +1,11 @@
-use super::subject::{LONG, SHORT, Tried, assert_left, holding, pass};
+use super::subject::{LONG, SHORT, Tried, assert_left, holding};
 use crate::store::{AttemptId, Change, ClaimAnswer, CredentialStore, Expected, Saved};
 
 pub(super) async fn check<S: CredentialStore>(tried: &Tried<S>) {
     a_claim_needs_an_active_record_of_its_generation(tried).await;
     a_claim_keeps_others_out(tried).await;
     a_lapsed_claim_changes_hands_only_to_who_names_it(tried).await;
+    a_claim_that_was_taken_over_is_a_replay(tried).await;
     a_late_save_wins(tried).await;
 }
 
@@ -57,7 +58,7 @@ async fn a_lapsed_claim_changes_hands_only_to_who_names_it<S: CredentialStore>(t
     tried.save("lapsed", Change::Connect).await;
     let [mine, yours, third] = [(); 3].map(|()| AttemptId::random());
     tried.claim("lapsed", mine, SHORT, None).await;
-    pass(SHORT).await;
+    tried.pass(SHORT).await;
     for taking_over in [None, Some(third)] {
         match tried.claim("lapsed", yours, LONG, taking_over).await {
             ClaimAnswer::Lapsed {
@@ -74,36 +75,38 @@ async fn a_lapsed_claim_changes_hands_only_to_who_names_it<S: CredentialStore>(t
             other => panic!("a claim whose lease is over has lapsed, not {other:?}"),
         }
     }
-    let taken = tried.claim("lapsed", yours, SHORT, Some(mine)).await;
+    let taken = tried.claim("lapsed", yours, LONG, Some(mine)).await;
     assert_eq!(taken, ClaimAnswer::Claimed);
     match tried.claim("lapsed", third, LONG, Some(mine)).await {
-        ClaimAnswer::Held(left) => assert_left(left, SHORT),
-        other => panic!("a claim that was taken over is held anew, not {other:?}"),
+        ClaimAnswer::Held(left) => assert_left(left, LONG),
+        other => panic!("a claim that was taken over is held by its new holder, not {other:?}"),
     }
     match tried.claim("lapsed", mine, LONG, None).await {
         ClaimAnswer::Held(_) => {}
-        other => panic!("who lost a claim does not have it, but {other:?}"),
+        other => panic!("a holder that lost its claim does not have it, but {other:?}"),
     }
-    pass(SHORT).await;
-    match tried.claim("lapsed", third, LONG, None).await {
+}
+
+async fn a_claim_that_was_taken_over_is_a_replay<S: CredentialStore>(tried: &Tried<S>) {
+    tried.save("replay", Change::Connect).await;
+    let [mine, yours, third] = [(); 3].map(|()| AttemptId::random());
+    tried.claim("replay", mine, SHORT, None).await;
+    tried.pass(SHORT).await;
+    tried.claim("replay", yours, SHORT, Some(mine)).await;
+    tried.pass(SHORT).await;
+    match tried.claim("replay", third, LONG, None).await {
         ClaimAnswer::Lapsed {
             attempt, replay, ..
-        } => {
-            assert_eq!(
-                (attempt, replay),
-                (yours, true),
-                "a claim that was taken over is a replay"
-            );
-        }
+        } => assert_eq!((attempt, replay), (yours, true)),
         other => panic!("its lease is over as well: {other:?}"),
     }
-    let renewed = tried.claim("lapsed", yours, LONG, None).await;
+    let renewed = tried.claim("replay", yours, LONG, None).await;
     assert_eq!(
         renewed,
         ClaimAnswer::Claimed,
         "a lapsed claim is its holder's until it is taken"
     );
-    let claim = tried.record("lapsed").await.claim;
+    let claim = tried.record("replay").await.claim;
     assert!(
         claim.is_some_and(|claim| claim.replay),
         "a renewed replay stays one"
@@ -114,7 +117,7 @@ async fn a_late_save_wins<S: CredentialStore>(tried: &Tried<S>) {
     tried.save("late", Change::Connect).await;
     let (mine, yours) = (AttemptId::random(), AttemptId::random());
     tried.claim("late", mine, SHORT, None).await;
-    pass(SHORT).await;
+    tried.pass(SHORT).await;
     let taken = tried.claim("late", yours, LONG, Some(mine)).await;
     assert_eq!(taken, ClaimAnswer::Claimed);
     let late = holding(Change::Refresh, b"late");

@@ -1,4 +1,4 @@
-use super::subject::{LONG, SHORT, Tried, assert_left, pass};
+use super::subject::{LONG, SHORT, Tried, assert_left};
 use crate::{
     credentials::ReauthorizationReason,
     store::{
@@ -9,6 +9,7 @@ use crate::{
 
 pub(super) async fn check<S: CredentialStore>(tried: &Tried<S>) {
     a_release_is_the_holders(tried).await;
+    a_back_off_keeps_all_out(tried).await;
     a_back_off_ends(tried).await;
     a_save_ends_claim_and_back_off(tried).await;
     condemning_happens_once(tried).await;
@@ -44,21 +45,28 @@ async fn a_release_is_the_holders<S: CredentialStore>(tried: &Tried<S>) {
     assert_eq!(release(tried, "mine", mine, None).await, Released::NotYours);
 }
 
-async fn a_back_off_ends<S: CredentialStore>(tried: &Tried<S>) {
+async fn a_back_off_keeps_all_out<S: CredentialStore>(tried: &Tried<S>) {
     tried.save("back-off", Change::Connect).await;
     let (mine, yours) = (AttemptId::random(), AttemptId::random());
     tried.claim("back-off", mine, LONG, None).await;
-    release(tried, "back-off", mine, Some(SHORT)).await;
+    release(tried, "back-off", mine, Some(LONG)).await;
     for attempt in [mine, yours] {
         match tried.claim("back-off", attempt, LONG, None).await {
-            ClaimAnswer::BackingOff(left) => assert_left(left, SHORT),
-            other => panic!("nobody may claim yet, but {other:?}"),
+            ClaimAnswer::BackingOff(left) => assert_left(left, LONG),
+            other => panic!("no attempt may claim yet, but {other:?}"),
         }
     }
-    pass(SHORT).await;
-    let claimed = tried.claim("back-off", yours, LONG, None).await;
+}
+
+async fn a_back_off_ends<S: CredentialStore>(tried: &Tried<S>) {
+    tried.save("back-off-ends", Change::Connect).await;
+    let (mine, yours) = (AttemptId::random(), AttemptId::random());
+    tried.claim("back-off-ends", mine, LONG, None).await;
+    release(tried, "back-off-ends", mine, Some(SHORT)).await;
+    tried.pass(SHORT).await;
+    let claimed = tried.claim("back-off-ends", yours, LONG, None).await;
     assert_eq!(claimed, ClaimAnswer::Claimed);
-    let record = tried.record("back-off").await;
+    let record = tried.record("back-off-ends").await;
     assert_eq!(record.not_before, None);
     assert_eq!(
         record.generation, 1,

@@ -1,6 +1,6 @@
 use std::{future::poll_fn, task::Poll, time::Duration};
 
-use super::subject::{LONG, SHORT, Tried, holding, new, pass};
+use super::subject::{LONG, SHORT, Tried, holding, new};
 use crate::store::{
     AttemptId, Change, ClaimAnswer, CredentialStore, Expected, OnceAnswer, OnceKey, Record,
     Revision, Saved,
@@ -89,7 +89,7 @@ async fn of_many_who_take_over_one_is_granted<S: CredentialStore>(tried: &Tried<
     tried.save("over", Change::Connect).await;
     let before = AttemptId::random();
     tried.claim("over", before, SHORT, None).await;
-    pass(SHORT).await;
+    tried.pass(SHORT).await;
     let claimed = at_once(tried, move |tried, _| async move {
         let attempt = AttemptId::random();
         tried.claim("over", attempt, LONG, Some(before)).await
@@ -189,7 +189,7 @@ async fn a_dropped_operation_is_whole<S: CredentialStore>(tried: &Tried<S>) {
         let save = tried.store.save(&key, new, expected, AttemptId::random());
         drop_after(save, steps).await;
         // What was let go of may still be on its way.
-        pass(A_MOMENT).await;
+        tried.pass(A_MOMENT).await;
         let after = tried.record("dropped").await;
         if after.generation == before.generation {
             assert_eq!(after.payload, before.payload, "not done is not done at all");

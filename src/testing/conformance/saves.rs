@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::subject::{LONG, Tried, holding, new, pass};
+use super::subject::{LONG, Tried, holding, new};
 use crate::store::{
     AttemptId, Change, CredentialStore, Expected, Labels, NewRecord, Payload, RecordState,
     Revision, Saved,
@@ -144,7 +144,7 @@ async fn times_say_what_happened<S: CredentialStore>(tried: &Tried<S>) {
     assert_eq!(connected.refreshed_at, None);
     assert_eq!(connected.connected_at, connected.updated_at);
     assert!(connected.read_at >= connected.updated_at);
-    pass(PAUSE).await;
+    tried.pass(PAUSE).await;
 
     tried.save("times", Change::Refresh).await;
     let refreshed = tried.record("times").await;
@@ -155,15 +155,15 @@ async fn times_say_what_happened<S: CredentialStore>(tried: &Tried<S>) {
     assert_eq!(refreshed.refreshed_at, Some(refreshed.updated_at));
     assert!(
         refreshed.updated_at > connected.updated_at,
-        "the store's clock goes on, in steps of less than {PAUSE:?}"
+        "`updated_at` is read from the store's clock"
     );
-    pass(PAUSE).await;
+    tried.pass(PAUSE).await;
 
     tried.save("times", Change::Connect).await;
     let again = tried.record("times").await;
     assert_eq!(again.refreshed_at, None);
     assert!(again.connected_at > connected.connected_at);
-    let now = tried.store.now().await.expect("the store tells the time");
+    let now = tried.now().await;
     let age = now.duration_since(again.read_at);
     assert!(
         age.is_ok_and(|age| age < LONG),

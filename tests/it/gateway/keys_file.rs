@@ -6,14 +6,14 @@ use http::StatusCode;
 
 use super::{
     ask,
-    program::{ANN, command, ended, free_port},
+    program::{ANN, command, ended},
 };
-use crate::programs::process::Process;
+use crate::{programs::process::Process, servers::port};
 
 fn gateway(directory: &Path) -> Command {
     let mut command = command(directory);
     command
-        .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", free_port()))
+        .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", port::free()))
         .env("GATEWAY_KEYS", format!("{ANN}=ann"))
         .env("NOTION_CLIENT_ID", "id")
         .env("NOTION_CLIENT_SECRET", "secret");

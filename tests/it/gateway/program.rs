@@ -1,7 +1,6 @@
 //! The program, built and started.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -14,7 +13,10 @@ use notion_auth::testing::MockNotion;
 use tempfile::TempDir;
 
 use super::ask::{self, Sending};
-use crate::programs::{example, process::Process};
+use crate::{
+    programs::{example, process::Process},
+    servers::port,
+};
 
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
@@ -46,7 +48,7 @@ impl Gateway {
     }
 
     pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
+        let port = port::free();
         let url = format!("http://127.0.0.1:{port}");
         let notion = MockNotion::builder()
             .redirect_uri(format!("{url}/connect/callback"))
@@ -145,7 +147,7 @@ pub(super) fn refused(settings: &[(&str, &str)]) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
     ended(
         command(directory.path())
-            .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", port::free()))
             .envs(settings.iter().copied()),
     )
 }
@@ -173,11 +175,6 @@ pub(super) fn command(directory: &Path) -> Command {
     let mut command = Command::new(program());
     command.env_clear().current_dir(directory);
     command
-}
-
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
-    listener.local_addr().expect("an address").port()
 }
 
 fn program() -> &'static Path {

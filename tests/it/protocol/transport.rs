@@ -16,7 +16,7 @@ use notion_auth::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 /// What a server does with a connection, step by step; then it closes it.
@@ -252,9 +252,10 @@ async fn a_pair_that_came_whole_is_a_success() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_was_not_sent_anything() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound and not listening: connections are refused, and no other program gets the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     // A name that no resolver knows (RFC 6761), or that none tells of in time: either way there is
     // no place to send anything to.
     let unknown = "https://nowhere.notion-auth.invalid/token".to_owned();

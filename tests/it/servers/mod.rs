@@ -13,7 +13,7 @@
 mod directory;
 mod installed;
 pub(crate) mod pgbouncer;
-mod port;
+pub(crate) mod port;
 pub(crate) mod postgres;
 mod process;
 pub(crate) mod redis;
