@@ -144,6 +144,11 @@ where
                 Err(AuthError::reauthorize(reason).with_subject(&subject))
             }
             RecordState::Disconnected => Err(AuthError::not_connected().with_subject(&subject)),
+            // The cause is in the credentials' error.
+            RecordState::Unreadable => match provider.load_credentials(&subject).await {
+                Ok(_) => Err(AuthError::not_connected().with_subject(&subject)),
+                Err(error) => Err(error),
+            },
         }
     }
 }

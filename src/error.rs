@@ -105,6 +105,13 @@ impl AuthError {
         Self::new(Kind::Configuration(what))
     }
 
+    /// A stored record can't be read here.
+    pub(crate) fn unreadable(cause: impl Into<BoxError>) -> Self {
+        Self::configuration("the stored credentials can't be read: see the source")
+            .with_retry_after(Duration::from_secs(1))
+            .with_source(cause)
+    }
+
     pub(crate) fn unusable(what: &'static str) -> Self {
         Self::new(Kind::Unusable(what))
     }
@@ -152,8 +159,7 @@ impl AuthError {
         }
     }
 
-    /// The access token was refused for good, and there never was a refresh token: the API has said
-    /// all there is to say.
+    /// The access token was refused for good, and there is no refresh token: the API's own 401 says it all.
     pub(crate) fn is_end_of_access_token(&self) -> bool {
         self.kind == Kind::NeedsReauthorization(ReauthorizationReason::NoRefreshToken)
     }

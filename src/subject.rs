@@ -58,14 +58,29 @@ impl Subject {
     /// assert_ne!(Subject::from_parts(["a", "bc"]), Subject::from_parts(["ab", "c"]));
     /// ```
     pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(Self::prefix_of_parts(parts))
+    }
+
+    /// What all subjects begin with whose first [parts](Self::from_parts) are these: the
+    /// [`prefix`](crate::store::ListQuery) that lists, say, all connections of one user.
+    ///
+    /// ```
+    /// use notion_auth::Subject;
+    ///
+    /// let prefix = Subject::prefix_of_parts(["acme", "ann"]);
+    /// assert!(Subject::from_parts(["acme", "ann", "second"]).as_str().starts_with(&prefix));
+    /// assert!(!Subject::from_parts(["acme", "anna"]).as_str().starts_with(&prefix));
+    /// ```
+    #[must_use]
+    pub fn prefix_of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
         use fmt::Write as _;
 
         let mut text = String::new();
         for part in parts {
-            // Netstrings; writing to a `String` cannot fail.
+            // Netstrings. Writing to a `String` never fails.
             let _ = write!(text, "{}:{part},", part.len());
         }
-        Self::new(text)
+        text
     }
 
     /// The text it was made of.

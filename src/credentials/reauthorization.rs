@@ -11,17 +11,8 @@ pub enum ReauthorizationReason {
     RotationLost,
     /// The access token was refused, and there is no refresh token.
     NoRefreshToken,
-    /// The stored credentials cannot be read: no key opens them, or they are damaged.
-    Unreadable,
-}
-
-impl ReauthorizationReason {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Revoked,
-        Self::RotationLost,
-        Self::NoRefreshToken,
-        Self::Unreadable,
-    ];
+    /// The access token has expired, and there is no refresh token.
+    Expired,
 }
 
 impl fmt::Display for ReauthorizationReason {
@@ -30,7 +21,7 @@ impl fmt::Display for ReauthorizationReason {
             Self::Revoked => "the grant was revoked",
             Self::RotationLost => "the answer to a refresh was lost",
             Self::NoRefreshToken => "the access token was refused and there is no refresh token",
-            Self::Unreadable => "the stored credentials cannot be read",
+            Self::Expired => "the access token has expired and there is no refresh token",
         })
     }
 }

@@ -4,7 +4,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Request};
 
 use super::{destination::Destination, headers::inject};
 use crate::{
-    provider::{NotionAuthProvider, Shared, Ticket},
+    provider::{EntryHandle, NotionAuthProvider, Shared},
     subject::Mode,
 };
 
@@ -14,7 +14,7 @@ pub(crate) struct Config {
     pub(crate) provider: Arc<Shared>,
     pub(crate) destination: Destination,
     /// What requests remember, unless they carry a mode of their own: nothing yet.
-    pub(super) ticket: Ticket,
+    pub(super) handle: EntryHandle,
     pub(crate) overrides_version: bool,
     pub(super) reports: bool,
     /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
@@ -28,7 +28,7 @@ impl Config {
         Self {
             destination: Destination::new(provider.api_url()),
             provider: Arc::clone(provider),
-            ticket: provider.ticket(mode),
+            handle: provider.handle(mode),
             overrides_version: false,
             reports: false,
             is_plain: !provider.has_only_integration_token(),
@@ -36,10 +36,10 @@ impl Config {
     }
 
     /// What a request with these extensions remembers: nothing yet.
-    pub(super) fn ticket(&self, extensions: &Extensions) -> Ticket {
+    pub(super) fn handle(&self, extensions: &Extensions) -> EntryHandle {
         match extensions.get::<Mode>() {
-            Some(mode) => self.provider.ticket(*mode),
-            None => self.ticket,
+            Some(mode) => self.provider.handle(*mode),
+            None => self.handle,
         }
     }
 

@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     error::{AuthError, BoxError},
+    header::REQUEST_ID,
     observe,
-    provider::{Ticket, Waiting},
+    provider::{EntryHandle, Fence, Waiting},
 };
 
 pin_project! {
@@ -39,13 +40,13 @@ pin_project! {
 }
 
 pin_project! {
-    // The tickets that wait are of no credentials yet, or of those that were refused.
+    // The handles that wait are of no credentials yet, or of those that were refused.
     #[project = StateProjection]
     enum State<F, P> {
-        Waiting { grant: Waiting, ticket: Ticket },
+        Waiting { grant: Waiting, handle: EntryHandle },
         Readying { credentials: Option<Credentials>, is_replay: bool },
         Sending { #[pin] call: F, source: Source },
-        Renewing { grant: Waiting, ticket: Ticket, refused: u64, refusal: Option<P> },
+        Renewing { grant: Waiting, handle: EntryHandle, refused: Fence, refusal: Option<P> },
         Failed { error: Option<AuthError> },
     }
 }
@@ -96,13 +97,13 @@ where
         service: S,
         request: Request<B>,
         grant: Waiting,
-        ticket: Ticket,
+        handle: EntryHandle,
     ) -> Self {
         Self {
             config,
             replay,
             unsent: Some((service, request)),
-            state: State::Waiting { grant, ticket },
+            state: State::Waiting { grant, handle },
         }
     }
 }
@@ -163,9 +164,9 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Waiting { grant, ticket } => {
+                StateProjection::Waiting { grant, handle } => {
                     let credentials = match ready!(grant.as_mut().poll(cx)) {
-                        Ok(grant) => Credentials::granted(grant, *ticket),
+                        Ok(grant) => Credentials::granted(grant, *handle),
                         Err(error) => match this.unsent {
                             Some((_, request)) => {
                                 this.config.not_granted(error, request.extensions())?
@@ -200,31 +201,35 @@ where
                     if response.status() != StatusCode::UNAUTHORIZED {
                         return Poll::Ready(Ok(response));
                     }
-                    let Source::Stored { generation, ticket } = *source else {
+                    let Source::Stored { fence, handle } = *source else {
                         return Poll::Ready(Ok(response));
                     };
+                    let is_identified = response.headers().contains_key(REQUEST_ID);
                     let copied_for = this.unsent.as_ref();
                     let subject = copied_for.and_then(|(_, copy)| copy.extensions().get());
                     let Some(subject) = subject else {
-                        ticket.refused();
+                        handle.refused(is_identified);
                         return Poll::Ready(Ok(response));
                     };
                     State::Renewing {
-                        grant: this.config.provider.renewed(subject, generation, ticket),
-                        ticket,
-                        refused: generation,
+                        grant: this
+                            .config
+                            .provider
+                            .renewed(subject, fence, handle, is_identified),
+                        handle,
+                        refused: fence,
                         refusal: Some(response),
                     }
                 }
                 StateProjection::Renewing {
                     grant,
-                    ticket,
+                    handle,
                     refused,
                     refusal,
                 } => {
                     let outcome = ready!(grant.as_mut().poll(cx));
                     let refusal = taken(refusal);
-                    match Credentials::renewed(outcome, *refused, *ticket)? {
+                    match Credentials::renewed(outcome, *refused, *handle)? {
                         Some(credentials) => State::Readying {
                             credentials: Some(credentials),
                             is_replay: true,

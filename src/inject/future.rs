@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{driven::Driven, replay::ReplayBody};
-use crate::{error::BoxError, provider::Ticket};
+use crate::{error::BoxError, header::REQUEST_ID, provider::EntryHandle};
 
 pin_project! {
     /// Response future for [`NotionAuth`](super::NotionAuth).
@@ -23,19 +23,19 @@ pin_project! {
 }
 
 pin_project! {
-    // The ticket's niche tells the two apart: a hit is the inner future and 16 bytes.
+    // The handle's niche tells the two apart: a hit is the inner future and 16 bytes.
     #[project = StateProjection]
     enum State<F, D> {
-        Hit { #[pin] inner: F, ticket: Ticket },
+        Hit { #[pin] inner: F, handle: EntryHandle },
         Driven { driven: D },
     }
 }
 
 impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
     #[inline]
-    pub(super) fn hit(inner: S::Future, ticket: Ticket) -> Self {
+    pub(super) fn hit(inner: S::Future, handle: EntryHandle) -> Self {
         Self {
-            state: State::Hit { inner, ticket },
+            state: State::Hit { inner, handle },
         }
     }
 
@@ -59,11 +59,11 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Hit { inner, ticket } => {
+            StateProjection::Hit { inner, handle } => {
                 let answer = inner.poll(cx);
                 if let Poll::Ready(Ok(response)) = &answer {
                     if response.status() == StatusCode::UNAUTHORIZED {
-                        ticket.refused();
+                        handle.refused(response.headers().contains_key(REQUEST_ID));
                     }
                 }
                 answer.map_err(Into::into)

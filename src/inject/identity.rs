@@ -5,7 +5,7 @@ use http::{Extensions, HeaderValue, Request};
 use super::config::Config;
 use crate::{
     error::AuthError,
-    provider::{Grant, Lookup, Slot, Tag, Ticket, Waiting},
+    provider::{EntryHandle, EntryVersion, Fence, Grant, Hit, Lookup, Waiting},
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
 
@@ -13,8 +13,8 @@ use crate::{
 pub(crate) enum Choice {
     /// It can be sent at once.
     Send(Credentials),
-    /// The subject's credentials must be waited for; the ticket is of none yet.
-    Wait(Waiting, Ticket),
+    /// The subject's credentials must be waited for; the handle is of none yet.
+    Wait(Waiting, EntryHandle),
 }
 
 /// What a request is sent with.
@@ -26,7 +26,7 @@ pub(crate) struct Credentials {
 /// Where the credentials of a request come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    Stored { generation: u64, ticket: Ticket },
+    Stored { fence: Fence, handle: EntryHandle },
     Explicit,
     IntegrationToken,
 }
@@ -37,23 +37,23 @@ impl Config {
     ///
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
-    pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+    pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<EntryHandle> {
         if !self.destination.is_usual(request.uri()) {
             return None;
         }
         let extensions = request.extensions();
         match extensions.get::<Subject>() {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
-                let slot = self.provider.slot(subject)?;
+                let hit = self.provider.hit(subject)?;
                 let hash = subject.seeded_hash();
-                self.take(request, &slot, hash, self.ticket)
+                self.take(request, &hit, hash, self.handle)
             }
             _ => self.uncommon_hit(request),
         }
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+    fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<EntryHandle> {
         if self.reports {
             return None;
         }
@@ -67,26 +67,26 @@ impl Config {
         };
         if let Some(authorization) = others {
             self.inject(request, authorization);
-            return Some(self.ticket);
+            return Some(self.handle);
         }
-        let ticket = self.ticket(extensions);
+        let handle = self.handle(extensions);
         let subject = extensions.get::<Subject>()?;
-        let slot = self.provider.slot(subject)?;
+        let hit = self.provider.hit(subject)?;
         let hash = subject.seeded_hash();
-        self.take(request, &slot, hash, ticket)
+        self.take(request, &hit, hash, handle)
     }
 
     #[inline]
     fn take<B>(
         &self,
         request: &mut Request<B>,
-        slot: &Slot<'_>,
+        hit: &Hit<'_>,
         hash: u64,
-        ticket: Ticket,
-    ) -> Option<Ticket> {
-        let (authorization, tag) = self.provider.at_hand(slot)?;
+        handle: EntryHandle,
+    ) -> Option<EntryHandle> {
+        let (authorization, version) = self.provider.ready(hit)?;
         self.inject(request, authorization.clone());
-        Some(ticket.of(hash, tag))
+        Some(handle.of(hash, version))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.
@@ -99,12 +99,12 @@ impl Config {
         }
         match extensions.get::<Subject>() {
             Some(subject) if !self.provider.has_only_integration_token() => {
-                let ticket = self.ticket(extensions);
-                let mode = ticket.mode();
-                let ticket = ticket.of(subject.seeded_hash(), Tag::NONE);
+                let handle = self.handle(extensions);
+                let mode = handle.mode();
+                let handle = handle.of(subject.seeded_hash(), EntryVersion::NONE);
                 Ok(match self.provider.look_up(subject, mode) {
-                    Lookup::Hit(grant) => Choice::Send(Credentials::granted(grant, ticket)),
-                    Lookup::Wait => Choice::Wait(self.provider.acquire(subject, mode), ticket),
+                    Lookup::Hit(grant) => Choice::Send(Credentials::granted(grant, handle)),
+                    Lookup::Wait => Choice::Wait(self.provider.acquire(subject, mode), handle),
                 })
             }
             _ => self
@@ -150,26 +150,26 @@ impl Config {
 }
 
 impl Credentials {
-    /// What the provider has for the ticket's subject.
-    pub(crate) fn granted(grant: Grant, ticket: Ticket) -> Self {
+    /// What the provider has for the handle's subject.
+    pub(crate) fn granted(grant: Grant, handle: EntryHandle) -> Self {
         Self {
             source: Source::Stored {
-                generation: grant.generation,
-                ticket: ticket.with_tag(grant.tag),
+                fence: grant.fence,
+                handle: handle.with_version(grant.version),
             },
             authorization: grant.authorization,
         }
     }
 
-    /// What came of waiting for better ones than the ticket's, of this generation, which were refused.
+    /// What came of waiting for better ones than the handle's, of this generation, which were refused.
     /// `None` if there is nothing better to send: the 401 goes back.
     pub(crate) fn renewed(
         outcome: Result<Grant, AuthError>,
-        refused: u64,
-        ticket: Ticket,
+        refused: Fence,
+        handle: EntryHandle,
     ) -> Result<Option<Self>, AuthError> {
         match outcome {
-            Ok(grant) if grant.generation != refused => Ok(Some(Self::granted(grant, ticket))),
+            Ok(grant) if grant.fence != refused => Ok(Some(Self::granted(grant, handle))),
             Ok(_) => Ok(None),
             Err(error) if error.is_end_of_access_token() => Ok(None),
             Err(error) => Err(error),
@@ -180,12 +180,14 @@ impl Credentials {
 impl Source {
     /// Whether a 401 can be cured by newer credentials.
     pub(crate) fn is_renewable(self) -> bool {
-        matches!(self, Self::Stored { ticket, .. } if ticket.mode() == Mode::Refreshing)
+        matches!(self, Self::Stored { handle, .. } if handle.mode() == Mode::Refreshing)
     }
 
     pub(super) fn credential(self) -> CredentialUsed {
         match self {
-            Self::Stored { generation, .. } => CredentialUsed::Stored { generation },
+            Self::Stored { fence, .. } => CredentialUsed::Stored {
+                generation: fence.generation(),
+            },
             Self::Explicit => CredentialUsed::Explicit,
             Self::IntegrationToken => CredentialUsed::IntegrationToken,
         }

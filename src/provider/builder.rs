@@ -13,8 +13,14 @@ use tower_service::Service;
 use url::Url;
 
 use super::{
-    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry, at_rest::AtRest, backoff::Jitter,
-    cache::Cache, flight::Flights, registry::ProviderId, settings::Settings, shared::Shared,
+    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry,
+    at_rest::AtRest,
+    backoff::Jitter,
+    cache::Cache,
+    refresh::{Failures, Tasks},
+    registry::ProviderId,
+    settings::Settings,
+    shared::Shared,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -22,7 +28,7 @@ use crate::{
     error::{AuthError, BoxError},
     oauth::{Endpoints, OAuthFlow, Transport},
     observe::Hits,
-    store::{CredentialStore, DynStore, MemoryStore},
+    store::{CredentialStore, Issuer, MemoryStore, Records},
 };
 
 /// Builds a [`NotionAuthProvider`].
@@ -31,7 +37,7 @@ use crate::{
 #[must_use = "a builder does nothing until it is built"]
 pub struct NotionAuthProviderBuilder {
     app: Option<NotionAppCredentials>,
-    store: Option<(Arc<dyn DynStore>, bool)>,
+    store: Option<(Arc<dyn CredentialStore>, bool)>,
     pub(super) at_rest: AtRest,
     transport: Option<Transport>,
     clock: Arc<dyn Clock>,
@@ -44,8 +50,9 @@ pub struct NotionAuthProviderBuilder {
     revoke_url: Option<String>,
     introspect_url: Option<String>,
     jitter_seed: Option<u64>,
+    adopts_other_issuers: bool,
     #[cfg(feature = "testing")]
-    interrupt: Option<super::point::Interrupt>,
+    failpoint: Option<super::refresh::FailpointHook>,
 }
 
 impl NotionAuthProviderBuilder {
@@ -65,8 +72,9 @@ impl NotionAuthProviderBuilder {
             revoke_url: None,
             introspect_url: None,
             jitter_seed: None,
+            adopts_other_issuers: false,
             #[cfg(feature = "testing")]
-            interrupt: None,
+            failpoint: None,
         }
     }
 
@@ -146,15 +154,7 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// A 401 this soon after a refresh goes back to the caller, since another refresh would not cure
-    /// it. Default: 60 seconds.
-    pub fn min_refresh_interval(mut self, interval: Duration) -> Self {
-        self.settings.min_refresh_interval = interval;
-        self
-    }
-
-    /// How long a request waits for credentials. Loading or refreshing them goes on behind it.
-    /// Default: 15 seconds.
+    /// Maximum time that a request waits for credentials. Loading or refreshing them goes on. Default: 15 seconds.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.settings.acquire_timeout = timeout;
         self
@@ -239,17 +239,26 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// Lets a test hold refreshes up at their named points: a flight goes on when the future that
-    /// `interrupt` answers is ready. One that never is stands for a process that died there.
+    /// Stops refresh tasks at their failpoints, for tests: a task goes on when the future that `hook` returns is ready.
+    /// One that is never ready stands for a process that died there.
     #[cfg(feature = "testing")]
-    pub fn interrupt<F>(
+    pub fn failpoint<F>(
         mut self,
-        interrupt: impl Fn(super::Point) -> F + Send + Sync + 'static,
+        hook: impl Fn(super::Failpoint) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.interrupt = Some(Box::new(move |point| Box::pin(interrupt(point))));
+        self.failpoint = Some(Box::new(move |failpoint| Box::pin(hook(failpoint))));
+        self
+    }
+
+    /// Takes over credentials that another OAuth client or token server issued, as after a migration.
+    ///
+    /// Without this such credentials are an error: two deployments that share a store by mistake would end each
+    /// other's connections.
+    pub fn adopt_other_issuers(mut self) -> Self {
+        self.adopts_other_issuers = true;
         self
     }
 
@@ -281,6 +290,10 @@ impl NotionAuthProviderBuilder {
         let integration = app.token().map(AccessToken::to_header_value);
         let integration = integration.transpose()?;
         let has_oauth_client = app.has_oauth_client();
+        let issuer = app.client_id().map(|client_id| Issuer {
+            client_id: client_id.to_owned(),
+            token_origin: app.token_url().origin().ascii_serialization(),
+        });
         let oauth = OAuthFlow::new(
             app,
             endpoints,
@@ -290,26 +303,32 @@ impl NotionAuthProviderBuilder {
         );
         let (store, store_is_shared) = self.store.unwrap_or_else(|| {
             let store = MemoryStore::with_clock(Arc::clone(&self.clock));
-            (Arc::new(store), false)
+            (Arc::new(store) as Arc<dyn CredentialStore>, false)
         });
-        let sealer = self.at_rest.sealer(&*store)?;
-        let cache = Cache::new(self.cache_capacity, self.settings.timings.save);
+        let records = Records {
+            encryption: self.at_rest.encryption(&*store)?,
+            store,
+            namespace: self.namespace.into(),
+            deadline: self.settings.timings.save,
+            runtime: self.runtime.clone(),
+        };
         let id = ProviderId::next();
         let shared = Arc::new(Shared {
             id,
             settings: self.settings,
             clock: self.clock,
-            store,
+            records,
             store_is_shared,
-            sealer,
-            namespace: self.namespace.into(),
             oauth,
+            issuer,
+            adopts_other_issuers: self.adopts_other_issuers,
             api_url,
             version: as_static(version),
             integration,
             has_oauth_client,
-            cache,
-            flights: Flights::new(),
+            cache: Cache::new(self.cache_capacity),
+            tasks: Tasks::new(),
+            failures: Failures::default(),
             jitter: Jitter::new(self.jitter_seed),
             hits: Hits::new(),
             observer: self.observer,
@@ -317,7 +336,7 @@ impl NotionAuthProviderBuilder {
             app_rejected_until: Mutex::new(None),
             shutting_down: watch::Sender::new(false),
             #[cfg(feature = "testing")]
-            interrupt: self.interrupt,
+            failpoint: self.failpoint,
         });
         id.register(&shared);
         Ok(NotionAuthProvider::from_shared(shared))

@@ -4,33 +4,26 @@ use std::time::Duration;
 
 use super::{
     Event, NotionAuthProvider,
-    connection::{Saving, TRIES, contended},
-    publish::{Vintage, sendable},
+    connections::{TRIES, contended},
+    publish::sendable,
 };
 use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
-    store::{Change, Expected, Labels, NewRecord, Record},
+    store::{
+        AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, Replaced,
+        Snapshot,
+    },
     subject::Subject,
 };
 
-/// Who may take the place of a connection that there is.
+/// Whose credentials may replace those of a connection that there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    Anybody,
-    /// The same Notion user (by the bot that stands for it) in the same workspace.
+    Any,
+    /// The same Notion user (by the bot that represents it) in the same workspace.
     #[cfg(feature = "routes")]
     SameIdentity,
-}
-
-impl Admission {
-    fn is_for_anybody(self) -> bool {
-        match self {
-            Self::Anybody => true,
-            #[cfg(feature = "routes")]
-            Self::SameIdentity => false,
-        }
-    }
 }
 
 /// What became of new credentials.
@@ -44,23 +37,22 @@ pub(crate) enum Connecting {
 }
 
 impl NotionAuthProvider {
-    /// Stores what a user's authorization gave, replacing what was stored for the subject, also
-    /// while that is being refreshed.
+    /// Stores what a user's authorization gave, in the place of what was stored for the subject, also while that is
+    /// being refreshed.
     ///
-    /// Another Notion user or workspace than before is told as [`Event::IdentityChanged`].
+    /// [`Event::IdentityChanged`] reports another Notion user or workspace than before.
     ///
     /// # Errors
-    /// When the credentials cannot be sent (not a bearer token, or one that no header can hold; nothing
-    /// is stored then), and when the store fails.
+    /// When the credentials can't be sent (not a bearer token, or one that no header can hold; nothing is stored
+    /// then), and when the store fails.
     pub async fn store_credentials(
         &self,
         subject: &Subject,
         credentials: NotionUserCredentials,
     ) -> Result<(), AuthError> {
-        let connecting = self.connect(subject, &credentials, Admission::Anybody);
-        match connecting.await? {
+        match self.connect(subject, &credentials, Admission::Any).await? {
             Connecting::NotSaved(error) => Err(error),
-            _ => Ok(()),
+            Connecting::Done | Connecting::Refused => Ok(()),
         }
     }
 
@@ -73,80 +65,111 @@ impl NotionAuthProvider {
         if let Err(error) = sendable(credentials) {
             return Ok(Connecting::NotSaved(error.with_subject(subject)));
         }
-        for _ in 0..TRIES {
-            let seen = self.shared().cache.peek(subject);
-            let current = match self.load(subject).await {
-                Ok(current) => current,
-                Err(error) => return Ok(Connecting::NotSaved(error)),
-            };
-            let is_changed = current
-                .as_ref()
-                .is_some_and(|record| self.is_another(subject, record, credentials));
-            if is_changed && !admission.is_for_anybody() {
-                self.tell_of_change(subject, true);
-                return Ok(Connecting::Refused);
+        let shared = self.shared();
+        let change = shared.cache.begin_change(subject);
+        let connecting = self.try_connect(subject, credentials, admission).await;
+        let cached = match &connecting {
+            Ok(Connected::Done { record, .. }) => {
+                let now = shared.clock.monotonic();
+                let cached = shared.cached(record, credentials, Duration::ZERO, now)?;
+                let check_again_at = shared.revalidate_at(now);
+                Some((cached, check_again_at))
             }
-            let expected = Expected::of(current.as_ref());
-            let new = NewRecord {
-                change: Change::Connect,
-                payload: self.shared().seal(subject, expected.next(), credentials),
-                labels: Labels::of(credentials),
-            };
-            let generation = match self.save(subject, new, expected).await? {
-                Saving::Done(generation) => generation,
-                Saving::Overtaken => continue,
-                // They may be stored, and refreshed by another process since: then these are spent.
-                Saving::Unknown => return Err(contended(subject)),
-            };
-            // After a restore the generations start from an older one: what was seen is history.
-            if let Some(seen) = seen.filter(|seen| seen.fresh.generation > generation) {
-                self.shared().cache.forget(subject, seen.tag);
+            _ => None,
+        };
+        shared.cache.end_change(subject, change, cached);
+        shared.changed(subject);
+        match connecting? {
+            Connected::Done { record, is_changed } => {
+                shared.emit(Event::Connected {
+                    subject: subject.clone(),
+                    generation: record.generation,
+                });
+                if is_changed {
+                    self.report_change(subject, false);
+                }
+                Ok(Connecting::Done)
             }
-            self.shared().flights.forget_failure(subject);
-            let vintage = Vintage {
-                generation,
-                age: Duration::ZERO,
-                is_refreshed: false,
-            };
-            // If it is newer already, so much the better.
-            let published = self.shared().publish(subject, vintage, credentials, false);
-            self.shared().tell(Event::Connected {
-                subject: subject.clone(),
-                generation,
-            });
-            if is_changed {
-                self.tell_of_change(subject, false);
+            Connected::Refused => {
+                self.report_change(subject, true);
+                Ok(Connecting::Refused)
             }
-            return published.map(|_| Connecting::Done);
+            Connected::NotSaved(error) => Ok(Connecting::NotSaved(error)),
         }
-        Ok(Connecting::NotSaved(contended(subject)))
     }
 
-    fn tell_of_change(&self, subject: &Subject, is_refused: bool) {
-        self.shared().tell(Event::IdentityChanged {
+    async fn try_connect(
+        &self,
+        subject: &Subject,
+        credentials: &NotionUserCredentials,
+        admission: Admission,
+    ) -> Result<Connected, AuthError> {
+        let records = &self.shared().records;
+        let issuer = self.shared().issuer.clone().unwrap_or_default();
+        let lineage = Lineage::random();
+        let fence = FencingToken {
+            lineage,
+            generation: 1,
+        };
+        let new = NewConnection {
+            lineage,
+            payload: records.encrypt(subject, fence, &issuer, credentials),
+            issuer,
+            metadata: Metadata::of(credentials),
+            attempt: AttemptId::random(),
+        };
+        for _ in 0..TRIES {
+            let seen = match self.load(subject).await {
+                Ok(seen) => seen,
+                Err(error) => return Ok(Connected::NotSaved(error)),
+            };
+            let is_changed = Self::is_another(&seen, credentials);
+            if is_changed && admission != Admission::Any {
+                return Ok(Connected::Refused);
+            }
+            match records.connect(subject, &seen, new.clone()).await {
+                Ok((Replaced::Done, record)) => {
+                    let record = Box::new(record);
+                    return Ok(Connected::Done { record, is_changed });
+                }
+                Ok((Replaced::Conflict, _)) => {}
+                // They may be stored and refreshed by another process since: then these are spent.
+                Ok((Replaced::Unknown, _)) => return Err(contended(subject)),
+                Err(error) => return Err(error.into_auth_error().with_subject(subject)),
+            }
+        }
+        Ok(Connected::NotSaved(contended(subject)))
+    }
+
+    fn report_change(&self, subject: &Subject, is_refused: bool) {
+        self.shared().emit(Event::IdentityChanged {
             subject: subject.clone(),
             is_refused,
         });
     }
 
-    /// Whether the credentials are of another Notion user or workspace than the record's, as far as
-    /// both say.
-    fn is_another(
-        &self,
-        subject: &Subject,
-        record: &Record,
-        credentials: &NotionUserCredentials,
-    ) -> bool {
-        let Ok(old) = self.shared().open(subject, record) else {
-            // A tombstone, or what no key opens.
-            return differ(record.labels.bot_id.as_deref(), credentials.bot_id());
+    /// Whether the credentials are of another Notion user or workspace than the record's, as far as both say.
+    fn is_another(seen: &Snapshot, credentials: &NotionUserCredentials) -> bool {
+        let Found::Record(record) = &seen.found else {
+            return false;
         };
-        differ(old.bot_id(), credentials.bot_id())
+        let old = &record.metadata;
+        differ(old.bot_id.as_deref(), credentials.bot_id())
             || differ(
                 old.workspace_id.as_deref(),
                 credentials.workspace_id.as_deref(),
             )
     }
+}
+
+/// What became of a connect, with the record that it wrote.
+enum Connected {
+    Done {
+        record: Box<Record>,
+        is_changed: bool,
+    },
+    NotSaved(AuthError),
+    Refused,
 }
 
 fn differ(old: Option<&str>, new: Option<&str>) -> bool {

@@ -2,7 +2,7 @@ use std::fmt;
 
 #[cfg(feature = "routes")]
 use super::FlowProblem;
-use crate::{Subject, credentials::ReauthorizationReason};
+use crate::{Subject, credentials::ReauthorizationReason, store::Lineage};
 
 /// Something that the host application may want to act on: tell a user to connect again, alert an
 /// operator, count.
@@ -27,6 +27,14 @@ pub enum Event {
         /// The record's generation now.
         generation: u64,
     },
+    /// Credentials that needed reauthorization are active again: the refresh of a process that was taken for dead has
+    /// come to its end.
+    Recovered {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation now.
+        generation: u64,
+    },
     /// A refresh did not succeed; the credentials stay, and it will be tried again.
     RefreshFailed {
         /// Whose.
@@ -38,6 +46,8 @@ pub enum Event {
     NeedsReauthorization {
         /// Whose.
         subject: Subject,
+        /// The grant.
+        lineage: Lineage,
         /// The record's generation.
         generation: u64,
         /// Why.

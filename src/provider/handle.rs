@@ -4,9 +4,10 @@ use http::HeaderValue;
 
 use super::{
     NotionAuthProviderBuilder, Session,
+    cache::Fence,
     lookup::Lookup,
-    purpose::{Grant, Purpose, Why},
-    registry::Ticket,
+    refresh::{Goal, Grant, Trigger},
+    registry::EntryHandle,
     shared::Shared,
 };
 use crate::{
@@ -47,9 +48,8 @@ pub struct NotionAuthProvider {
 #[derive(Clone)]
 pub struct Acquired {
     authorization: HeaderValue,
-    generation: u64,
-    /// None for the integration token.
-    ticket: Option<Ticket>,
+    /// `None` for the integration token.
+    stored: Option<(Fence, EntryHandle)>,
 }
 
 impl NotionAuthProvider {
@@ -89,10 +89,9 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Says that the API answered 401 to what was acquired for the subject, and waits for what to use
-    /// instead.
+    /// Reports that the API answered 401 to what was acquired for the subject, and waits for what to use instead.
     ///
-    /// If that is of the same generation, there is nothing better: pass the 401 on.
+    /// If that has the same generation, there is nothing better: pass the 401 on.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
@@ -101,43 +100,39 @@ impl NotionAuthProvider {
         subject: &Subject,
         acquired: &Acquired,
     ) -> Result<Acquired, AuthError> {
-        let Some(ticket) = acquired.ticket else {
+        let Some((fence, handle)) = acquired.stored else {
             return Ok(acquired.clone());
         };
-        let renewed = self.shared.renewed(subject, acquired.generation, ticket);
+        let renewed = self.shared.renewed(subject, fence, handle, true);
         Ok(self.acquired(subject, renewed.await?))
     }
 
     /// Refreshes the subject's credentials now, whatever is known of their expiry.
     ///
-    /// Callers at the same time share one refresh. A request never needs this.
+    /// Concurrent calls share one refresh. A request never needs this.
     ///
     /// # Errors
     /// See [`AuthError`]. Credentials without a refresh token answer
     /// [`needs_reauthorization`](AuthError::needs_reauthorization), and stay as they are.
     pub async fn refresh(&self, subject: &Subject) -> Result<Acquired, AuthError> {
-        let generation = match self.shared.cache.peek(subject) {
-            Some(stale) => stale.fresh.generation,
-            None => {
-                let load = self.shared.wait(subject, Purpose::Acquire).await?;
-                load.generation
-            }
+        let fence = match self.shared.cache.peek(subject) {
+            Some(entry) => entry.cached.fence,
+            None => self.shared.wait(subject, Goal::Acquire).await?.fence,
         };
-        let why = Why::Asked;
-        let purpose = Purpose::Renew { generation, why };
-        let grant = self.shared.wait(subject, purpose).await?;
+        let trigger = Trigger::Asked;
+        let goal = Goal::Renew { fence, trigger };
+        let grant = self.shared.wait(subject, goal).await?;
         Ok(self.acquired(subject, grant))
     }
 
     fn acquired(&self, subject: &Subject, grant: Grant) -> Acquired {
+        let handle = self
+            .shared
+            .handle(Mode::Refreshing)
+            .of(subject.seeded_hash(), grant.version);
         Acquired {
-            ticket: Some(
-                self.shared
-                    .ticket(Mode::Refreshing)
-                    .of(subject.seeded_hash(), grant.tag),
-            ),
             authorization: grant.authorization,
-            generation: grant.generation,
+            stored: Some((grant.fence, handle)),
         }
     }
 
@@ -145,8 +140,7 @@ impl NotionAuthProvider {
         let token = self.shared.integration_token().ok_or(otherwise)?;
         Ok(Acquired {
             authorization: token.clone(),
-            generation: 0,
-            ticket: None,
+            stored: None,
         })
     }
 
@@ -184,12 +178,12 @@ impl NotionAuthProvider {
     /// When the deadline passed first.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), AuthError> {
         self.shared.shutting_down.send_replace(true);
-        let landed = {
+        let idle = {
             let runtime = self.shared.runtime()?;
             let _context = runtime.enter();
-            tokio::time::timeout(deadline, self.shared.flights.all_landed())
+            tokio::time::timeout(deadline, self.shared.tasks.idle())
         };
-        landed.await.map_err(|elapsed| {
+        idle.await.map_err(|elapsed| {
             AuthError::transient("refreshes were still under way at the deadline")
                 .with_source(elapsed)
         })
@@ -210,17 +204,17 @@ impl Acquired {
         value.strip_prefix("Bearer ").unwrap_or_default()
     }
 
-    /// The generation of the record it is of; 0 for the integration token, which has no record.
+    /// The generation of the record; 0 for the integration token, which has no record.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.stored.map_or(0, |(fence, _)| fence.generation())
     }
 }
 
 impl fmt::Debug for Acquired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquired")
-            .field("generation", &self.generation)
+            .field("generation", &self.generation())
             .finish_non_exhaustive()
     }
 }

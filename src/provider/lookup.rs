@@ -1,4 +1,4 @@
-//! The way of a request to its credentials: at once from the cache, or by waiting for a flight.
+//! How a request gets its credentials: from the cache, or by waiting for a refresh task.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -7,10 +7,9 @@ use tracing::Instrument;
 
 use super::{
     Shared,
-    cache::{Found, Slot, Stale, Standing, Tag},
-    flight,
-    purpose::{Grant, Outcome, Purpose, Why},
-    registry::Ticket,
+    cache::{Entry, EntryVersion, Found, Hit, Refusal},
+    refresh::{self, Goal, Grant, Outcome, Trigger},
+    registry::EntryHandle,
 };
 use crate::{
     error::AuthError,
@@ -26,158 +25,156 @@ pub(crate) enum Lookup {
     Wait,
 }
 
-/// A request's wait for credentials, which ends when it is dropped. What it waits for goes on.
+/// A request's wait for credentials. Dropping it leaves the refresh task alone.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// How long a refused token is not sent where it can't be refreshed (`fail_fast`).
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
 impl Shared {
-    /// The way of a hit, first step: where the subject's token is.
+    /// Returns the place of the subject's entry: the fast path's first step.
     #[inline]
-    pub(crate) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
-        self.cache.slot(subject)
+    pub(crate) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
+        self.cache.hit(subject)
     }
 
-    /// The way of a hit, second step: what can be sent with no other question, without an allocation.
+    /// Returns what can be sent without a decision or an allocation: the fast path's second step.
     #[inline]
-    pub(crate) fn at_hand<'a>(&self, slot: &'a Slot<'_>) -> Option<(&'a HeaderValue, Tag)> {
-        let at_hand = slot.at_hand(|| self.clock.coarse_monotonic());
-        if at_hand.is_some() {
+    pub(crate) fn ready<'a>(&self, hit: &'a Hit<'_>) -> Option<(&'a HeaderValue, EntryVersion)> {
+        let ready = hit.ready(|| self.clock.coarse_monotonic());
+        if ready.is_some() {
             self.hits.count();
         }
-        at_hand
+        ready
     }
 
-    /// What the cache has for a subject; what it has in doubt is seen to behind the request.
+    /// Returns what the cache has for a subject. An entry that is due is compared or refreshed in the background.
     pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
         match self.cache.find(subject, || self.clock.coarse_monotonic()) {
             Found::Hit {
                 authorization,
-                generation,
-                tag,
+                fence,
+                version,
             } => {
                 self.hits.count();
                 Lookup::Hit(Grant {
                     authorization,
-                    generation,
-                    tag,
+                    fence,
+                    version,
                 })
             }
-            Found::Check(stale) => self.check(subject, stale, mode),
+            Found::Check(entry) => self.check(subject, entry, mode),
             Found::Miss => Lookup::Wait,
         }
     }
 
-    /// What a request in this mode remembers of what it is sent with: nothing yet.
-    pub(crate) fn ticket(&self, mode: Mode) -> Ticket {
-        Ticket::new(self.id, mode)
+    /// A handle of no entry yet, for a request in this mode.
+    pub(crate) fn handle(&self, mode: Mode) -> EntryHandle {
+        EntryHandle::new(self.id, mode)
     }
 
     /// Decides about an entry that is refused, expired, due, or to be compared with the store.
     #[cold]
-    fn check(self: &Arc<Self>, subject: &Subject, stale: Stale, mode: Mode) -> Lookup {
+    fn check(self: &Arc<Self>, subject: &Subject, entry: Entry, mode: Mode) -> Lookup {
         let now = self.clock.monotonic();
-        let fresh = &stale.fresh;
+        let cached = &entry.cached;
         let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
-        let is_too_old = self.store_is_shared
-            && now.saturating_sub(fresh.validated_at)
-                > self
-                    .settings
-                    .revalidation_age
-                    .saturating_add(self.settings.stale_if_store_down);
-        if stale.standing != Standing::Good || is_past(fresh.expires_at) || is_too_old {
+        let oldest = self
+            .settings
+            .revalidation_age
+            .saturating_add(self.settings.stale_if_store_down);
+        let is_too_old = self.store_is_shared && now.saturating_sub(cached.validated_at) > oldest;
+        if entry.is_refused() || is_past(cached.expires_at) || is_too_old {
             return Lookup::Wait;
         }
-        // Somebody else need not ask the same question for a moment.
+        // Other requests need not decide the same for a moment.
         let a_moment = now.saturating_add(Duration::from_secs(1));
-        self.cache.postpone(subject, stale.tag, a_moment);
+        self.cache.postpone(subject, entry.version, a_moment);
         self.hits.count();
         self.hits.publish();
-        if is_past(fresh.due_at) && mode == Mode::Refreshing {
-            let generation = fresh.generation;
-            let why = Why::Due;
-            flight::start(self, subject, Purpose::Renew { generation, why });
-        } else if is_past(self.revalidate_at(fresh.validated_at)) {
-            flight::start(self, subject, Purpose::Load);
+        if is_past(cached.refresh_at) && mode == Mode::Refreshing {
+            let goal = Goal::Renew {
+                fence: cached.fence,
+                trigger: Trigger::Due,
+            };
+            refresh::start(self, subject, goal);
+        } else if is_past(self.revalidate_at(cached.validated_at)) {
+            refresh::start(self, subject, Goal::Load);
         }
         Lookup::Hit(Grant {
-            authorization: stale.fresh.authorization,
-            generation: stale.fresh.generation,
-            tag: stale.tag,
+            fence: cached.fence,
+            version: entry.version,
+            authorization: entry.cached.authorization,
         })
     }
 
-    /// The way of everything else: waits for credentials, each request with its own deadline.
+    /// Waits for credentials: the slow path. Each request has its own deadline.
     pub(crate) fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Waiting {
         let (shared, subject) = (Arc::clone(self), subject.clone());
         Box::pin(async move {
-            // Only what is needed of the entry is kept while the request waits.
-            let refused = shared
-                .cache
-                .peek(&subject)
-                .filter(Stale::is_refused)
-                .map(|stale| (stale.fresh.generation, stale.why_refused()));
-            let purpose = match (mode, refused) {
-                (Mode::FailFast, _) => Purpose::Load,
-                (Mode::Refreshing, None) => Purpose::Acquire,
-                (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
-            };
-            let refused = refused
-                .filter(|_| mode == Mode::FailFast)
-                .map(|(generation, _)| generation);
-            shared.wait_unless(&subject, purpose, refused).await
+            let refused = shared.cache.peek(&subject).filter(Entry::is_refused);
+            match (mode, refused) {
+                (Mode::FailFast, None) => shared.wait(&subject, Goal::Load).await,
+                (Mode::FailFast, Some(entry)) => shared.acquire_refused(&subject, entry).await,
+                (Mode::Refreshing, None) => shared.wait(&subject, Goal::Acquire).await,
+                (Mode::Refreshing, Some(entry)) => shared.wait(&subject, entry.renewal()).await,
+            }
         })
     }
 
-    /// Waits for a flight, no longer than a request waits.
-    pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, purpose: Purpose) -> Outcome {
-        self.wait_unless(subject, purpose, None).await
+    /// Without a refresh, a refused token fails at once. It is compared with the store at the revalidation age, and
+    /// tried again after a minute.
+    async fn acquire_refused(self: &Arc<Self>, subject: &Subject, entry: Entry) -> Outcome {
+        let now = self.clock.monotonic();
+        let refused = || Err(AuthError::expired().with_subject(subject));
+        if let Some(refusal) = entry.refusal {
+            if now.saturating_sub(refusal.at) >= REFUSED_FOR {
+                let over = Refusal {
+                    is_current: false,
+                    ..refusal
+                };
+                self.cache.refuse(subject, entry.version, over);
+                return self.wait(subject, Goal::Load).await;
+            }
+        }
+        let compare_at = self.revalidate_at(entry.cached.validated_at);
+        if compare_at.is_none_or(|at| now < at) {
+            return refused();
+        }
+        match self.wait(subject, Goal::Load).await {
+            Ok(grant) if grant.fence == entry.cached.fence => refused(),
+            outcome => outcome,
+        }
     }
 
-    /// The same for a request that is not to be sent with what was refused.
-    async fn wait_unless(
-        self: &Arc<Self>,
-        subject: &Subject,
-        purpose: Purpose,
-        refused: Option<u64>,
-    ) -> Outcome {
+    /// Waits for a refresh task, no longer than a request waits.
+    pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, goal: Goal) -> Outcome {
         self.hits.publish();
-        let lap = Lap::acquire(subject);
-        let landed = self.wait_for_flight(subject, purpose);
-        let (outcome, ending) = match landed.instrument(lap.span()).await {
-            (Ok(grant), _) if Some(grant.generation) == refused => {
-                let error = AuthError::expired().with_subject(subject);
-                (Err(error), Ending::Expired)
-            }
-            landed => landed,
-        };
-        lap.end(ending);
+        let timer = Lap::acquire(subject);
+        let waited = self.wait_for_task(subject, goal);
+        let (outcome, ending) = waited.instrument(timer.span()).await;
+        timer.end(ending);
         outcome
     }
 
-    async fn wait_for_flight(
-        self: &Arc<Self>,
-        subject: &Subject,
-        purpose: Purpose,
-    ) -> (Outcome, Ending) {
+    async fn wait_for_task(self: &Arc<Self>, subject: &Subject, goal: Goal) -> (Outcome, Ending) {
         let deadline = {
-            // The timer is the flights' runtime's: the caller may be polled by another executor.
+            // The timer runs on the tasks' runtime: the caller may be polled by another executor.
             let runtime = match self.runtime() {
                 Ok(runtime) => runtime,
                 Err(error) => return (Err(error), Ending::Failed),
             };
             let _context = runtime.enter();
             let limit = self.settings.acquire_timeout;
-            tokio::time::timeout(limit, flight::join(self, subject, purpose))
+            tokio::time::timeout(limit, refresh::join(self, subject, goal))
         };
-        match deadline.await {
-            Ok(landed) => landed,
-            Err(_) => {
-                let error = AuthError::transient(
-                    "the credentials were not ready in time; loading or refreshing them goes on",
-                )
-                .with_subject(subject)
-                .with_retry_after(Duration::from_secs(1));
-                (Err(error), Ending::TimedOut)
-            }
-        }
+        deadline.await.unwrap_or_else(|_| {
+            let error = AuthError::transient(
+                "the credentials were not ready in time; loading or refreshing them goes on",
+            )
+            .with_subject(subject)
+            .with_retry_after(Duration::from_secs(1));
+            (Err(error), Ending::TimedOut)
+        })
     }
 }

@@ -1,27 +1,23 @@
-//! Who keeps credentials good: the provider.
+//! The provider: keeps credentials usable.
 //!
-//! [`NotionAuthProvider`] knows for every subject which access token to send now. A token that can
-//! be used is found in its cache; what cannot, is a *flight*: one task for each subject, owned by no
-//! request, that reads the store and, if need be, spends the refresh token. Requests wait for a
-//! flight's outcome; none of them can stop it.
+//! [`NotionAuthProvider`] knows for each subject which access token to send now. One that can be sent is in its cache.
+//! For any other, a *refresh task* reads the store and, if need be, spends the refresh token: one task for each
+//! subject, independent of any request. Requests wait for its outcome; none of them can stop it.
 //!
-//! What a flight does, step by step, is in `refresh/`; `DESIGN.md` explains why.
+//! The steps of a task are in `refresh/`; `DESIGN.md` explains why.
 
 mod at_rest;
 mod backoff;
 mod builder;
 mod cache;
 mod connect;
-mod connection;
+mod connections;
 mod event;
-mod flight;
 #[cfg(feature = "routes")]
 mod flow_problem;
 mod handle;
 mod lookup;
-mod point;
 mod publish;
-mod purpose;
 mod refresh;
 mod refusal;
 mod registry;
@@ -38,22 +34,22 @@ pub(crate) use self::connect::{Admission, Connecting};
 #[cfg(feature = "routes")]
 pub use self::flow_problem::FlowProblem;
 #[cfg(feature = "testing")]
-pub use self::point::Point;
+pub use self::refresh::Failpoint;
 #[cfg(feature = "encryption")]
 pub use self::rotate::Rotation;
 pub use self::{
     builder::NotionAuthProviderBuilder,
-    connection::{ConnectionStatus, Revocation},
+    connections::{ConnectionStatus, Revocation},
     event::{Event, Observer},
     handle::{Acquired, NotionAuthProvider},
     session::Session,
     settings::{RefreshTimings, UnknownExpiry},
 };
 pub(crate) use self::{
-    cache::{Slot, Tag},
+    cache::{EntryVersion, Fence, Hit},
     lookup::{Lookup, Waiting},
-    purpose::Grant,
-    registry::Ticket,
+    refresh::Grant,
+    registry::EntryHandle,
     session::Identity,
     shared::Shared,
 };

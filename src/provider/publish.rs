@@ -4,70 +4,79 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::{Shared, UnknownExpiry, cache::Fresh, purpose::Grant};
-use crate::{credentials::NotionUserCredentials, error::AuthError, subject::Subject};
-
-/// Where credentials stand in the history of their record.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Vintage {
-    pub(super) generation: u64,
-    /// How long ago the generation was made.
-    pub(super) age: Duration,
-    /// Whether a refresh made it.
-    pub(super) is_refreshed: bool,
-}
+use super::{
+    Shared, UnknownExpiry,
+    cache::{Cached, Changes},
+    refresh::Grant,
+};
+use crate::{
+    credentials::NotionUserCredentials, error::AuthError, store::Record, subject::Subject,
+};
 
 impl Shared {
-    /// How long credentials can be used, if that is known: the leeway is taken off.
+    /// How long credentials of this age can be used, if that is known, less the leeway.
     pub(super) fn usable_for(
         &self,
         credentials: &NotionUserCredentials,
-        vintage: Vintage,
+        age: Duration,
     ) -> Option<Duration> {
         match (
             credentials.time_left(self.clock.wall()),
             self.settings.unknown_expiry,
         ) {
             (Some(left), _) => Some(left.saturating_sub(self.settings.leeway)),
-            (None, UnknownExpiry::MaxAge(age)) => Some(age.saturating_sub(vintage.age)),
+            (None, UnknownExpiry::MaxAge(max)) => Some(max.saturating_sub(age)),
             (None, UnknownExpiry::TrustUntilRefused) => None,
         }
     }
 
-    /// Puts credentials into the cache and answers them ready to be sent; `None` if newer ones are
-    /// there, or the connection was ended since these were read.
-    ///
-    /// `suspect` says that the API has refused them once.
+    /// The credentials as the cache keeps them. `validated_at` is when their read from the store began, or their write.
+    pub(super) fn cached(
+        &self,
+        record: &Record,
+        credentials: &NotionUserCredentials,
+        age: Duration,
+        validated_at: Duration,
+    ) -> Result<Cached, AuthError> {
+        let now = self.clock.monotonic();
+        let can_refresh = credentials.refresh_token.is_some();
+        let usable_for = self.usable_for(credentials, age);
+        let refresh_in = usable_for
+            .filter(|_| can_refresh)
+            .map(|left| left.saturating_sub(self.refresh_window(left.saturating_add(age))));
+        // An age policy does not end credentials that can't be refreshed.
+        let ends = can_refresh || credentials.expires_at.is_some();
+        Ok(Cached {
+            authorization: sendable(credentials)?,
+            fence: record.fence().into(),
+            replaced: record.replaced_lineage.map(Into::into),
+            expires_at: usable_for
+                .filter(|_| ends)
+                .map(|left| now.saturating_add(left)),
+            refresh_at: refresh_in.map(|left| now.saturating_add(left)),
+            validated_at,
+        })
+    }
+
+    /// Puts credentials into the cache and returns them ready to be sent. `None` if the application has changed the
+    /// record since `changes` was read.
     pub(super) fn publish(
         &self,
         subject: &Subject,
-        vintage: Vintage,
-        credentials: &NotionUserCredentials,
-        suspect: bool,
-    ) -> Result<Option<Grant>, AuthError> {
-        let authorization = sendable(credentials).map_err(|error| error.with_subject(subject))?;
-        let now = self.clock.monotonic();
-        let usable_for = self.usable_for(credentials, vintage);
-        let due_in = usable_for
-            .filter(|_| credentials.refresh_token.is_some())
-            .map(|left| left.saturating_sub(self.refresh_window(left.saturating_add(vintage.age))));
-        let tag = self.cache.publish(
-            subject,
-            Fresh {
-                authorization: authorization.clone(),
-                generation: vintage.generation,
-                expires_at: usable_for.map(|left| now.saturating_add(left)),
-                due_at: due_in.map(|left| now.saturating_add(left)),
-                validated_at: now,
-                suspect,
-            },
-            self.revalidate_at(now),
-        );
-        Ok(tag.map(|tag| Grant {
+        changes: Changes,
+        cached: Cached,
+        ends_refusal: bool,
+    ) -> Option<Grant> {
+        let check_again_at = self.revalidate_at(cached.validated_at);
+        let (authorization, fence) = (cached.authorization.clone(), cached.fence);
+        let version = self
+            .cache
+            .publish(subject, changes, cached, check_again_at, ends_refusal)?;
+        Some(Grant {
             authorization,
-            generation: vintage.generation,
-            tag,
-        }))
+            fence,
+            version,
+        })
     }
 
     /// When an entry that was compared with the store at `validated_at` must be compared again.
@@ -76,8 +85,8 @@ impl Shared {
             .then(|| validated_at.saturating_add(self.settings.revalidation_age))
     }
 
-    /// How long before its end a token is refreshed behind: at most half of its life, and up to a
-    /// fifth less, so that what was issued together is not refreshed together.
+    /// How long before its expiry a token is refreshed in the background: at most half of its lifetime, less up to
+    /// 20 % at random, so that tokens that were issued together are not refreshed together.
     fn refresh_window(&self, lifetime: Duration) -> Duration {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)

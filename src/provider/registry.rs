@@ -1,8 +1,7 @@
-//! How the future of a hit finds its way back to the provider when a 401 comes: by 16 `Copy` bytes.
+//! How the future of a cache hit finds its entry when a 401 comes: by 16 `Copy` bytes.
 //!
-//! A counted reference in every future would cost 10 to 14 ns for each request, and threads would
-//! contend for the count, for the sake of an answer that comes once in hours. So the future holds
-//! the provider's number, and this list of living providers is asked only when a 401 has come.
+//! A counted reference in each future would cost 10 to 14 ns for each request, and threads would contend for the count.
+//! So the future holds the provider's number, and this list of providers is read only when a 401 has come.
 
 use std::{
     collections::HashMap,
@@ -13,7 +12,7 @@ use std::{
     },
 };
 
-use super::{cache::Tag, shared::Shared};
+use super::{cache::EntryVersion, shared::Shared};
 use crate::subject::Mode;
 
 /// The number of a provider: even, and never given twice in a process.
@@ -22,7 +21,7 @@ pub(crate) struct ProviderId(NonZeroU32);
 
 const FIRST: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
-static LIVING: RwLock<Option<HashMap<ProviderId, Weak<Shared>>>> = RwLock::new(None);
+static PROVIDERS: RwLock<Option<HashMap<ProviderId, Weak<Shared>>>> = RwLock::new(None);
 
 impl ProviderId {
     pub(super) fn next() -> Self {
@@ -32,7 +31,7 @@ impl ProviderId {
     }
 
     pub(super) fn register(self, provider: &Arc<Shared>) {
-        LIVING
+        PROVIDERS
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert_default()
@@ -40,13 +39,13 @@ impl ProviderId {
     }
 
     pub(super) fn unregister(self) {
-        if let Some(living) = &mut *LIVING.write().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(living) = &mut *PROVIDERS.write().unwrap_or_else(PoisonError::into_inner) {
             living.remove(&self);
         }
     }
 
     fn provider(self) -> Option<Arc<Shared>> {
-        LIVING
+        PROVIDERS
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()?
@@ -57,33 +56,36 @@ impl ProviderId {
 
 /// Which cached credentials a request was sent with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket {
+pub(crate) struct EntryHandle {
     hash: u64,
-    tag: Tag,
+    version: EntryVersion,
     /// The provider's number, and in the lowest bit whether the request was to refresh.
     provider_and_mode: NonZeroU32,
 }
 
-impl Ticket {
-    /// That of a provider's requests in this mode: of no cached credentials, so that there is nothing
-    /// to tell anybody.
+impl EntryHandle {
+    /// A handle of no entry, for requests in this mode.
     pub(super) fn new(provider: ProviderId, mode: Mode) -> Self {
         Self {
             hash: 0,
-            tag: Tag::NONE,
+            version: EntryVersion::NONE,
             provider_and_mode: provider.0 | u32::from(mode == Mode::Refreshing),
         }
     }
 
-    /// The same for credentials of the subject with this hash.
+    /// The handle of an entry of the subject with this hash.
     #[inline]
-    pub(crate) fn of(self, hash: u64, tag: Tag) -> Self {
-        Self { hash, tag, ..self }
+    pub(crate) fn of(self, hash: u64, version: EntryVersion) -> Self {
+        Self {
+            hash,
+            version,
+            ..self
+        }
     }
 
-    /// The same for other credentials of the subject.
-    pub(crate) fn with_tag(self, tag: Tag) -> Self {
-        Self { tag, ..self }
+    /// The handle of another entry of the subject.
+    pub(crate) fn with_version(self, version: EntryVersion) -> Self {
+        Self { version, ..self }
     }
 
     pub(crate) fn mode(self) -> Mode {
@@ -94,24 +96,23 @@ impl Ticket {
         }
     }
 
-    /// Whether it is of this entry of that provider.
-    pub(super) fn is_for(self, provider: ProviderId, hash: u64, tag: Tag) -> bool {
+    /// Whether it is the handle of this entry of that provider.
+    pub(super) fn is_for(self, provider: ProviderId, hash: u64, version: EntryVersion) -> bool {
         let mode = self.mode();
         let own = Self::new(provider, mode).provider_and_mode;
-        self.tag == tag && self.hash == hash && self.provider_and_mode == own
+        self.version == version && self.hash == hash && self.provider_and_mode == own
     }
 
-    /// The request was answered with a 401: its credentials are refused, if they are still the
-    /// subject's current ones.
+    /// Notes that a 401 answered the request. `is_identified`: the answer has Notion's request id.
     #[cold]
-    pub(crate) fn refused(self) {
-        if self.tag == Tag::NONE {
+    pub(crate) fn refused(self, is_identified: bool) {
+        if self.version == EntryVersion::NONE {
             return;
         }
         let provider = NonZeroU32::new(self.provider_and_mode.get() & !1)
             .and_then(|number| ProviderId(number).provider());
         if let Some(provider) = provider {
-            provider.refused_by_ticket(self.hash, self.tag, self.mode());
+            provider.refused_by_handle(self.hash, self.version, self.mode(), is_identified);
         }
     }
 }

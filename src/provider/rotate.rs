@@ -1,9 +1,9 @@
-//! Records sealed anew, when keys have changed.
+//! Records encrypted again, when keys have changed.
 
-use super::{NotionAuthProvider, connection::TRIES};
+use super::{NotionAuthProvider, connections::TRIES};
 use crate::{
     error::AuthError,
-    store::{Filter, RecordState, Resealed, StoreErrorKind},
+    store::{Changed, Found, ListQuery, RecordState, StoreError, StoreErrorKind},
     subject::Subject,
 };
 
@@ -11,51 +11,46 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// How many records are sealed by the first key now, and were not before.
-    pub resealed: usize,
-    /// How many were sealed by it already.
+    /// Number of records that were encrypted with the first key now.
+    pub re_encrypted: usize,
+    /// Number of records that were encrypted with it before.
     pub current: usize,
-    /// Whose records are still to do: they are being refreshed, or were changed again and again. Who
-    /// refreshes them seals them with its own first key, so another run may find nothing left to do. One that
-    /// stays here belongs to a process that died over its refresh:
-    /// [`refresh`](NotionAuthProvider::refresh) it.
+    /// Subjects whose record was skipped because it was being refreshed, or changed again and again.
+    ///
+    /// A refresh encrypts with its own process's first key, so another run may find nothing left to do. One that stays
+    /// here belongs to a process that died during its refresh: [`refresh`](NotionAuthProvider::refresh) it.
     pub pending: Vec<Subject>,
-    /// Which records cannot be read: one error each, with its [`subject`](AuthError::subject), and the
-    /// reason as its source. They stay as they are.
+    /// One error for each record that can't be read, with its [`subject`](AuthError::subject), and the reason as its
+    /// source. The records stay as they are.
     pub unreadable: Vec<AuthError>,
-    /// The last subject of the page, behind which the next one begins; `None` if there was no page any
-    /// more.
+    /// The last subject of the page, behind which the next page begins; `None` after the last page.
     pub next: Option<Subject>,
 }
 
-enum Turn {
-    Resealed,
+enum ReEncrypted {
+    Done,
     Current,
     Pending,
     Unreadable(AuthError),
-    /// There is nothing to seal.
     Gone,
 }
 
 impl NotionAuthProvider {
-    /// Seals anew, with the first key, up to `limit` records (at least one) behind `after`: those that
-    /// another key has sealed, and those in clear if they are read at all
+    /// Encrypts up to `limit` records (at least one) behind `after` with the first key: those that another key
+    /// encrypted, and plaintext if that is read at all
     /// ([`plaintext_at_rest`](super::NotionAuthProviderBuilder::plaintext_at_rest)).
     ///
-    /// Keys are changed in three steps, each on every replica before the next:
+    /// Keys are changed in three steps, each on all replicas before the next:
     ///
-    /// 1. Add the new key at the end of the keyring. Nothing is sealed by it yet, but a replica
-    ///    without it could not read what others will have sealed by it.
-    /// 2. Move it to the front: new records, and refreshed ones, are sealed by it.
-    /// 3. Call this from one replica, page after page, until it has gone through with nothing `pending`.
-    ///    Then no record needs the old key, and it may be taken away; not before, or what it has sealed
-    ///    cannot be read until it is back. Keep a copy for as long as a backup from before may be
-    ///    restored. What is `unreadable` no key of this keyring opens, the old one neither: see the reasons.
+    /// 1. Add the new key at the end of the keyring. Nothing is encrypted with it yet, but a replica without it could
+    ///    not read what others will encrypt with it.
+    /// 2. Move it to the front: new and refreshed records are encrypted with it.
+    /// 3. Call this on one replica, page after page, until it has gone through with nothing `pending`. Then no record
+    ///    needs the old key, and it can be removed; not before, or records can't be read until it is back. Keep a copy
+    ///    for as long as an older backup may be restored.
     ///
-    /// The others go on meanwhile: what they refresh at this moment is left to them, and a record
-    /// that they have changed since it was read is not overwritten. So a run that was begun before all
-    /// of them had the new key in front proves nothing: some may have sealed with the old one, on pages
-    /// that were done. Run it again.
+    /// The other replicas go on meanwhile. A run that began before all of them had the new key in front proves
+    /// nothing, because some may have encrypted with the old key since: run it again.
     ///
     /// ```
     /// # use notion_auth::{Keyring, testing::MockNotion};
@@ -75,8 +70,8 @@ impl NotionAuthProvider {
     /// # Ok(()) }
     /// ```
     ///
-    /// It can be stopped at any time, by dropping this future too, and started again, from the start or
-    /// from where it was: each record is sealed anew or as it was.
+    /// It can be stopped at any time, by dropping the future too, and started again: each record is encrypted again or
+    /// as it was.
     ///
     /// # Errors
     /// When the provider has no keys, and when the store fails; some of the page may be done then.
@@ -85,56 +80,64 @@ impl NotionAuthProvider {
         after: Option<&Subject>,
         limit: usize,
     ) -> Result<Rotation, AuthError> {
-        if !self.shared().sealer.has_keys() {
+        if !self.shared().records.encryption.has_keys() {
             return Err(AuthError::configuration(
-                "the provider has no keys to seal with: give its builder `keys`",
+                "the provider has no keys to encrypt with: call `keys` on its builder",
             ));
         }
+        let query = ListQuery::default()
+            .after(after.cloned())
+            .limit(limit.max(1));
+        let listed = self.shared().records.list(&query).await;
         let mut rotation = Rotation::default();
-        for summary in self.list(Filter::All, after, limit.max(1)).await? {
-            match self.reseal(&summary.subject).await? {
-                Turn::Resealed => rotation.resealed += 1,
-                Turn::Current => rotation.current += 1,
-                Turn::Pending => rotation.pending.push(summary.subject.clone()),
-                Turn::Unreadable(error) => rotation.unreadable.push(error),
-                Turn::Gone => {}
+        for it in listed.map_err(StoreError::into_auth_error)? {
+            match self.re_encrypt(&it.subject).await? {
+                ReEncrypted::Done => rotation.re_encrypted += 1,
+                ReEncrypted::Current => rotation.current += 1,
+                ReEncrypted::Pending => rotation.pending.push(it.subject.clone()),
+                ReEncrypted::Unreadable(error) => rotation.unreadable.push(error),
+                ReEncrypted::Gone => {}
             }
-            rotation.next = Some(summary.subject);
+            rotation.next = Some(it.subject);
         }
         Ok(rotation)
     }
 
-    async fn reseal(&self, subject: &Subject) -> Result<Turn, AuthError> {
-        let shared = self.shared();
-        let key = shared.key(subject);
-        let failed = |error: AuthError| error.with_subject(subject);
+    async fn re_encrypt(&self, subject: &Subject) -> Result<ReEncrypted, AuthError> {
+        let records = &self.shared().records;
+        let unreadable = |cause| {
+            let error = AuthError::unreadable(cause).with_subject(subject);
+            Ok(ReEncrypted::Unreadable(error))
+        };
+        let failed = |error: StoreError| error.into_auth_error().with_subject(subject);
         for _ in 0..TRIES {
-            let record = match shared.within(shared.store.load(&key)).await {
-                Ok(Some(record)) if record.state != RecordState::Disconnected => record,
-                Ok(_) => return Ok(Turn::Gone),
-                // It is the record's fault, and not the next one's.
+            let record = match records.load(subject).await.map(|it| it.found) {
+                Ok(Found::Record(record)) if record.state != RecordState::Disconnected => record,
+                Ok(Found::Unreadable(reason)) => return unreadable(records.unreadable(reason)),
+                Ok(Found::Absent | Found::Record(_)) => return Ok(ReEncrypted::Gone),
+                // The record's fault, and not the next one's.
                 Err(error) if error.kind() == StoreErrorKind::Corrupt => {
-                    return Ok(Turn::Unreadable(failed(error.into_auth_error())));
+                    return Ok(ReEncrypted::Unreadable(failed(error)));
                 }
-                Err(error) => return Err(failed(error.into_auth_error())),
+                Err(error) => return Err(failed(error)),
             };
-            // Opened also if it need not be sealed anew: who takes a key away wants to know.
-            let credentials = match shared.open(subject, &record) {
+            // Also if the key is current: an operator who removes a key wants to know that all records are readable.
+            let credentials = match records.decrypt(subject, &record) {
                 Ok(credentials) => credentials,
-                Err(error) => return Ok(Turn::Unreadable(error)),
+                Err(cause) => return unreadable(cause),
             };
-            if shared.sealer.is_current(&record.payload) {
-                return Ok(Turn::Current);
+            if records.encryption.is_current(&record.payload) {
+                return Ok(ReEncrypted::Current);
             }
-            let payload = shared.seal(subject, record.generation, &credentials);
-            let reseal = shared.store.reseal(&key, record.generation, payload);
-            match shared.within(reseal).await {
-                Ok(Resealed::Done) => return Ok(Turn::Resealed),
-                Ok(Resealed::Claimed) => return Ok(Turn::Pending),
-                Ok(Resealed::Moved) => {}
-                Err(error) => return Err(failed(error.into_auth_error())),
+            let fence = record.fence();
+            let payload = records.encrypt(subject, fence, &record.issuer, &credentials);
+            match records.re_encrypt(subject, fence, payload).await {
+                Ok(Changed::Done) => return Ok(ReEncrypted::Done),
+                Ok(Changed::Leased) => return Ok(ReEncrypted::Pending),
+                Ok(Changed::Moved) => {}
+                Err(error) => return Err(failed(error)),
             }
         }
-        Ok(Turn::Pending)
+        Ok(ReEncrypted::Pending)
     }
 }

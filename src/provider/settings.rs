@@ -52,8 +52,8 @@ impl RefreshTimings {
         }
     }
 
-    /// After this time since a claim was made or renewed, its holder can no longer be committing.
-    pub(super) fn holder_is_gone_after(&self) -> Duration {
+    /// How long after a lease was acquired or renewed another attempt may take it over.
+    pub(super) fn take_over_after(&self) -> Duration {
         self.lease
             .saturating_add(self.save_retries)
             .saturating_add(self.save)
@@ -79,7 +79,6 @@ pub(super) struct Settings {
     pub(super) unknown_expiry: UnknownExpiry,
     pub(super) revalidation_age: Duration,
     pub(super) stale_if_store_down: Duration,
-    pub(super) min_refresh_interval: Duration,
     pub(super) acquire_timeout: Duration,
     pub(super) timings: RefreshTimings,
     pub(super) fall_back: bool,
@@ -93,7 +92,6 @@ impl Default for Settings {
             unknown_expiry: UnknownExpiry::default(),
             revalidation_age: Duration::from_secs(60),
             stale_if_store_down: Duration::from_secs(5 * 60),
-            min_refresh_interval: Duration::from_secs(60),
             acquire_timeout: Duration::from_secs(15),
             timings: RefreshTimings::default(),
             fall_back: false,

@@ -2,8 +2,6 @@
 use std::time::SystemTime;
 use std::{
     fmt,
-    future::poll_fn,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,57 +11,71 @@ use tokio::{runtime::Handle, sync::watch};
 use url::Url;
 
 use super::{
-    Event, Observer, backoff::Jitter, cache::Cache, flight::Flights, registry::ProviderId,
+    Event, Observer,
+    backoff::Jitter,
+    cache::Cache,
+    refresh::{Failures, Tasks},
+    registry::ProviderId,
     settings::Settings,
 };
 #[cfg(feature = "routes")]
-use crate::store::{OnceAnswer, OnceKey};
+use crate::store::StoreError;
 use crate::{
     clock::Clock,
     error::AuthError,
     oauth::OAuthFlow,
     observe::Hits,
-    store::{DynStore, RecordKey, Sealer, StoreError},
-    subject::Subject,
+    store::{Issuer, Record, Records},
 };
 
-/// What all handles of a provider, its layers and its flights share.
+/// What all handles of a provider, its layers and its refresh tasks share.
 pub(crate) struct Shared {
     pub(super) id: ProviderId,
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) store: Arc<dyn DynStore>,
-    /// Whether others may write to the store.
+    pub(super) records: Records,
+    /// Whether other processes may write to the store.
     pub(super) store_is_shared: bool,
-    /// How records are written to the store, and read.
-    pub(super) sealer: Sealer,
-    pub(super) namespace: Arc<str>,
     pub(super) oauth: OAuthFlow,
+    /// The OAuth client and token server of this provider, if the app has an OAuth client.
+    pub(super) issuer: Option<Issuer>,
+    /// Whether records of another issuer become this provider's.
+    pub(super) adopts_other_issuers: bool,
     pub(super) api_url: Url,
     pub(super) version: HeaderValue,
     pub(super) integration: Option<HeaderValue>,
     pub(super) has_oauth_client: bool,
     pub(super) cache: Cache,
-    pub(super) flights: Flights,
+    pub(super) tasks: Arc<Tasks>,
+    pub(super) failures: Failures,
     pub(super) jitter: Jitter,
-    /// Counts requests whose credentials were at hand.
+    /// Counts cache hits.
     pub(super) hits: Hits,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) runtime: Option<Handle>,
-    /// Until when (monotonic clock) nobody refreshes, since Notion did not accept the app's client
-    /// id and secret.
+    /// Until when (monotonic clock) no refresh is started, because Notion refused the app's client id and secret.
     pub(super) app_rejected_until: Mutex<Option<Duration>>,
     pub(super) shutting_down: watch::Sender<bool>,
     #[cfg(feature = "testing")]
-    pub(super) interrupt: Option<super::point::Interrupt>,
+    pub(super) failpoint: Option<super::refresh::FailpointHook>,
 }
 
 impl Shared {
-    pub(super) fn key(&self, subject: &Subject) -> RecordKey {
-        RecordKey::new(Arc::clone(&self.namespace), subject.clone())
+    /// Credentials of another OAuth client or token server are never sent, spent or invalidated.
+    pub(super) fn check_issuer(&self, record: &Record) -> Result<(), AuthError> {
+        match &self.issuer {
+            Some(issuer) if *issuer != record.issuer && !self.adopts_other_issuers => {
+                Err(AuthError::configuration(
+                    "these credentials were issued to another OAuth client, or by another token server, \
+                     than this provider has (NOTION_CLIENT_ID, NOTION_TOKEN_URL): use that client, or \
+                     another namespace; after a migration, call `adopt_other_issuers` on the builder",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The runtime that flights are spawned on.
+    /// The runtime of refresh tasks.
     pub(crate) fn runtime(&self) -> Result<Handle, AuthError> {
         match &self.runtime {
             Some(runtime) => Ok(runtime.clone()),
@@ -87,7 +99,7 @@ impl Shared {
         *self.shutting_down.borrow()
     }
 
-    /// Waits, unless the process begins to shut down.
+    /// Waits for `time`, or until the provider is shut down.
     pub(crate) async fn pause(&self, time: Duration) {
         let mut shutting_down = self.shutting_down.subscribe();
         let shut_down = shutting_down.wait_for(|it| *it);
@@ -100,58 +112,28 @@ impl Shared {
         drop(ended.await);
     }
 
-    /// One operation of the store, which may hang: nobody waits for it longer than it may take.
-    pub(super) async fn within<T>(
-        &self,
-        operation: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.within_limit(self.settings.timings.save, operation)
-            .await
-    }
-
-    /// The same with another limit.
-    pub(super) async fn within_limit<T>(
-        &self,
-        limit: Duration,
-        operation: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let Ok(runtime) = self.runtime() else {
-            return operation.await;
-        };
-        let mut bounded = pin!({
-            let _context = runtime.enter();
-            tokio::time::timeout(limit, operation)
-        });
-        // Stores have timers and sockets of their own, and the caller may be another executor's.
-        let bounded = poll_fn(|context| {
-            let _context = runtime.enter();
-            bounded.as_mut().poll(context)
-        });
-        bounded.await.unwrap_or_else(|elapsed| {
-            Err(
-                StoreError::unavailable(self.store.name(), "no answer in time")
-                    .with_source(elapsed),
-            )
-        })
-    }
-
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn emit(&self, event: Event) {
         event.log();
         if let Some(observer) = &self.observer {
             observer.on_event(&event);
         }
     }
 
-    /// Notes that a flow is used, and says whether it was before.
+    /// Returns whether the digest was not consumed before.
     #[cfg(feature = "routes")]
-    pub(crate) async fn use_flow(
+    pub(crate) async fn consume_nonce(
         &self,
         digest: [u8; 32],
-        remembered: Duration,
-    ) -> Result<OnceAnswer, AuthError> {
-        let key = OnceKey::new(Arc::clone(&self.namespace), digest);
-        let used = self.within(self.store.once(&key, remembered)).await;
-        used.map_err(StoreError::into_auth_error)
+        lifetime: Duration,
+    ) -> Result<bool, AuthError> {
+        let consumed = self.records.consume_nonce(digest, lifetime).await;
+        consumed.map_err(StoreError::into_auth_error)
+    }
+
+    /// Lets a shutdown wait for work, until the returned value is dropped.
+    #[cfg(feature = "routes")]
+    pub(crate) fn track(&self) -> super::refresh::Tracked {
+        self.tasks.track()
     }
 
     #[cfg(feature = "routes")]
@@ -194,8 +176,8 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
             .field("settings", &self.settings)
-            .field("store", &self.store)
-            .field("namespace", &self.namespace)
+            .field("store", &self.records.store)
+            .field("namespace", &self.records.namespace)
             .field("oauth", &self.oauth)
             .field("api_url", &self.api_url.as_str())
             .finish_non_exhaustive()

@@ -7,6 +7,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 
 use crate::{
     error::AuthError,
+    header::REQUEST_ID,
     inject::{Choice, Config, Credentials, Source, replace},
     provider::{Identity, NotionAuthProvider},
     subject::{Mode, Subject},
@@ -79,8 +80,8 @@ impl NotionAuthMiddleware {
     async fn credentials(&self, extensions: &Extensions) -> Result<Credentials, AuthError> {
         match self.config.choose(extensions)? {
             Choice::Send(credentials) => Ok(credentials),
-            Choice::Wait(grant, ticket) => match grant.await {
-                Ok(grant) => Ok(Credentials::granted(grant, ticket)),
+            Choice::Wait(grant, handle) => match grant.await {
+                Ok(grant) => Ok(Credentials::granted(grant, handle)),
                 Err(error) => self.config.not_granted(error, extensions),
             },
         }
@@ -117,18 +118,22 @@ impl Middleware for NotionAuthMiddleware {
         }
         loop {
             let response = next.clone().run(request, extensions).await?;
-            let Source::Stored { generation, ticket } = source else {
+            let Source::Stored { fence, handle } = source else {
                 return Ok(response);
             };
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(response);
             }
+            let is_identified = response.headers().contains_key(REQUEST_ID);
             let Some((copy, subject)) = again.take() else {
-                ticket.refused();
+                handle.refused(is_identified);
                 return Ok(response);
             };
-            let outcome = config.provider.renewed(&subject, generation, ticket).await;
-            let renewed = Credentials::renewed(outcome, generation, ticket);
+            let outcome = config
+                .provider
+                .renewed(&subject, fence, handle, is_identified)
+                .await;
+            let renewed = Credentials::renewed(outcome, fence, handle);
             let Some(credentials) = renewed.map_err(no_credentials)? else {
                 return Ok(response);
             };

@@ -40,7 +40,7 @@ impl NotionOAuthServiceBuilder {
             named: Vec::new(),
             default: None,
             namer: None,
-            admission: Admission::Anybody,
+            admission: Admission::Any,
             renderer: None,
         }
     }

@@ -130,7 +130,9 @@ async fn wait_for_the_first(routes: &Routes, signed_in: Option<&Subject>, begun:
         match routes.provider.status(subject).await {
             Ok(Some(connection))
                 if connection.state == RecordState::Active
-                    && unix_seconds(connection.connected_at) >= begun =>
+                    && connection
+                        .connected_at
+                        .is_some_and(|at| unix_seconds(at) >= begun) =>
             {
                 return;
             }

@@ -49,9 +49,9 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
 /// Ends the connection, whether or not the browser waits for it, and answers whether Notion said so too.
 async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, AuthError> {
     let provider = routes.provider.clone();
-    let errand = provider.shared().errand();
+    let tracked = provider.shared().track();
     let work = async move {
-        let _errand = errand;
+        let _tracked = tracked;
         let revocation = provider.disconnect(&subject).await?;
         let error: &dyn std::error::Error = match &revocation {
             Revocation::Failed(error) => error,

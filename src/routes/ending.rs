@@ -12,7 +12,6 @@ use crate::{
     credentials::NotionUserCredentials,
     oauth::{CallbackAnswer, OAuthError, PendingFlow},
     provider::{Connecting, FlowProblem},
-    store::OnceAnswer,
     subject::Subject,
 };
 
@@ -49,11 +48,11 @@ impl Ending {
             Ok(runtime) => runtime,
             Err(error) => return End::Unmarked(problem_of(&error)),
         };
-        let errand = routes.provider.shared().errand();
+        let tracked = routes.provider.shared().track();
         let (sender, ended) = oneshot::channel();
         let (behind, signed_in) = (Arc::clone(routes), self.signed_in.clone());
         runtime.spawn(async move {
-            let _errand = errand;
+            let _tracked = tracked;
             let subject = self.signed_in.clone();
             let end = self.end(&behind).await;
             let connected = match &end {
@@ -68,7 +67,7 @@ impl Ending {
             // Nobody waits for it any more, if this fails.
             let _ = sender.send(end);
             if let Some((subject, Some(bot_id))) = connected {
-                behind.provider.tell_of_shared_bot(&subject, &bot_id).await;
+                behind.provider.report_shared_bot(&subject, &bot_id).await;
             }
         });
         ended.await.unwrap_or_else(|_| {
@@ -81,9 +80,9 @@ impl Ending {
     async fn end(self, routes: &Routes) -> End {
         let shared = routes.provider.shared();
         let digest = digest(self.answer.state());
-        match shared.use_flow(digest, REMEMBERED).await {
-            Ok(OnceAnswer::First) => {}
-            Ok(_) => return End::Used,
+        match shared.consume_nonce(digest, REMEMBERED).await {
+            Ok(true) => {}
+            Ok(false) => return End::Used,
             Err(error) => return End::Unmarked(problem_of(&error)),
         }
         self.complete(routes).await.unwrap_or_else(End::Failed)

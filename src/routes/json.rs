@@ -27,7 +27,7 @@ pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
             "name": connection.workspace_name,
             "icon": connection.workspace_icon,
         },
-        "connected_at": unix_seconds(connection.connected_at),
+        "connected_at": connection.connected_at.map(unix_seconds),
         "refreshed_at": connection.refreshed_at.map(unix_seconds),
     })
 }
@@ -37,6 +37,6 @@ fn reason_code(reason: ReauthorizationReason) -> &'static str {
         ReauthorizationReason::Revoked => "revoked",
         ReauthorizationReason::RotationLost => "rotation_lost",
         ReauthorizationReason::NoRefreshToken => "no_refresh_token",
-        ReauthorizationReason::Unreadable => "unreadable",
+        ReauthorizationReason::Expired => "expired",
     }
 }

@@ -71,6 +71,11 @@ fn connected(page: &Page<'_>, connection: &ConnectionStatus) -> (String, String,
             format!("The connection to Notion has ended: {reason}."),
             format!("{}{disconnect}", connect(page, "Connect again")),
         ),
+        RecordState::Unreadable => (
+            format!("Connected to {workspace}"),
+            "This site can't read the connection at the moment. Please try again later.".to_owned(),
+            disconnect,
+        ),
         _ => (
             // An icon may be the URL of a picture, and nothing is loaded from elsewhere.
             format!("Connected to {workspace}"),

@@ -134,7 +134,7 @@ impl Routes {
     pub(super) fn tell(&self, subject: Option<Subject>, problem: FlowProblem) {
         self.provider
             .shared()
-            .tell(Event::FlowFailed { subject, problem });
+            .emit(Event::FlowFailed { subject, problem });
     }
 }
 

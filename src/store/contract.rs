@@ -1,109 +1,98 @@
+//! What a store implements.
+
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{
-    AttemptId, ClaimAnswer, Condemned, Expected, Filter, NewRecord, OnceAnswer, OnceKey, Payload,
-    Record, RecordKey, Released, Resealed, Revision, Saved, StoreError, Summary, decide,
-};
-use crate::credentials::ReauthorizationReason;
+use async_trait::async_trait;
+use zeroize::Zeroizing;
 
-/// A place that keeps credentials, shared by everybody who refreshes them.
+use super::{RecordState, StoreError};
+use crate::{random::random_bytes, subject::Subject};
+
+/// A place that keeps credentials, shared by all processes that refresh them.
 ///
-/// A store implements the first eight methods: it can read a record, replace it if it is still what
-/// was read, set marks, and list. The operations behind them are made of those, the same for every
-/// store; a store has no reason to write them itself.
+/// A store implements five methods: it reads a record, replaces it if it is unchanged, consumes a nonce,
+/// lists, and removes what has expired. What the records mean is decided by this crate, the same for every
+/// store: the bytes are opaque to it.
 ///
-/// Every operation is atomic, and durable when it returns `Ok`. An `Err` says nothing about whether
-/// the operation was done: callers ask again under the same attempt. Dropping a future may leave the
-/// operation done or not done, never half done.
+/// # Contract
+/// 1. **Durable**: an operation that returned `Ok` survives a crash of the process and, if the store is
+///    persistent, of the machine. An `Err` says nothing about whether the operation was done.
+/// 2. **Atomic**: [`compare_and_swap`](Self::compare_and_swap) compares and writes in one step, whatever other
+///    processes do at that moment. So does [`consume_nonce`](Self::consume_nonce).
+/// 3. **Primary**: [`load`](Self::load) reads the copy that is written, never a lagging replica.
+/// 4. **Unchanged**: what was written is read back byte for byte.
+/// 5. **Cancel safe**: when a future is dropped, its operation is done whole or not at all, and blocks no other.
+/// 6. **One clock**: [`Loaded::now`] is one clock for all processes that share the store, precise to a second
+///    or better. It may be set.
 ///
-/// `testing::store_conformance` proves all this of a store. Here is the whole of one, on a map that a lock
-/// guards; a database does the same with `UPDATE … WHERE revision = …`:
+/// `testing::store_conformance` proves this of a store. Here is a whole store, on a map behind a lock; a
+/// database does the same with `UPDATE … WHERE revision = …`:
 ///
 /// ```
-/// use std::{collections::{BTreeMap, HashMap}, sync::{Mutex, MutexGuard}, time::{Duration, SystemTime}};
+/// use std::{collections::{BTreeMap, HashMap}, sync::Mutex, time::{Duration, SystemTime}};
 /// use notion_auth::store::{
-///     CredentialStore, Filter, OnceAnswer, OnceKey, Record, RecordKey, RecordState, Revision,
-///     StoreError, Summary, TOMBSTONE_AGE,
+///     CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError, StoredRecord,
 /// };
 ///
 /// #[derive(Debug, Default)]
-/// struct MapStore(Mutex<Tables>);
-///
-/// #[derive(Debug, Default)]
-/// struct Tables {
-///     records: BTreeMap<(String, String), Record>,
-///     marks: HashMap<OnceKey, SystemTime>,
-/// }
-///
-/// impl MapStore {
-///     fn tables(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
-///         self.0.lock().map_err(|_| StoreError::corrupt("map", "a thread has died over it"))
-///     }
+/// struct MapStore {
+///     records: Mutex<BTreeMap<(String, String), StoredRecord>>,
+///     nonces: Mutex<HashMap<Nonce, SystemTime>>,
 /// }
 ///
 /// fn place(key: &RecordKey) -> (String, String) {
 ///     (key.namespace().to_owned(), key.subject().as_str().to_owned())
 /// }
 ///
+/// #[notion_auth::store::async_trait]
 /// impl CredentialStore for MapStore {
-///     fn name(&self) -> &'static str {
-///         "map"
+///     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+///         let record = self.records.lock().unwrap().get(&place(key)).cloned();
+///         Ok(Loaded { record, now: SystemTime::now() })
 ///     }
 ///
-///     async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-///         let record = self.tables()?.records.get(&place(key)).cloned();
-///         Ok(record.map(|record| Record { read_at: SystemTime::now(), ..record }))
-///     }
-///
-///     async fn replace(&self, key: &RecordKey, seen: Option<Revision>, new: &Record) -> Result<bool, StoreError> {
-///         let mut tables = self.tables()?;
-///         let is_seen = tables.records.get(&place(key)).map(|record| record.revision) == seen;
-///         if is_seen {
-///             tables.records.insert(place(key), new.clone());
+///     async fn compare_and_swap(
+///         &self, key: &RecordKey, seen: Option<Revision>, new: &StoredRecord,
+///     ) -> Result<bool, StoreError> {
+///         let mut records = self.records.lock().unwrap();
+///         let is_unchanged = records.get(&place(key)).map(|record| record.revision) == seen;
+///         if is_unchanged {
+///             records.insert(place(key), new.clone());
 ///         }
-///         Ok(is_seen)
+///         Ok(is_unchanged)
 ///     }
 ///
-///     async fn now(&self) -> Result<SystemTime, StoreError> {
-///         Ok(SystemTime::now())
-///     }
-///
-///     async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-///         let (now, mut tables) = (SystemTime::now(), self.tables()?);
-///         if tables.marks.get(key).is_some_and(|end| *end > now) {
-///             return Ok(OnceAnswer::Seen);
+///     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+///         let now = SystemTime::now();
+///         let mut nonces = self.nonces.lock().unwrap();
+///         let is_first = nonces.get(nonce).is_none_or(|end| *end <= now);
+///         if is_first {
+///             nonces.insert(nonce.clone(), now + lifetime);
 ///         }
-///         tables.marks.insert(key.clone(), now + ttl);
-///         Ok(OnceAnswer::First)
+///         Ok(is_first)
 ///     }
 ///
-///     async fn list(&self, namespace: &str, after: Option<&str>, limit: usize, filter: Filter)
-///         -> Result<Vec<Summary>, StoreError>
-///     {
-///         let tables = self.tables()?;
-///         let page = tables.records.iter().filter(|((space, subject), record)| {
-///             space == namespace
-///                 && after.is_none_or(|after| subject.as_str() > after)
-///                 && filter.admits(record.state, &record.labels)
-///         });
-///         Ok(page.map(|((_, subject), record)| record.summary(subject.as_str().into())).take(limit).collect())
+///     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+///         let records = self.records.lock().unwrap();
+///         let in_namespace = records.iter().filter(|((of, _), _)| of == namespace);
+///         let listed = in_namespace.filter(|((_, subject), record)| query.admits(subject, record));
+///         Ok(listed.take(query.limit).map(|((_, subject), record)| Listed {
+///             subject: subject.as_str().into(),
+///             record: record.clone(),
+///         }).collect())
 ///     }
 ///
-///     async fn sweep(&self) -> Result<u64, StoreError> {
-///         let (now, mut tables) = (SystemTime::now(), self.tables()?);
-///         let before = tables.records.len() + tables.marks.len();
-///         tables.marks.retain(|_, end| *end > now);
-///         tables.records.retain(|_, record| {
-///             record.state != RecordState::Disconnected || record.updated_at + TOMBSTONE_AGE > now
-///         });
-///         Ok((before - tables.records.len() - tables.marks.len()) as u64)
-///     }
-///
-///     async fn health(&self) -> Result<(), StoreError> {
-///         Ok(())
+///     async fn purge_expired(&self) -> Result<u64, StoreError> {
+///         let now = SystemTime::now();
+///         let (mut records, mut nonces) = (self.records.lock().unwrap(), self.nonces.lock().unwrap());
+///         let before = records.len() + nonces.len();
+///         records.retain(|_, record| !record.is_expired(now));
+///         nonces.retain(|_, end| *end > now);
+///         Ok((before - records.len() - nonces.len()) as u64)
 ///     }
 /// }
 ///
@@ -111,192 +100,339 @@ use crate::credentials::ReauthorizationReason;
 /// notion_auth::testing::store_conformance(MapStore::default()).await;
 /// # }
 /// ```
+#[async_trait]
 pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
-    /// What the store is called in errors, such as `"sqlite"`.
-    fn name(&self) -> &'static str;
+    /// Reads the record and the store's clock.
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError>;
 
-    /// Reads the record from the primary copy: a lagging replica would make a spent token look
-    /// unspent.
-    fn load(
-        &self,
-        key: &RecordKey,
-    ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send;
-
-    /// Puts `new` in the place of the record whose revision is `seen`, or of none if that is `None`,
-    /// and says whether it did. If the record is another by now, nothing is changed.
-    ///
-    /// This one comparison is what keeps all promises across processes: it must be one step with the
-    /// write.
-    fn replace(
+    /// Writes `new` if the record still has the revision `seen` (`None`: if there is no record), and returns
+    /// whether it did.
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
         seen: Option<Revision>,
-        new: &Record,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+        new: &StoredRecord,
+    ) -> Result<bool, StoreError>;
 
-    /// The clock that [`Record::read_at`] is read from, UTC: one clock for all who share the store.
-    fn now(&self) -> impl Future<Output = Result<SystemTime, StoreError>> + Send;
+    /// Remembers the nonce for `lifetime`, and returns whether it was not remembered before.
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError>;
 
-    /// Sets a mark that lives for `ttl`, and says whether it was there: the single use of a flow.
-    fn once(
-        &self,
-        key: &OnceKey,
-        ttl: Duration,
-    ) -> impl Future<Output = Result<OnceAnswer, StoreError>> + Send;
+    /// Returns the records of the namespace that the query asks for, in the byte order of their subjects.
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError>;
 
-    /// Up to `limit` records of the namespace that pass the filter, in the byte order of their
-    /// subjects, behind the subject `after`. No payloads.
+    /// Removes [expired](StoredRecord::is_expired) records and nonces, and returns how many.
+    async fn purge_expired(&self) -> Result<u64, StoreError>;
+
+    /// Checks that the store answers, and that its settings keep the contract.
     ///
-    /// A record that cannot be read is listed as
-    /// [`Unreadable`](ReauthorizationReason::Unreadable), and does not hide the others.
-    fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> impl Future<Output = Result<Vec<Summary>, StoreError>> + Send;
+    /// Default: always healthy.
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
-    /// Removes tombstones older than [`TOMBSTONE_AGE`](super::TOMBSTONE_AGE) and marks whose time is
-    /// over. Answers how many.
-    fn sweep(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// The store's name in errors and logs, such as `"sqlite"`.
+    ///
+    /// Default: `"custom"`.
+    fn name(&self) -> &'static str {
+        "custom"
+    }
 
-    /// Checks what the store's durability rests on.
-    fn health(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Whether no other process can write to this store. Then what is in the cache need not be
-    /// compared with the store from time to time.
+    /// Whether only this process writes to the store. Then cached credentials are not compared with it.
+    ///
+    /// Default: `false`.
     fn is_private(&self) -> bool {
         false
     }
 
-    /// Whether what it keeps outlives the process, so that it must not be kept in clear unless the
-    /// application says so.
+    /// Whether records outlive the process. Then the provider wants keys to encrypt them with.
+    ///
+    /// Default: `true`.
     fn is_persistent(&self) -> bool {
         true
     }
+}
 
-    /// Replaces the record if it is as `expected`, and makes the next generation: a refresh's
-    /// commit, a connect, a reconnect, a disconnect (which saves a tombstone).
-    ///
-    /// It ends the claim and the back-off, whoever made them, and notes `attempt` in
-    /// [`Record::committed_by`]. If the current record was already committed by this attempt, it
-    /// answers [`Saved::Done`] again. The claim's lease plays no part: a holder whose lease lapsed
-    /// may have the only living tokens, and they are accepted unless the generation moved. A record
-    /// that [`condemn`](Self::condemn) closed keeps its generation, so that such a late commit
-    /// still replaces it.
-    fn save(
-        &self,
-        key: &RecordKey,
-        new: NewRecord,
-        expected: Expected,
-        attempt: AttemptId,
-    ) -> impl Future<Output = Result<Saved, StoreError>> + Send {
-        change(
-            self,
-            key,
-            Saved::Done(expected.next()),
-            move |current, now| decide::save(current, new.clone(), expected, attempt, now),
-        )
-    }
+/// What [`load`](CredentialStore::load) returns.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The record, if there is one.
+    pub record: Option<StoredRecord>,
+    /// The store's clock when the record was read, UTC.
+    pub now: SystemTime,
+}
 
-    /// Closes the record: its state becomes [`RecordState::NeedsReauthorization`](super::RecordState),
-    /// its generation and payload stay, the claim and the back-off end.
-    ///
-    /// Only if the record is of this generation and active. If it was already condemned for this
-    /// generation, it answers [`Condemned::Done`] for the same attempt and [`Condemned::Moved`] for
-    /// another one.
-    fn condemn(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        reason: ReauthorizationReason,
-        attempt: AttemptId,
-    ) -> impl Future<Output = Result<Condemned, StoreError>> + Send {
-        change(self, key, Condemned::Done, move |current, now| {
-            decide::condemn(current, generation, reason, attempt, now)
-        })
-    }
+/// A record as a store keeps it. All five values are written together and read back unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Which change made the record what it is.
+    pub revision: Revision,
+    /// The record's state, to search by.
+    pub state: RecordState,
+    /// The bot by which Notion knows the connection, to search by.
+    pub bot_id: Option<String>,
+    /// When the credentials or the state changed last, UTC, to purge by. Whole seconds are enough.
+    pub updated_at: SystemTime,
+    /// The record itself.
+    pub bytes: RecordBytes,
+}
 
-    /// Notes that `attempt` is about to spend the refresh token of `generation`, for `lease`.
-    ///
-    /// In this order: no record → [`ClaimAnswer::Absent`]; another generation, or a record that is
-    /// not active → [`ClaimAnswer::Moved`]; claimed by this attempt → its lease starts anew,
-    /// [`ClaimAnswer::Claimed`]; claimed by another, whose lease runs → [`ClaimAnswer::Held`];
-    /// claimed by another, whose lease is over → [`ClaimAnswer::Lapsed`], unless `taking_over` names
-    /// that other attempt: then the claim changes hands and is marked as a replay; backing off →
-    /// [`ClaimAnswer::BackingOff`]; free → claimed.
-    fn claim(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        attempt: AttemptId,
-        lease: Duration,
-        taking_over: Option<AttemptId>,
-    ) -> impl Future<Output = Result<ClaimAnswer, StoreError>> + Send {
-        change(self, key, ClaimAnswer::Claimed, move |current, now| {
-            decide::claim(current, generation, attempt, lease, taking_over, now)
-        })
-    }
+/// How long the tombstone of a disconnected subject is kept: 24 hours.
+pub const TOMBSTONE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Ends this attempt's claim without a change, and lets nobody claim the record for `back_off`.
-    fn release(
-        &self,
-        key: &RecordKey,
-        attempt: AttemptId,
-        back_off: Option<Duration>,
-    ) -> impl Future<Output = Result<Released, StoreError>> + Send {
-        change(self, key, Released::Done, move |current, now| {
-            decide::release(current, attempt, back_off, now)
-        })
-    }
-
-    /// Replaces the payload by another form of the same credentials, as when keys change. The
-    /// generation stays. Not while the record is claimed.
-    fn reseal(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        payload: Payload,
-    ) -> impl Future<Output = Result<Resealed, StoreError>> + Send {
-        change(self, key, Resealed::Done, move |current, _| {
-            decide::reseal(current, generation, payload.clone())
-        })
+impl StoredRecord {
+    /// Whether [`purge_expired`](CredentialStore::purge_expired) removes the record at `now`: a tombstone that
+    /// is [`TOMBSTONE_AGE`] old.
+    #[must_use]
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        self.state == RecordState::Disconnected
+            && now
+                .duration_since(self.updated_at)
+                .is_ok_and(|age| age >= TOMBSTONE_AGE)
     }
 }
 
-/// Each time that it is overtaken somebody else has got on, so this ends sooner; a store that always
-/// says no does not keep the contract.
-const TRIES: u32 = 100;
+/// The bytes of a record: wiped from memory when dropped, and not shown by `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RecordBytes(Zeroizing<Vec<u8>>);
 
-/// Reads a record, decides, and replaces it, until nobody came between.
-async fn change<S, T>(
-    store: &S,
-    key: &RecordKey,
-    done: T,
-    decide: impl Fn(Option<&Record>, SystemTime) -> Result<Record, T> + Send,
-) -> Result<T, StoreError>
-where
-    S: CredentialStore + ?Sized,
-    T: Send,
-{
-    for _ in 0..TRIES {
-        let current = store.load(key).await?;
-        let now = match &current {
-            Some(record) => record.read_at,
-            None => store.now().await?,
-        };
-        let new = match decide(current.as_ref(), now) {
-            Ok(new) => new,
-            Err(answer) => return Ok(answer),
-        };
-        let seen = current.map(|record| record.revision);
-        if store.replace(key, seen, &new).await? {
-            return Ok(done);
+impl RecordBytes {
+    /// Bytes read back from a store.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(super) fn from_wiped(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RecordBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordBytes({} bytes)", self.0.len())
+    }
+}
+
+/// Which records [`list`](CredentialStore::list) returns.
+///
+/// ```
+/// use notion_auth::{Subject, store::{Filter, ListQuery}};
+///
+/// // The connections of one user who may have several.
+/// let query = ListQuery::default()
+///     .prefix(Subject::prefix_of_parts(["acme", "ann"]))
+///     .filter(Filter::Active)
+///     .limit(20);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ListQuery {
+    /// What the subjects begin with. Default: empty, all subjects.
+    pub prefix: String,
+    /// Only subjects behind this one in byte order: the last one of the page before.
+    pub after: Option<Subject>,
+    /// Maximum number of records. Default: 100.
+    pub limit: usize,
+    /// Which states. Default: all.
+    pub filter: Filter,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            after: None,
+            limit: 100,
+            filter: Filter::All,
         }
     }
-    Err(StoreError::unavailable(
-        store.name(),
-        "the record was changed by others again and again",
-    ))
+}
+
+impl ListQuery {
+    /// Sets [`prefix`](Self::prefix).
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets [`after`](Self::after).
+    #[must_use]
+    pub fn after(mut self, after: impl Into<Option<Subject>>) -> Self {
+        self.after = after.into();
+        self
+    }
+
+    /// Sets [`limit`](Self::limit).
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets [`filter`](Self::filter).
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Whether a record of this subject is asked for, whatever the limit.
+    #[must_use]
+    pub fn admits(&self, subject: &str, record: &StoredRecord) -> bool {
+        subject.starts_with(&self.prefix)
+            && self
+                .after
+                .as_ref()
+                .is_none_or(|after| subject > after.as_str())
+            && self.filter.admits(record.state, record.bot_id.as_deref())
+    }
+}
+
+/// Which states [`list`](CredentialStore::list) returns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Filter {
+    /// All records, tombstones too.
+    #[default]
+    All,
+    /// Connections that can be used.
+    Active,
+    /// Connections whose users must connect again.
+    NeedsReauthorization,
+    /// Tombstones of disconnected subjects.
+    Disconnected,
+    /// Connections of this bot.
+    Bot(String),
+}
+
+impl Filter {
+    /// Whether a record in this state, of this bot, is returned.
+    #[must_use]
+    pub fn admits(&self, state: RecordState, bot_id: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Active => state == RecordState::Active,
+            Self::NeedsReauthorization => matches!(state, RecordState::NeedsReauthorization(_)),
+            Self::Disconnected => state == RecordState::Disconnected,
+            Self::Bot(bot) => bot_id == Some(bot),
+        }
+    }
+}
+
+/// One record that [`list`](CredentialStore::list) returns.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Whose record it is.
+    pub subject: Subject,
+    /// The record.
+    pub record: StoredRecord,
+}
+
+/// The key of a record: the application's namespace, and the subject in it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct RecordKey {
+    namespace: Arc<str>,
+    subject: Subject,
+}
+
+impl RecordKey {
+    /// The record of `subject` in `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, subject: Subject) -> Self {
+        Self {
+            namespace: namespace.into(),
+            subject,
+        }
+    }
+
+    /// The namespace: applications with different ones share a store without seeing each other.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The subject.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+/// Which change made a record what it is: 64 random bits, drawn for each change.
+///
+/// Not a counter: a record that was purged and made again must never look unchanged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revision([u8; 8]);
+
+impl Revision {
+    pub(crate) fn random() -> Self {
+        Self(random_bytes())
+    }
+
+    /// A revision read back from a store.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The revision as a store keeps it.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+
+    /// The revision as a signed number, for databases that have no unsigned one.
+    #[must_use]
+    pub const fn to_i64(self) -> i64 {
+        i64::from_be_bytes(self.0)
+    }
+
+    /// The revision of that [number](Self::to_i64).
+    #[must_use]
+    pub const fn from_i64(number: i64) -> Self {
+        Self(number.to_be_bytes())
+    }
+}
+
+/// A one-time value: the digest of what may be used once in a namespace.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Nonce {
+    namespace: Arc<str>,
+    digest: [u8; 32],
+}
+
+impl Nonce {
+    /// The nonce of this digest in `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, digest: [u8; 32]) -> Self {
+        Self {
+            namespace: namespace.into(),
+            digest,
+        }
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nonce")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
 }

@@ -19,7 +19,7 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// It cannot be reached, or does not answer: try again.
     Unavailable,
-    /// It is not set up as it must be: the operator's to mend.
+    /// It is not set up as it must be: the operator must act.
     Misconfigured,
     /// It holds something that it cannot have written.
     Corrupt,

@@ -6,18 +6,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
+
 use super::{
-    CredentialStore, Filter, OnceAnswer, OnceKey, Record, RecordKey, RecordState, Revision,
-    StoreError, Summary, TOMBSTONE_AGE, decide::until,
+    CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+    StoredRecord,
 };
-use crate::clock::{Clock, SystemClock};
+use crate::{
+    clock::{Clock, SystemClock},
+    subject::Subject,
+};
 
 /// A store in this process's memory: for tests, and for applications that may lose all connections
-/// with a restart. Nothing survives the process.
+/// with a restart.
 ///
-/// Clones are handles to the same store. A provider that is given one while another handle is kept
-/// takes the store for a shared one, and looks for the other holders' changes as it would in a
-/// database.
+/// Clones are handles to the same store. While there is more than one, a provider treats the store as shared
+/// and compares its cache with it, as with a database.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -25,16 +29,17 @@ pub struct MemoryStore {
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    /// The wall clock at the origin of the monotonic one: leases must not follow steps of the wall.
+    /// The wall clock at the origin of the monotonic one. Leases must not follow steps of the wall clock.
     epoch: SystemTime,
     tables: Mutex<Tables>,
 }
 
 #[derive(Default)]
 struct Tables {
-    /// By namespace, then by subject, in the order in which they are listed.
-    records: HashMap<String, BTreeMap<String, Record>>,
-    marks: HashMap<OnceKey, SystemTime>,
+    /// By namespace, then by subject.
+    records: HashMap<String, BTreeMap<String, StoredRecord>>,
+    /// With their ends.
+    nonces: HashMap<Nonce, SystemTime>,
 }
 
 impl MemoryStore {
@@ -44,7 +49,7 @@ impl MemoryStore {
         Self::with_clock(SystemClock)
     }
 
-    /// An empty store whose leases and ages run by this clock.
+    /// An empty store that reads this clock.
     pub fn with_clock(clock: impl Clock) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -82,32 +87,21 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-impl Tables {
-    fn record(&self, key: &RecordKey) -> Option<&Record> {
-        self.records
-            .get(key.namespace())?
-            .get(key.subject().as_str())
-    }
-}
-
+#[async_trait]
 impl CredentialStore for MemoryStore {
-    fn name(&self) -> &'static str {
-        "memory"
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let record = self.tables().record(key).cloned();
+        Ok(Loaded {
+            record,
+            now: self.time(),
+        })
     }
 
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let read_at = self.time();
-        Ok(self.tables().record(key).map(|record| Record {
-            read_at,
-            ..record.clone()
-        }))
-    }
-
-    async fn replace(
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
         seen: Option<Revision>,
-        new: &Record,
+        new: &StoredRecord,
     ) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         if tables.record(key).map(|record| record.revision) != seen {
@@ -120,62 +114,52 @@ impl CredentialStore for MemoryStore {
         Ok(true)
     }
 
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        Ok(self.time())
-    }
-
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
         let now = self.time();
         let mut tables = self.tables();
-        if tables.marks.get(key).is_some_and(|end| *end > now) {
-            return Ok(OnceAnswer::Seen);
+        let is_first = tables.nonces.get(nonce).is_none_or(|end| *end <= now);
+        if is_first {
+            tables.nonces.insert(nonce.clone(), now + lifetime);
         }
-        tables.marks.insert(key.clone(), now + ttl);
-        Ok(OnceAnswer::First)
+        Ok(is_first)
     }
 
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
         let tables = self.tables();
         let Some(records) = tables.records.get(namespace) else {
             return Ok(Vec::new());
         };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let after = query.after.as_ref().map(Subject::as_str);
+        // From whichever begins later.
+        let from = match after {
+            Some(after) if after >= query.prefix.as_str() => Bound::Excluded(after),
+            _ => Bound::Included(query.prefix.as_str()),
+        };
         Ok(records
             .range::<str, _>((from, Bound::Unbounded))
-            .filter(|(_, record)| filter.admits(record.state, &record.labels))
-            .take(limit)
-            .map(|(subject, record)| record.summary(subject.as_str().into()))
+            .take_while(|(subject, _)| subject.starts_with(&query.prefix))
+            .filter(|(subject, record)| query.admits(subject, record))
+            .take(query.limit)
+            .map(|(subject, record)| Listed {
+                subject: subject.as_str().into(),
+                record: record.clone(),
+            })
             .collect())
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
         let now = self.time();
-        let mut removed = 0;
         let mut tables = self.tables();
-        tables.marks.retain(|_, end| {
-            let keep = *end > now;
-            removed += u64::from(!keep);
-            keep
-        });
+        let before = tables.len();
+        tables.nonces.retain(|_, end| *end > now);
         for records in tables.records.values_mut() {
-            records.retain(|_, record| {
-                let keep = record.state != RecordState::Disconnected
-                    || until(record.updated_at + TOMBSTONE_AGE, now).is_some();
-                removed += u64::from(!keep);
-                keep
-            });
+            records.retain(|_, record| !record.is_expired(now));
         }
-        Ok(removed)
+        Ok((before - tables.len()) as u64)
     }
 
-    async fn health(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn name(&self) -> &'static str {
+        "memory"
     }
 
     fn is_persistent(&self) -> bool {
@@ -184,5 +168,17 @@ impl CredentialStore for MemoryStore {
 
     fn is_private(&self) -> bool {
         Arc::strong_count(&self.shared) == 1
+    }
+}
+
+impl Tables {
+    fn record(&self, key: &RecordKey) -> Option<&StoredRecord> {
+        self.records
+            .get(key.namespace())?
+            .get(key.subject().as_str())
+    }
+
+    fn len(&self) -> usize {
+        self.nonces.len() + self.records.values().map(BTreeMap::len).sum::<usize>()
     }
 }

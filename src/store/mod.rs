@@ -1,67 +1,55 @@
-//! Where credentials are kept: the contract of a store, and the store in memory.
+//! Persistence: the contract of a store, the records in it, and the stores.
 //!
-//! A [`CredentialStore`] holds one [`Record`] for each namespace and subject. It does not know what
-//! a credential is: the record's payload is bytes to it. What it must be able to do is one atomic and
-//! durable step: replace a record if nobody has since it was read. Everything else is decided from the
-//! record as it was read, by the same rules for every store, because Notion's refresh tokens can be
-//! spent only once, and the processes that share a store agree through it and through nothing else.
+//! - [`CredentialStore`] is what a store implements: primitives, of which compare-and-swap matters most.
+//! - `record` is a record and its one encoding, `encryption` its payload.
+//! - `rules` decides who may change a record and what it becomes, as pure functions of the record and the store's
+//!   time. The same rules hold over every store.
+//! - `records` is the typed operations that the provider uses: rules over primitives.
 //!
-//! - A **generation** counts a record's accepted changes. Each [`save`](CredentialStore::save) names
-//!   the generation it replaces and makes the next one. It never restarts, also not by a delete,
-//!   which leaves a tombstone.
-//! - A **claim** is the durable note "this attempt is about to spend the refresh token of this
-//!   generation". Nobody calls the token endpoint without one. A claim lapses, but what its holder
-//!   obtained can still be saved as long as the generation has not moved.
-//! - An **attempt** is the name of one try to change a record. Asked again by the same attempt, an
-//!   operation that was already done does nothing, and `save`, `condemn` and `claim` answer as they
-//!   did, so that a caller whose answer was lost can simply ask again.
-//!
-//! Times are the store's own clock; nothing in the contract compares clocks of two machines.
+//! A record's (lineage, generation) is its *fencing token*. A connect draws a new lineage; each refresh adds one
+//! to the generation. A change names the token that it is about, and is refused under another.
 
-mod code;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod columns;
 mod contract;
-mod decide;
-mod dynamic;
+mod encryption;
 mod error;
-mod key;
 mod memory;
 mod payload;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;
+mod records;
 #[cfg(feature = "redis")]
 mod redis;
-mod sealer;
-#[cfg(feature = "encryption")]
-mod sealing_key;
+mod rules;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod unreadable;
 
-use std::time::Duration;
+/// The macro that [`CredentialStore`]'s implementations need.
+pub use async_trait::async_trait;
 
+#[cfg(feature = "encryption")]
+pub(crate) use self::encryption::EncryptionKeys;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
-#[cfg(feature = "encryption")]
-pub(crate) use self::sealing_key::SealingKeys;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::{
-    contract::CredentialStore,
+    contract::{
+        CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
+        Revision, StoredRecord, TOMBSTONE_AGE,
+    },
     error::{StoreError, StoreErrorKind},
-    key::{AttemptId, OnceKey, RecordKey, Revision},
     memory::MemoryStore,
-    payload::Payload,
-    record::{
-        Change, Claim, ClaimAnswer, Condemned, Expected, Filter, Labels, NewRecord, OnceAnswer,
-        Record, RecordState, Released, Resealed, Saved, Summary,
+    record::{InvalidId, Lineage, RecordState},
+};
+pub(crate) use self::{
+    encryption::Encryption,
+    payload::{Payload, UnreadableReason},
+    record::{AttemptId, FencingToken, Issuer, Lease, Metadata, Record},
+    records::{Found, Records, Replaced, Snapshot},
+    rules::{
+        Changed, Committed, LeaseRequest, Leased, NewConnection, NewGeneration, refusal_delay,
     },
 };
-pub(crate) use self::{dynamic::DynStore, sealer::Sealer, unreadable::UnreadableRecord};
-
-/// How long the tombstone of a disconnected subject is kept: 24 hours.
-pub const TOMBSTONE_AGE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,78 +1,136 @@
+//! Credentials as bytes: as plaintext, or encrypted.
+
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use super::unreadable::UnreadablePayload;
+#[cfg(feature = "encryption")]
+use super::encryption::KeyId;
 use crate::{credentials::NotionUserCredentials, json::to_exact_vec};
 
-/// The first byte of a payload says how to read the rest.
-const IN_CLEAR: u8 = 1;
-/// Not yet another form: the JSON of one in clear, sealed.
-pub(super) const SEALED: u8 = 2;
+/// The first byte of a payload names its form: the JSON of [`NotionUserCredentials`] follows.
+const PLAINTEXT: u8 = 1;
+/// The same JSON, encrypted: see `encryption`.
+pub(super) const ENCRYPTED: u8 = 2;
 
-/// Credentials in the form in which a store keeps them: bytes that only the provider reads.
-///
-/// They are wiped from memory when dropped, and `Debug` shows their number alone.
+/// The credentials in a record: wiped from memory when dropped, and not shown by `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Payload(Zeroizing<Vec<u8>>);
+pub(crate) struct Payload(Zeroizing<Vec<u8>>);
 
 /// How a payload is to be read.
 pub(super) enum Form<'a> {
-    /// JSON.
-    InClear(&'a [u8]),
-    /// What a key has sealed.
+    Plaintext(&'a [u8]),
     #[cfg_attr(
         not(feature = "encryption"),
-        expect(dead_code, reason = "nothing opens it")
+        expect(dead_code, reason = "nothing decrypts it")
     )]
-    Sealed(&'a [u8]),
+    Encrypted(&'a [u8]),
 }
 
 impl Payload {
-    /// Bytes read back from a store.
-    #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// The bytes to keep.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     #[cfg(feature = "encryption")]
     pub(super) fn from_wiped(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn in_clear(credentials: &NotionUserCredentials) -> Self {
-        Self(write(&[IN_CLEAR], credentials))
+    pub(super) fn plaintext(credentials: &NotionUserCredentials) -> Self {
+        Self(to_json(&[PLAINTEXT], credentials))
     }
 
-    pub(super) fn form(&self) -> Result<Form<'_>, UnreadablePayload> {
+    pub(super) fn form(&self) -> Result<Form<'_>, UnreadableReason> {
         match self.0.split_first() {
-            Some((&IN_CLEAR, json)) => Ok(Form::InClear(json)),
-            Some((&SEALED, rest)) => Ok(Form::Sealed(rest)),
-            Some(_) => Err(UnreadablePayload::Format),
-            None => Err(UnreadablePayload::Damaged),
+            Some((&PLAINTEXT, json)) => Ok(Form::Plaintext(json)),
+            Some((&ENCRYPTED, rest)) => Ok(Form::Encrypted(rest)),
+            _ => Err(UnreadableReason::Damaged),
         }
     }
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload([{} bytes])", self.0.len())
+        write!(f, "Payload({} bytes)", self.0.len())
     }
 }
 
-/// The credentials' JSON behind what comes before it.
-#[expect(clippy::expect_used, reason = "better no record than an empty one")]
-pub(super) fn write(before: &[u8], credentials: &NotionUserCredentials) -> Zeroizing<Vec<u8>> {
-    let json = to_exact_vec(before, &credentials.expose_tokens());
-    json.expect("strings, numbers and maps with string keys can be written as JSON")
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = Zeroizing::new(STANDARD.encode(&*self.0));
+        serializer.serialize_str(&text)
+    }
 }
 
-pub(super) fn read(json: &[u8]) -> Result<NotionUserCredentials, UnreadablePayload> {
-    serde_json::from_slice(json).map_err(|_| UnreadablePayload::Damaged)
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = STANDARD.decode(text.as_bytes());
+        let bytes = bytes.map_err(|_| de::Error::custom("expected base64"))?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+/// The credentials' JSON behind `prefix`.
+#[expect(clippy::expect_used, reason = "an empty record would lose credentials")]
+pub(super) fn to_json(prefix: &[u8], credentials: &NotionUserCredentials) -> Zeroizing<Vec<u8>> {
+    let json = to_exact_vec(prefix, &credentials.expose_tokens());
+    json.expect("strings, numbers and maps with string keys are writable as JSON")
+}
+
+pub(super) fn from_json(json: &[u8]) -> Result<NotionUserCredentials, UnreadableReason> {
+    serde_json::from_slice(json).map_err(|_| UnreadableReason::Damaged)
+}
+
+/// Why a record can't be read, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnreadableReason {
+    #[error(
+        "the record has format {0}, which a newer version of notion-auth wrote: run that version. \
+         The record stays as it is"
+    )]
+    NewerFormat(u32),
+    #[error("the record is damaged: restore it from a backup, or let the user connect again")]
+    Damaged,
+    #[cfg(feature = "encryption")]
+    #[error(
+        "the record is encrypted with key {0}, which NOTION_AUTH_KEYS does not contain: add that key"
+    )]
+    NoKey(KeyId),
+    #[cfg(feature = "encryption")]
+    #[error(
+        "the record can't be decrypted for this subject: it was altered, or copied from another \
+         subject, namespace, OAuth client or older record. Restore it from a backup, or let the user \
+         connect again"
+    )]
+    NotAuthentic,
+    #[cfg(feature = "encryption")]
+    #[error(
+        "the record is plaintext, but the provider has keys: anyone who can write to the store may \
+         have put it there. If it is older than the keys, call `plaintext_at_rest()` on the provider's \
+         builder until `rotate` has encrypted all records"
+    )]
+    Plaintext,
+    #[cfg_attr(
+        feature = "encryption",
+        error(
+            "the record is encrypted, and the provider has no keys: call \
+             `keys(Keyring::from_env()?)` on its builder and set NOTION_AUTH_KEYS"
+        )
+    )]
+    #[cfg_attr(
+        not(feature = "encryption"),
+        error(
+            "the record is encrypted, and this program is built without the feature `encryption` of \
+             notion-auth: enable it, and call `keys(Keyring::from_env()?)` on the provider's builder"
+        )
+    )]
+    Encrypted,
+}
+
+/// A record that can't be read, and the store that holds it.
+#[derive(Debug, thiserror::Error)]
+#[error("{store} store: {reason}")]
+pub(crate) struct UnreadableRecord {
+    pub(crate) store: &'static str,
+    pub(crate) reason: UnreadableReason,
 }

@@ -1,270 +1,383 @@
-use std::time::{Duration, SystemTime};
+//! A record as the engine sees it, and its one encoding.
+//!
+//! The encoding is JSON. Times are microseconds since 1970, UTC; durations are microseconds; random ids are
+//! hexadecimal; the payload is base64. Members that a reader doesn't know are ignored: a change that an older
+//! version must not overlook raises `oldest_reader`.
 
-use super::{AttemptId, Payload, Revision};
-use crate::{
-    credentials::{NotionUserCredentials, ReauthorizationReason},
-    subject::Subject,
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
 };
 
-/// What a store keeps for one subject. All times are the store's clock, UTC.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// How many changes were accepted so far; the first one made 1.
-    pub generation: u64,
-    /// Which change made the record what it is, claims and the like included.
-    pub revision: Revision,
-    /// Whether the credentials can be used.
-    pub state: RecordState,
-    /// The credentials, in a form that only the provider reads. Empty in a tombstone.
-    pub payload: Payload,
-    /// What may be known without the payload.
-    pub labels: Labels,
-    /// Which attempt made this generation, or condemned it.
-    pub committed_by: AttemptId,
-    /// Who is about to spend the refresh token.
-    pub claim: Option<Claim>,
-    /// Until when nobody may claim the record.
-    pub not_before: Option<SystemTime>,
-    /// When the user connected: the time of the last [`Change::Connect`].
-    pub connected_at: SystemTime,
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Payload, RecordBytes, Revision, StoredRecord, UnreadableReason};
+use crate::{
+    credentials::{NotionUserCredentials, ReauthorizationReason},
+    json::to_exact_vec,
+    random::random_bytes,
+};
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
+
+/// What a store keeps for one subject. Times are the store's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) lineage: Lineage,
+    /// The lineage that a reconnect replaced by this one.
+    pub(crate) replaced_lineage: Option<Lineage>,
+    pub(crate) generation: u64,
+    #[serde(with = "state_code")]
+    pub(crate) state: RecordState,
+    pub(crate) issuer: Issuer,
+    /// The credentials. Empty in a tombstone.
+    pub(crate) payload: Payload,
+    pub(crate) lease: Option<Lease>,
+    /// Until when no attempt may start a refresh.
+    #[serde(with = "optional_micros")]
+    pub(crate) back_off_until: Option<SystemTime>,
+    /// How many generations in a row were refused soon after they were made.
+    pub(crate) streak: u32,
+    /// The attempt that made this generation or invalidated it.
+    pub(crate) committed_by: AttemptId,
+    #[serde(with = "micros")]
+    pub(crate) connected_at: SystemTime,
+    #[serde(with = "optional_micros")]
+    pub(crate) refreshed_at: Option<SystemTime>,
     /// When the generation or the state changed last.
-    pub updated_at: SystemTime,
-    /// When the current generation was made, if a refresh made it.
-    pub refreshed_at: Option<SystemTime>,
-    /// The store's clock when the record was read: what the other times are compared with.
-    pub read_at: SystemTime,
+    #[serde(with = "micros")]
+    pub(crate) updated_at: SystemTime,
+    pub(crate) metadata: Metadata,
 }
 
 impl Record {
-    /// What [`list`](super::CredentialStore::list) shows of it.
-    #[must_use]
-    pub fn summary(&self, subject: Subject) -> Summary {
-        Summary {
-            subject,
+    pub(crate) fn fence(&self) -> FencingToken {
+        FencingToken {
+            lineage: self.lineage,
             generation: self.generation,
+        }
+    }
+
+    /// When the current generation was made.
+    pub(crate) fn generation_made_at(&self) -> SystemTime {
+        self.refreshed_at.unwrap_or(self.connected_at)
+    }
+
+    /// The record as a store keeps it, under a new revision.
+    #[expect(
+        clippy::expect_used,
+        reason = "an unwritten record would lose credentials"
+    )]
+    pub(super) fn encode(&self) -> StoredRecord {
+        let envelope = Envelope {
+            format: FORMAT,
+            oldest_reader: FORMAT,
+            record: self,
+        };
+        let bytes = to_exact_vec(&[], &envelope);
+        StoredRecord {
+            revision: Revision::random(),
             state: self.state,
-            labels: self.labels.clone(),
-            connected_at: self.connected_at,
+            bot_id: self.metadata.bot_id.clone(),
             updated_at: self.updated_at,
-            refreshed_at: self.refreshed_at,
+            bytes: RecordBytes::from_wiped(bytes.expect("a record is writable as JSON")),
+        }
+    }
+
+    pub(super) fn decode(bytes: &RecordBytes) -> Result<Self, UnreadableReason> {
+        let head: Head =
+            serde_json::from_slice(bytes.as_slice()).map_err(|_| UnreadableReason::Damaged)?;
+        if head.oldest_reader > FORMAT {
+            return Err(UnreadableReason::NewerFormat(head.format));
+        }
+        serde_json::from_slice(bytes.as_slice()).map_err(|_| UnreadableReason::Damaged)
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    format: u32,
+    /// The oldest format whose readers understand this record.
+    oldest_reader: u32,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    oldest_reader: u32,
+}
+
+/// Whether a connection can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordState {
+    /// The credentials can be used.
+    Active,
+    /// The user must connect again.
+    NeedsReauthorization(ReauthorizationReason),
+    /// The connection was ended. The record is a tombstone.
+    Disconnected,
+    /// The record can't be read here: it is damaged, of a newer version, or no key decrypts it.
+    ///
+    /// Never stored; it is what this process makes of the record.
+    Unreadable,
+}
+
+impl RecordState {
+    const STORED: [Self; 6] = [
+        Self::Active,
+        Self::Disconnected,
+        Self::NeedsReauthorization(ReauthorizationReason::Revoked),
+        Self::NeedsReauthorization(ReauthorizationReason::RotationLost),
+        Self::NeedsReauthorization(ReauthorizationReason::NoRefreshToken),
+        Self::NeedsReauthorization(ReauthorizationReason::Expired),
+    ];
+
+    /// The word by which the state is stored. It never changes.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disconnected => "disconnected",
+            Self::Unreadable => "unreadable",
+            Self::NeedsReauthorization(reason) => match reason {
+                ReauthorizationReason::Revoked => "revoked",
+                ReauthorizationReason::RotationLost => "rotation_lost",
+                ReauthorizationReason::NoRefreshToken => "no_refresh_token",
+                ReauthorizationReason::Expired => "expired",
+            },
+        }
+    }
+
+    /// The state of that [`code`](Self::code); [`Unreadable`](Self::Unreadable) if this version knows no such
+    /// state.
+    #[must_use]
+    pub fn from_code(code: &str) -> Self {
+        let known = Self::STORED.into_iter().find(|state| state.code() == code);
+        known.unwrap_or(Self::Unreadable)
+    }
+}
+
+/// Names one grant: 128 random bits, drawn for each connect and reconnect.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lineage([u8; 16]);
+
+/// Which credentials a change is about. A change under another token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FencingToken {
+    pub(crate) lineage: Lineage,
+    pub(crate) generation: u64,
+}
+
+impl FencingToken {
+    /// The token of the next generation.
+    pub(crate) fn next(self) -> Self {
+        Self {
+            generation: self.generation.saturating_add(1),
+            ..self
         }
     }
 }
 
-/// Whether a record's credentials can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Names one attempt to change a record: 128 random bits.
+///
+/// A change is idempotent by it: asked again by the same attempt, a change that was made is reported as made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AttemptId([u8; 16]);
+
+macro_rules! random_id {
+    ($name:ident) => {
+        impl $name {
+            pub(crate) fn random() -> Self {
+                Self(random_bytes())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", u128::from_be_bytes(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+
+            /// Reads 32 hexadecimal digits, as `Display` writes them.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let is_hexadecimal =
+                    text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit());
+                let number = u128::from_str_radix(text, 16)
+                    .ok()
+                    .filter(|_| is_hexadecimal);
+                number.map(|it| Self(it.to_be_bytes())).ok_or(InvalidId)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+random_id!(Lineage);
+
+impl Lineage {
+    /// Enough to tell one lineage from another in memory.
+    pub(crate) fn first_bits(self) -> u64 {
+        // The upper half of 128 bits.
+        (u128::from_be_bytes(self.0) >> 64) as u64
+    }
+}
+
+random_id!(AttemptId);
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 32 hexadecimal digits")]
 #[non_exhaustive]
-pub enum RecordState {
-    /// They can.
-    Active,
-    /// They cannot: the user must connect again.
-    NeedsReauthorization(ReauthorizationReason),
-    /// The connection was ended. A tombstone, so that the generation goes on from here.
-    Disconnected,
+pub struct InvalidId;
+
+/// Which OAuth client and which token server issued the credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Issuer {
+    pub(crate) client_id: String,
+    /// Scheme, host and port of the token URL.
+    pub(crate) token_origin: String,
 }
 
-/// What is kept in clear beside the payload, for operators.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels {
-    /// The workspace's name.
-    pub workspace_name: Option<String>,
-    /// The id of the bot by which Notion knows the connection.
-    pub bot_id: Option<String>,
+/// The refresh lease: an attempt is about to spend the refresh token of this generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) attempt: AttemptId,
+    /// When it was acquired or renewed last.
+    #[serde(with = "micros")]
+    pub(crate) since: SystemTime,
+    #[serde(with = "duration_micros")]
+    pub(crate) duration: Duration,
+    /// Whether the token may have been spent by this attempt or one before it.
+    pub(crate) in_doubt: bool,
 }
 
-impl Labels {
+/// What lists show of a connection: stored as plaintext beside the payload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) workspace_id: Option<String>,
+    pub(crate) workspace_name: Option<String>,
+    pub(crate) workspace_icon: Option<String>,
+    pub(crate) bot_id: Option<String>,
+}
+
+impl Metadata {
     pub(crate) fn of(credentials: &NotionUserCredentials) -> Self {
         Self {
+            workspace_id: credentials.workspace_id.clone(),
             workspace_name: credentials.workspace_name.clone(),
+            workspace_icon: credentials.workspace_icon.clone(),
             bot_id: credentials.bot_id().map(str::to_owned),
         }
     }
 }
 
-/// A record's claim: who is about to spend, or may have spent, its refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// Whose it is.
-    pub attempt: AttemptId,
-    /// When it was made, or renewed last.
-    pub since: SystemTime,
-    /// How long from then nobody else may take it.
-    pub lease: Duration,
-    /// Whether it was taken over from somebody who may have spent the token already.
-    pub replay: bool,
+/// Microseconds since 1970, UTC. An earlier time is 1970.
+pub(super) fn to_micros(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    duration_to_micros(since.unwrap_or_default())
 }
 
-/// What a record is replaced by.
-#[derive(Debug, Clone)]
-pub struct NewRecord {
-    /// Why.
-    pub change: Change,
-    /// The credentials, opaque to the store; empty for a disconnect.
-    pub payload: Payload,
-    /// What is kept in clear beside them.
-    pub labels: Labels,
+/// The time of so many microseconds since 1970, UTC.
+pub(super) fn from_micros(micros: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
-/// Why a record is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
-    /// The user connected, or connected again: sets `connected_at`, clears `refreshed_at`.
-    Connect,
-    /// The refresh token was exchanged: sets `refreshed_at`.
-    Refresh,
-    /// The connection was ended: the state becomes [`RecordState::Disconnected`].
-    Disconnect,
+pub(super) fn duration_to_micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// What a record must be for [`save`](super::CredentialStore::save) to replace it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Expected {
-    /// There is none.
-    Absent,
-    /// It has this generation, in whatever state.
-    Generation(u64),
-}
+mod state_code {
+    use super::*;
 
-impl Expected {
-    /// What a save over this one expects.
-    pub(crate) fn of(current: Option<&Record>) -> Self {
-        current.map_or(Self::Absent, |record| Self::Generation(record.generation))
+    pub(super) fn serialize<S: Serializer>(
+        state: &RecordState,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(state.code())
     }
 
-    /// The generation that a save makes.
-    pub(crate) fn next(self) -> u64 {
-        match self {
-            Self::Absent => 1,
-            Self::Generation(generation) => generation.saturating_add(1),
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RecordState, D::Error> {
+        match RecordState::from_code(&String::deserialize(deserializer)?) {
+            RecordState::Unreadable => Err(de::Error::custom("unknown state")),
+            state => Ok(state),
         }
     }
 }
 
-/// Answers of [`save`](super::CredentialStore::save).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Saved {
-    /// The record has this generation now, and this attempt made it.
-    Done(u64),
-    /// The record is not as expected: it has this generation, or is absent.
-    Conflict(Option<u64>),
+mod micros {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &SystemTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(to_micros(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SystemTime, D::Error> {
+        i64::deserialize(deserializer).map(from_micros)
+    }
 }
 
-/// Answers of [`condemn`](super::CredentialStore::condemn).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Condemned {
-    /// The record needs reauthorization, and this attempt said so.
-    Done,
-    /// The record was changed by somebody else.
-    Moved,
+mod optional_micros {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<SystemTime>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(to_micros).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SystemTime>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(from_micros))
+    }
 }
 
-/// Answers of [`claim`](super::CredentialStore::claim).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClaimAnswer {
-    /// This attempt holds the claim.
-    Claimed,
-    /// Another attempt holds it, for this long at most.
-    Held(Duration),
-    /// Nobody may claim the record for this long.
-    BackingOff(Duration),
-    /// Another attempt holds it and its lease is over. It may have spent the token.
-    Lapsed {
-        /// Whose claim it is.
-        attempt: AttemptId,
-        /// How long ago it was made.
-        age: Duration,
-        /// Whether it was itself taken over.
-        replay: bool,
-    },
-    /// The record is of another generation, or is not active.
-    Moved,
-    /// There is no record.
-    Absent,
-}
+mod duration_micros {
+    use super::*;
 
-/// Answers of [`release`](super::CredentialStore::release).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Released {
-    /// This attempt's claim is ended.
-    Done,
-    /// This attempt holds no claim.
-    NotYours,
-}
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(duration_to_micros(*duration))
+    }
 
-/// Answers of [`reseal`](super::CredentialStore::reseal).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Resealed {
-    /// The payload is replaced.
-    Done,
-    /// The record is claimed; whoever saves it next writes a new payload anyway.
-    Claimed,
-    /// The record is of another generation, or gone.
-    Moved,
-}
-
-/// Answers of [`once`](super::CredentialStore::once).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnceAnswer {
-    /// The mark is set now, and was not before.
-    First,
-    /// The mark was set.
-    Seen,
-}
-
-/// What [`list`](super::CredentialStore::list) shows of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// Whose it is.
-    pub subject: Subject,
-    /// Its generation.
-    pub generation: u64,
-    /// Its state.
-    pub state: RecordState,
-    /// What is kept in clear.
-    pub labels: Labels,
-    /// When the user connected.
-    pub connected_at: SystemTime,
-    /// When the generation or the state changed last.
-    pub updated_at: SystemTime,
-    /// When the current generation was made, if a refresh made it.
-    pub refreshed_at: Option<SystemTime>,
-}
-
-/// Which records [`list`](super::CredentialStore::list) shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Filter {
-    /// All of them, tombstones too.
-    #[default]
-    All,
-    /// Those whose credentials can be used.
-    Active,
-    /// Those whose users must connect again.
-    NeedsReauthorization,
-    /// Tombstones.
-    Disconnected,
-    /// Those of this bot: connections of which one may end the other.
-    Bot(String),
-}
-
-impl Filter {
-    /// Whether a record in this state, with these labels, is shown.
-    #[must_use]
-    pub fn admits(&self, state: RecordState, labels: &Labels) -> bool {
-        match self {
-            Self::All => true,
-            Self::Active => state == RecordState::Active,
-            Self::NeedsReauthorization => matches!(state, RecordState::NeedsReauthorization(_)),
-            Self::Disconnected => state == RecordState::Disconnected,
-            Self::Bot(bot) => labels.bot_id.as_ref() == Some(bot),
-        }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
     }
 }

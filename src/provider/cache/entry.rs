@@ -6,49 +6,71 @@ use std::{
 use http::HeaderValue;
 
 use super::name::Name;
-use crate::subject::Subject;
+use crate::{
+    store::{FencingToken, Lineage},
+    subject::Subject,
+};
 
-/// The name of one entry, for as long as it is in the cache unchanged: a 401 that comes after the
-/// entry was replaced, or its slot given to another subject, finds nothing.
+/// Names one entry for as long as it is in the cache unchanged: a 401 that comes after the entry was
+/// replaced finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tag(pub(super) u32);
+pub(crate) struct EntryVersion(pub(super) u32);
 
-impl Tag {
+impl EntryVersion {
     pub(crate) const NONE: Self = Self(0);
+}
+
+/// A fencing token as the cache keeps it: the lineage by its first 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fence {
+    lineage: u64,
+    generation: u32,
+}
+
+impl Fence {
+    pub(crate) fn generation(self) -> u64 {
+        self.generation.into()
+    }
+
+    /// Whether both are of one grant.
+    pub(crate) fn is_of_lineage(self, other: Self) -> bool {
+        self.lineage == other.lineage
+    }
+}
+
+impl From<FencingToken> for Fence {
+    fn from(token: FencingToken) -> Self {
+        Self {
+            lineage: token.lineage.first_bits(),
+            generation: u32::try_from(token.generation).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// What is put into the cache. Times are readings of the provider's monotonic clock.
 #[derive(Debug, Clone)]
-pub(in crate::provider) struct Fresh {
+pub(in crate::provider) struct Cached {
     pub(in crate::provider) authorization: HeaderValue,
-    pub(in crate::provider) generation: u64,
-    /// From when on it must not be used.
+    pub(in crate::provider) fence: Fence,
+    /// The lineage that a reconnect replaced by this one.
+    pub(in crate::provider) replaced: Option<Replaced>,
+    /// When it expires, less the leeway.
     pub(in crate::provider) expires_at: Option<Duration>,
-    /// From when on it is used and refreshed behind.
-    pub(in crate::provider) due_at: Option<Duration>,
-    /// When it was read from the store or written to it.
+    /// When a background refresh starts.
+    pub(in crate::provider) refresh_at: Option<Duration>,
+    /// When the read from the store began, or the write to it.
     pub(in crate::provider) validated_at: Duration,
-    /// A 401 came for it once already, and there is no refresh token to answer that with.
-    pub(in crate::provider) suspect: bool,
 }
 
-/// Whether an entry can be given to anybody.
+/// A lineage that was replaced, by its first 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::provider) enum Standing {
-    Good,
-    /// The API answered it with a 401. Its token is forgotten.
-    Refused,
-    /// The connection was ended with this generation. It holds no token, and keeps an older one
-    /// from coming back by who had read it before.
-    Buried,
-}
+pub(crate) struct Replaced(u32);
 
-/// What a comparison with the store has shown. Times are readings of the monotonic clock.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::provider) struct Validated {
-    pub(in crate::provider) generation: u64,
-    pub(in crate::provider) at: Duration,
-    pub(in crate::provider) again_at: Option<Duration>,
+impl From<Lineage> for Replaced {
+    fn from(lineage: Lineage) -> Self {
+        // The upper half of 64 bits.
+        Self((lineage.first_bits() >> 32) as u32)
+    }
 }
 
 /// What the cache knows of a subject.
@@ -56,130 +78,163 @@ pub(in crate::provider) enum Found {
     /// This can be sent.
     Hit {
         authorization: HeaderValue,
-        generation: u64,
-        tag: Tag,
+        fence: Fence,
+        version: EntryVersion,
     },
-    /// There is an entry that needs a decision.
-    Check(Stale),
+    /// The entry needs a decision.
+    Check(Entry),
     Miss,
 }
 
-/// An entry that is not to be used without a question.
+/// An entry as it was found.
 #[derive(Debug, Clone)]
-pub(in crate::provider) struct Stale {
-    pub(in crate::provider) fresh: Fresh,
-    pub(in crate::provider) tag: Tag,
-    pub(in crate::provider) standing: Standing,
+pub(in crate::provider) struct Entry {
+    pub(in crate::provider) cached: Cached,
+    pub(in crate::provider) version: EntryVersion,
+    pub(in crate::provider) refusal: Option<Refusal>,
 }
 
-/// A subject's token. There may be a million of them, so it is kept small.
-pub(super) struct Entry {
+/// The API refused an entry's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::provider) struct Refusal {
+    /// Whether no request is sent with the entry before the store was read.
+    pub(in crate::provider) is_current: bool,
+    /// When it was refused last.
+    pub(in crate::provider) at: Duration,
+    /// When it was first refused by an answer with Notion's request id, if it was.
+    pub(in crate::provider) first_identified_at: Option<Duration>,
+    /// Whether the last refusal ends credentials that can't be refreshed.
+    pub(in crate::provider) is_final: bool,
+}
+
+/// A comparison with the store that found the entry unchanged.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::provider) struct Validated {
+    pub(in crate::provider) fence: Fence,
+    pub(in crate::provider) at: Duration,
+    pub(in crate::provider) check_again_at: Option<Duration>,
+}
+
+/// An entry as the table keeps it. There may be a million of them, so it is small.
+pub(super) struct Slot {
     pub(super) name: Name,
     pub(super) authorization: HeaderValue,
-    /// Milliseconds of the monotonic clock; until then a hit needs no other question.
+    /// Milliseconds of the monotonic clock. Until then the entry can be sent without a decision.
     check_at: AtomicU64,
-    pub(super) generation: u64,
+    pub(super) fence: Fence,
+    replaced: u32,
+    pub(super) version: EntryVersion,
     validated_at: u64,
-    /// Notion's tokens have no known end, so most entries have none.
-    ends: Option<Box<Ends>>,
-    pub(super) tag: Tag,
-    pub(super) standing: Standing,
-    pub(super) suspect: bool,
-    /// By a request after the one that it was got for, since room was made last.
+    /// What most entries don't have, since Notion's tokens have no known expiry.
+    rare: Option<Box<Rare>>,
+    /// Since room was made last.
     is_used: AtomicBool,
 }
 
-#[derive(Clone, Copy)]
-struct Ends {
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Rare {
     expires_at: Option<Duration>,
-    due_at: Option<Duration>,
+    refresh_at: Option<Duration>,
+    refusal: Option<Refusal>,
 }
 
 /// No time at all: the clock need not be read.
 const NEVER: u64 = u64::MAX;
 
-impl Entry {
+impl Slot {
     pub(super) fn new(
         subject: &Subject,
-        fresh: Fresh,
-        again_at: Option<Duration>,
-        tag: Tag,
+        cached: Cached,
+        check_again_at: Option<Duration>,
+        version: EntryVersion,
     ) -> Self {
-        let mut entry = Self::buried(subject, fresh.generation, fresh.validated_at, tag);
-        entry.standing = Standing::Good;
-        entry.suspect = fresh.suspect;
-        entry.renew(fresh, again_at);
-        entry
-    }
-
-    /// The grave of a connection that was ended.
-    pub(super) fn buried(subject: &Subject, generation: u64, now: Duration, tag: Tag) -> Self {
-        Self {
+        let mut slot = Self {
             name: Name::of(subject),
-            authorization: nothing(),
+            authorization: cached.authorization.clone(),
             check_at: AtomicU64::new(0),
-            generation,
-            validated_at: millis(now),
-            ends: None,
-            tag,
-            standing: Standing::Buried,
-            suspect: false,
+            fence: cached.fence,
+            replaced: 0,
+            version,
+            validated_at: 0,
+            rare: None,
             is_used: AtomicBool::new(false),
-        }
+        };
+        slot.update(cached, check_again_at, true);
+        slot
     }
 
-    /// Brings a good entry up to date with what was read of the same generation.
-    pub(super) fn renew(&mut self, fresh: Fresh, again_at: Option<Duration>) {
-        let ends = Ends {
-            expires_at: fresh.expires_at,
-            due_at: fresh.due_at,
-        };
-        self.check_at = [ends.expires_at, ends.due_at, again_at]
+    /// Brings the entry up to date with what was read of the same fencing token. A refusal is remembered, and ends
+    /// if `ends_refusal`.
+    pub(super) fn update(
+        &mut self,
+        cached: Cached,
+        check_again_at: Option<Duration>,
+        ends_refusal: bool,
+    ) {
+        let refusal = self.rare().refusal.map(|refusal| Refusal {
+            is_current: refusal.is_current && !ends_refusal,
+            ..refusal
+        });
+        let is_refused = refusal.is_some_and(|refusal| refusal.is_current);
+        self.check_at = [cached.expires_at, cached.refresh_at, check_again_at]
             .into_iter()
+            .chain([is_refused.then_some(Duration::ZERO)])
             .flatten()
             .min()
             .map_or(NEVER, millis)
             .into();
-        self.ends = (ends.expires_at.is_some() || ends.due_at.is_some()).then(|| Box::new(ends));
-        self.authorization = fresh.authorization;
-        self.validated_at = millis(fresh.validated_at);
+        self.set_rare(Rare {
+            expires_at: cached.expires_at,
+            refresh_at: cached.refresh_at,
+            refusal,
+        });
+        self.replaced = cached.replaced.map_or(0, |replaced| replaced.0);
+        self.authorization = cached.authorization;
+        self.validated_at = millis(cached.validated_at);
     }
 
-    /// It was compared with the store and stays.
-    pub(super) fn keep(&mut self, until: Duration, validated: Validated) {
+    /// Notes that the entry was compared with the store, and lets it be used until `until` without a decision.
+    pub(super) fn validate(&mut self, validated: Validated, until: Duration) {
         self.validated_at = millis(validated.at);
-        let ends = [self.expires_at(), validated.again_at];
+        let ends = [self.rare().expires_at, validated.check_again_at];
         let until = ends.into_iter().flatten().fold(until, Duration::min);
         self.check_at = millis(until).into();
     }
 
-    /// Nobody is given it any more, and its token is let go.
-    pub(super) fn refuse(&mut self) {
-        self.standing = Standing::Refused;
-        self.authorization = nothing();
+    /// Notes a refusal. Until the entry is updated, no request is sent with it.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.set_rare(Rare {
+            refusal: Some(refusal),
+            ..self.rare()
+        });
         self.check_at = 0.into();
     }
 
-    /// Lets it be used without a question until `until`; not beyond its expiry.
+    /// Lets the entry be used without a decision until `until`, at most until it expires.
     pub(super) fn postpone(&self, until: Duration) {
-        let until = self.expires_at().map_or(until, |end| end.min(until));
+        let until = self.rare().expires_at.map_or(until, |end| end.min(until));
         self.check_at.store(millis(until), Ordering::Relaxed);
     }
 
-    /// Whether it is the entry that this tag names. Tags begin again some day, and a table is searched
-    /// beyond the hash.
-    pub(super) fn is_named(&self, hash: u64, tag: Tag) -> bool {
-        self.tag == tag && self.name.hash() == hash
+    pub(super) fn is_refused(&self) -> bool {
+        self.rare()
+            .refusal
+            .is_some_and(|refusal| refusal.is_current)
     }
 
-    /// Whether it needs no question. `now` is asked only when the answer depends on it.
+    /// Whether the entry has this version. Versions repeat after 2^32 entries, and a search may meet other hashes.
+    pub(super) fn is_version(&self, hash: u64, version: EntryVersion) -> bool {
+        self.version == version && self.name.hash() == hash
+    }
+
+    /// Whether the entry can be sent without a decision. `now` is read only when the answer depends on it.
     #[inline]
-    pub(super) fn is_at_hand(&self, now: impl FnOnce() -> Duration) -> bool {
+    pub(super) fn is_ready(&self, now: impl FnOnce() -> Duration) -> bool {
         let check_at = self.check_at.load(Ordering::Relaxed);
         check_at == NEVER || millis(now()) < check_at
     }
 
-    /// Written once between two times that room is made: hits share the line.
+    /// Written once between two evictions, because cache hits on several threads share the line.
     #[inline]
     pub(super) fn note_use(&self) {
         if !self.is_used.load(Ordering::Relaxed) {
@@ -191,37 +246,40 @@ impl Entry {
         self.is_used.load(Ordering::Relaxed)
     }
 
-    /// Whether it is a grave that was made after `moment`.
-    pub(super) fn is_grave_since(&self, moment: Duration) -> bool {
-        self.standing == Standing::Buried && self.validated_at > millis(moment)
-    }
-
     pub(super) fn forget_use(&self) {
         self.is_used.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn stale(&self) -> Stale {
-        Stale {
-            fresh: Fresh {
+    pub(super) fn entry(&self) -> Entry {
+        let rare = self.rare();
+        Entry {
+            cached: Cached {
                 authorization: self.authorization.clone(),
-                generation: self.generation,
-                expires_at: self.expires_at(),
-                due_at: self.ends.as_ref().and_then(|ends| ends.due_at),
+                fence: self.fence,
+                replaced: (self.replaced != 0).then_some(Replaced(self.replaced)),
+                expires_at: rare.expires_at,
+                refresh_at: rare.refresh_at,
                 validated_at: Duration::from_millis(self.validated_at),
-                suspect: self.suspect,
             },
-            tag: self.tag,
-            standing: self.standing,
+            version: self.version,
+            refusal: rare.refusal,
         }
     }
 
-    fn expires_at(&self) -> Option<Duration> {
-        self.ends.as_ref().and_then(|ends| ends.expires_at)
+    fn rare(&self) -> Rare {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    fn set_rare(&mut self, rare: Rare) {
+        self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }
 }
 
-fn nothing() -> HeaderValue {
-    HeaderValue::from_static("")
+impl Entry {
+    /// Whether no request is sent with the entry before a decision.
+    pub(in crate::provider) fn is_refused(&self) -> bool {
+        self.refusal.is_some_and(|refusal| refusal.is_current)
+    }
 }
 
 #[inline]

@@ -1,9 +1,8 @@
-//! The access tokens that are in use, as ready-made header values.
+//! The access tokens in use, as ready-made header values.
 //!
-//! A hit holds a read lock of one of the [`shards`] while it puts the value that it finds on its request.
-//! An [`entry`] is all that is known of one subject's token; what its times mean is decided when it is
-//! put in, so that a hit compares one number. How many there may be says [`room`], which of them go when
-//! there are more, [`table`].
+//! A cache hit holds a read lock of one of the [`shards`] while it clones the value that it found. An [`entry`] is all
+//! that is known of one subject's token. What its times mean is decided when it is put in, so that a hit compares one
+//! number. [`room`] is the capacity, [`table`] the eviction.
 
 mod entry;
 mod name;
@@ -13,8 +12,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{entry::Tag, shards::Slot};
 pub(super) use self::{
-    entry::{Found, Fresh, Stale, Standing, Validated},
-    shards::Cache,
+    entry::{Cached, Entry, Found, Refusal, Replaced, Validated},
+    shards::{Cache, Changes},
+};
+pub(crate) use self::{
+    entry::{EntryVersion, Fence},
+    shards::Hit,
 };

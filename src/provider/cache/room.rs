@@ -1,7 +1,5 @@
 //! How many entries there may be.
 
-use std::time::Duration;
-
 /// How many tables a cache has, and how many entries each may hold.
 ///
 /// A table doubles when it is seven eighths full. So that a full cache does not stand half empty, and
@@ -11,9 +9,6 @@ use std::time::Duration;
 pub(super) struct Room {
     pub(super) tables: usize,
     pub(super) entries_per_table: usize,
-    /// How long a grave is kept at least: who has read credentials before they were ended may take so
-    /// long to come with them.
-    pub(super) graves_for: Duration,
 }
 
 /// Each is a lock, and on cache lines of its own.
@@ -22,7 +17,7 @@ const MOST_TABLES: usize = 64;
 impl Room {
     /// Room for `capacity` entries, and what the hash may put into one table beyond its share (four
     /// standard deviations of it).
-    pub(super) fn for_capacity(capacity: usize, graves_for: Duration) -> Self {
+    pub(super) fn for_capacity(capacity: usize) -> Self {
         let mut entries_per_table = 7_usize;
         loop {
             let slack = (capacity / entries_per_table.isqrt().max(1)).saturating_mul(4);
@@ -31,7 +26,6 @@ impl Room {
                 return Self {
                     tables: tables.max(1),
                     entries_per_table,
-                    graves_for,
                 };
             }
             entries_per_table = entries_per_table.saturating_mul(2);
@@ -42,15 +36,12 @@ impl Room {
         Self {
             tables: MOST_TABLES,
             entries_per_table: usize::MAX,
-            graves_for: Duration::ZERO,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::Room;
 
     #[test]
@@ -59,7 +50,7 @@ mod tests {
         for capacity in [
             0, 1, 8, 100, 1_000, 10_000, 100_000, 1_000_000, 50_000_000, most,
         ] {
-            let room = Room::for_capacity(capacity, Duration::ZERO);
+            let room = Room::for_capacity(capacity);
             let all = room.tables.saturating_mul(room.entries_per_table);
             assert!(all >= capacity, "{capacity}: {room:?}");
             assert!((1..=64).contains(&room.tables), "{capacity}: {room:?}");

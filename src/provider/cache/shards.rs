@@ -11,60 +11,55 @@ use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteG
 use http::HeaderValue;
 
 use super::{
-    entry::{Entry, Found, Fresh, Stale, Standing, Tag, Validated},
+    entry::{Cached, Entry, EntryVersion, Found, Refusal, Slot, Validated},
     room::Room,
     table::Table,
 };
 use crate::subject::Subject;
 
-/// Tables under locks of their own, keyed by subject.
+/// Tables under locks of their own, by subject.
 pub(in crate::provider) struct Cache {
     shards: Box<[Shard]>,
     room: Room,
-    next_tag: AtomicU32,
+    next_version: AtomicU32,
 }
 
 /// On a cache line of its own, so that locks of different shards do not get in each other's way.
 #[repr(align(128))]
 struct Shard(ShardedLock<Table>);
 
-/// An entry where it lies: nobody changes it meanwhile, so this is not kept for long.
-pub(crate) struct Slot<'a> {
+/// An entry in its place. It holds the shard's lock, so keep it for a moment only.
+pub(crate) struct Hit<'a> {
     table: ShardedLockReadGuard<'a, Table>,
     index: usize,
 }
 
-impl Slot<'_> {
-    /// What can be sent, if it needs no question. `now` is asked only when the answer depends on it.
+impl Hit<'_> {
+    /// Returns what can be sent without a decision. `now` is read only when the answer depends on it.
     #[inline]
-    pub(in crate::provider) fn at_hand(
+    pub(in crate::provider) fn ready(
         &self,
         now: impl FnOnce() -> Duration,
-    ) -> Option<(&HeaderValue, Tag)> {
-        let entry = self.table.entries.get_bucket(self.index)?;
-        if !entry.is_at_hand(now) {
+    ) -> Option<(&HeaderValue, EntryVersion)> {
+        let slot = self.table.entries.get_bucket(self.index)?;
+        if !slot.is_ready(now) {
             return None;
         }
-        entry.note_use();
-        Some((&entry.authorization, entry.tag))
+        slot.note_use();
+        Some((&slot.authorization, slot.version))
     }
 }
 
 impl Cache {
-    /// A cache for about that many subjects; `None` is for as many as come.
-    ///
-    /// `longest_read` is how long a read of the store may take.
-    pub(in crate::provider) fn new(capacity: Option<usize>, longest_read: Duration) -> Self {
-        let graves_for = longest_read.saturating_mul(2);
-        let room = capacity.map_or_else(Room::unbounded, |capacity| {
-            Room::for_capacity(capacity, graves_for)
-        });
+    /// A cache for about `capacity` subjects; unbounded if that is `None`.
+    pub(in crate::provider) fn new(capacity: Option<usize>) -> Self {
+        let room = capacity.map_or_else(Room::unbounded, Room::for_capacity);
         Self {
             shards: (0..room.tables)
                 .map(|_| Shard(ShardedLock::new(Table::new())))
                 .collect(),
             room,
-            next_tag: AtomicU32::new(1),
+            next_version: AtomicU32::new(1),
         }
     }
 
@@ -90,186 +85,212 @@ impl Cache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The subject's entry. This and [`Slot::at_hand`] are two steps so that the subject is not borrowed
-    /// any more when the token is put on the request that it came from.
+    /// Returns the subject's entry in its place. [`Hit::ready`] is a second step, so that the subject is no longer
+    /// borrowed when the request's headers are set.
     #[inline]
-    pub(in crate::provider) fn slot(&self, subject: &Subject) -> Option<Slot<'_>> {
+    pub(in crate::provider) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         let index = table
             .entries
-            .find_bucket_index(hash, |entry| entry.name.is(subject))?;
-        Some(Slot { table, index })
+            .find_bucket_index(hash, |slot| slot.name.is(subject))?;
+        Some(Hit { table, index })
     }
 
-    /// What is known of the subject. `now` is asked only when the answer depends on it.
+    /// Returns what is known of the subject. `now` is read only when the answer depends on it.
     pub(in crate::provider) fn find(
         &self,
         subject: &Subject,
         now: impl FnOnce() -> Duration,
     ) -> Found {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        let Some(entry) = table.entries.find(hash, |entry| entry.name.is(subject)) else {
+        let table = self.read(subject.seeded_hash());
+        let Some(slot) = find(&table, subject) else {
             return Found::Miss;
         };
-        entry.note_use();
-        if entry.is_at_hand(now) {
+        slot.note_use();
+        if slot.is_ready(now) {
             Found::Hit {
-                authorization: entry.authorization.clone(),
-                generation: entry.generation,
-                tag: entry.tag,
+                authorization: slot.authorization.clone(),
+                fence: slot.fence,
+                version: slot.version,
             }
         } else {
-            Found::Check(entry.stale())
+            Found::Check(slot.entry())
         }
     }
 
-    /// The entry as it is, for those who are not in a hurry.
-    pub(in crate::provider) fn peek(&self, subject: &Subject) -> Option<Stale> {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        table
-            .entries
-            .find(hash, |entry| entry.name.is(subject))
-            .map(Entry::stale)
+    /// Returns the subject's entry as it is.
+    pub(in crate::provider) fn peek(&self, subject: &Subject) -> Option<Entry> {
+        find(&self.read(subject.seeded_hash()), subject).map(Slot::entry)
     }
 
-    /// Lets the entry be used without a question until `until`, while somebody sees to it; not
-    /// beyond its expiry.
-    pub(in crate::provider) fn postpone(&self, subject: &Subject, tag: Tag, until: Duration) {
-        let hash = subject.seeded_hash();
-        let table = self.read(hash);
-        if let Some(entry) = table.entries.find(hash, |entry| entry.is_named(hash, tag)) {
-            if entry.standing == Standing::Good {
-                entry.postpone(until);
-            }
-        }
-    }
-
-    /// The subject and the entry that a tag names, if it is still there.
-    pub(in crate::provider) fn resolve(&self, hash: u64, tag: Tag) -> Option<(Subject, Stale)> {
-        let table = self.read(hash);
-        table
-            .entries
-            .find(hash, |entry| entry.is_named(hash, tag))
-            .map(|entry| (entry.name.subject(), entry.stale()))
-    }
-
-    /// The entry was compared with the store and stays: it is used without a question until `until`,
-    /// or until it must be compared again.
-    pub(in crate::provider) fn keep(
+    /// Lets the entry be used without a decision until `until`, at most until it expires.
+    pub(in crate::provider) fn postpone(
         &self,
         subject: &Subject,
+        version: EntryVersion,
         until: Duration,
-        validated: Validated,
     ) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        let entry = table
-            .entries
-            .find_mut(hash, |entry| entry.name.is(subject))
-            .filter(|entry| {
-                entry.standing == Standing::Good && entry.generation == validated.generation
-            });
-        if let Some(entry) = entry {
-            entry.keep(until, validated);
-        }
-    }
-
-    /// From now on nobody is given the entry that this tag names.
-    pub(in crate::provider) fn refuse(&self, subject: &Subject, tag: Tag) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Some(entry) = table
-            .entries
-            .find_mut(hash, |entry| entry.is_named(hash, tag))
-        {
-            if entry.standing == Standing::Good {
-                entry.refuse();
+        let table = self.read(subject.seeded_hash());
+        if let Some(slot) = find(&table, subject) {
+            if slot.version == version && !slot.is_refused() {
+                slot.postpone(until);
             }
         }
     }
 
-    /// Puts credentials in; `None` if newer ones are there, or were ended.
+    /// Returns the subject and the entry of this version, if it is still there.
+    pub(in crate::provider) fn resolve(
+        &self,
+        hash: u64,
+        version: EntryVersion,
+    ) -> Option<(Subject, Entry)> {
+        let table = self.read(hash);
+        table
+            .entries
+            .find(hash, |slot| slot.is_version(hash, version))
+            .map(|slot| (slot.name.subject(), slot.entry()))
+    }
+
+    /// Notes that the entry was compared with the store and is unchanged.
+    pub(in crate::provider) fn validate(
+        &self,
+        subject: &Subject,
+        validated: Validated,
+        until: Duration,
+    ) {
+        let mut table = self.write(subject.seeded_hash());
+        if let Some(slot) = find_mut(&mut table, subject) {
+            if slot.fence == validated.fence && !slot.is_refused() {
+                slot.validate(validated, until);
+            }
+        }
+    }
+
+    /// Notes that the API refused the entry of this version, or that the refusal is over.
+    pub(in crate::provider) fn refuse(
+        &self,
+        subject: &Subject,
+        version: EntryVersion,
+        refusal: Refusal,
+    ) {
+        let mut table = self.write(subject.seeded_hash());
+        if let Some(slot) = find_mut(&mut table, subject) {
+            if slot.version == version {
+                slot.refuse(refusal);
+            }
+        }
+    }
+
+    /// Returns the number of changes by this process to the subject's shard, which
+    /// [`publish`](Self::publish) compares.
+    pub(in crate::provider) fn changes(&self, subject: &Subject) -> Changes {
+        Changes(self.read(subject.seeded_hash()).changes)
+    }
+
+    /// Puts in what was read from the store. `None` if this process connected, disconnected or reinstated a
+    /// subject of the shard since `changes` was read: then the record must be read again.
     ///
-    /// The same generation again brings its times up to date. A refusal of it stays, unless these are
-    /// now known to be suspect: then they are tried once more, under another tag.
+    /// Under the same fencing token the entry keeps its version, and its refusal unless `ends_refusal`.
     pub(in crate::provider) fn publish(
         &self,
         subject: &Subject,
-        fresh: Fresh,
-        again_at: Option<Duration>,
-    ) -> Option<Tag> {
+        changes: Changes,
+        cached: Cached,
+        check_again_at: Option<Duration>,
+        ends_refusal: bool,
+    ) -> Option<EntryVersion> {
         let mut table = self.write(subject.seeded_hash());
-        let Some(entry) = find_mut(&mut table, subject) else {
-            let (tag, now) = (self.next_tag(), fresh.validated_at);
-            table.insert(Entry::new(subject, fresh, again_at, tag), &self.room, now);
-            return Some(tag);
-        };
-        let is_same = entry.generation == fresh.generation;
-        if entry.generation > fresh.generation || (is_same && entry.standing == Standing::Buried) {
+        if table.changes != changes.0 {
             return None;
         }
-        if !is_same || (fresh.suspect && !entry.suspect) {
-            *entry = Entry::new(subject, fresh, again_at, self.next_tag());
-        } else if entry.standing == Standing::Good {
-            entry.renew(fresh, again_at);
-        }
-        Some(entry.tag)
+        Some(self.put(&mut table, subject, cached, check_again_at, ends_refusal))
     }
 
-    /// Forgets a subject's token, and that the connection was ended with this generation.
-    pub(in crate::provider) fn bury(&self, subject: &Subject, generation: u64, now: Duration) {
+    /// Forgets the subject, if this process changed nothing in its shard since `changes` was read.
+    pub(in crate::provider) fn remove(&self, subject: &Subject, changes: Changes) {
         let mut table = self.write(subject.seeded_hash());
-        let grave = Entry::buried(subject, generation, now, self.next_tag());
-        match find_mut(&mut table, subject) {
-            Some(entry) if entry.generation > generation => {}
-            Some(entry) => *entry = grave,
-            None => table.insert(grave, &self.room, now),
+        if table.changes == changes.0 {
+            table.remove(subject);
         }
     }
 
-    /// Forgets a subject's credentials, unless they are newer than `up_to`.
-    pub(in crate::provider) fn remove(&self, subject: &Subject, up_to: u64) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Ok(entry) = table
-            .entries
-            .find_entry(hash, |entry| entry.name.is(subject))
-        {
-            if entry.get().generation <= up_to {
-                drop(entry.remove());
+    /// Begins a change of the subject's record by the application. What tasks have read before is not
+    /// published any more.
+    pub(in crate::provider) fn begin_change(&self, subject: &Subject) -> Changes {
+        let mut table = self.write(subject.seeded_hash());
+        table.changes += 1;
+        Changes(table.changes)
+    }
+
+    /// Ends a change: the cache holds `cached`, or nothing if another change came between.
+    pub(in crate::provider) fn end_change(
+        &self,
+        subject: &Subject,
+        begun: Changes,
+        cached: Option<(Cached, Option<Duration>)>,
+    ) {
+        let mut table = self.write(subject.seeded_hash());
+        let is_alone = table.changes == begun.0;
+        table.changes += 1;
+        match cached {
+            Some((cached, check_again_at)) if is_alone => {
+                self.put(&mut table, subject, cached, check_again_at, true);
+            }
+            _ => table.remove(subject),
+        }
+    }
+
+    fn put(
+        &self,
+        table: &mut Table,
+        subject: &Subject,
+        cached: Cached,
+        check_again_at: Option<Duration>,
+        ends_refusal: bool,
+    ) -> EntryVersion {
+        match find_mut(table, subject) {
+            Some(slot) if slot.fence == cached.fence => {
+                slot.update(cached, check_again_at, ends_refusal);
+                slot.version
+            }
+            Some(slot) => {
+                *slot = Slot::new(subject, cached, check_again_at, self.next_version());
+                slot.version
+            }
+            None => {
+                let version = self.next_version();
+                let slot = Slot::new(subject, cached, check_again_at, version);
+                table.insert(slot, &self.room);
+                version
             }
         }
     }
 
-    /// Forgets the entry that this tag names.
-    pub(in crate::provider) fn forget(&self, subject: &Subject, tag: Tag) {
-        let hash = subject.seeded_hash();
-        let mut table = self.write(hash);
-        if let Ok(entry) = table
-            .entries
-            .find_entry(hash, |entry| entry.is_named(hash, tag))
-        {
-            drop(entry.remove());
-        }
-    }
-
-    fn next_tag(&self) -> Tag {
+    fn next_version(&self) -> EntryVersion {
         loop {
-            let tag = Tag(self.next_tag.fetch_add(1, Ordering::Relaxed));
-            if tag != Tag::NONE {
-                return tag;
+            let version = EntryVersion(self.next_version.fetch_add(1, Ordering::Relaxed));
+            if version != EntryVersion::NONE {
+                return version;
             }
         }
     }
 }
 
-fn find_mut<'a>(table: &'a mut Table, subject: &Subject) -> Option<&'a mut Entry> {
+/// How many changes a shard has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::provider) struct Changes(u64);
+
+fn find<'a>(table: &'a Table, subject: &Subject) -> Option<&'a Slot> {
     table
         .entries
-        .find_mut(subject.seeded_hash(), |entry| entry.name.is(subject))
+        .find(subject.seeded_hash(), |slot| slot.name.is(subject))
+}
+
+fn find_mut<'a>(table: &'a mut Table, subject: &Subject) -> Option<&'a mut Slot> {
+    table
+        .entries
+        .find_mut(subject.seeded_hash(), |slot| slot.name.is(subject))
 }
 
 impl fmt::Debug for Cache {

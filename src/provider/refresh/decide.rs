@@ -1,68 +1,81 @@
+//! What a task does with the record that it read: one table.
+
 use std::time::Duration;
 
 use super::{
-    super::{
-        flight::Flight,
-        purpose::{Purpose, Why},
-    },
-    Stored,
+    super::cache::Fence,
+    goal::{Goal, Trigger},
 };
-use crate::{
-    credentials::{ReauthorizationReason, RefreshToken},
-    error::AuthError,
-    store::AttemptId,
-};
+use crate::{credentials::ReauthorizationReason, store::refusal_delay};
 
-/// What a flight does with the record that it read.
-pub(super) enum Decision {
-    /// These credentials are good enough.
-    Use,
-    /// They were refused, but a refresh made them so recently that another would not help: the
-    /// refusal goes back to the caller, and they are used on.
-    Reinstate,
-    /// They were refused and cannot be refreshed. They get one more chance: the refusal may have
-    /// been for others that were replaced meanwhile.
-    Suspect,
-    /// That chance is gone.
-    Condemn(AttemptId),
-    Refresh(RefreshToken),
-    Fail(AuthError),
+/// What a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Situation {
+    pub(super) goal: Goal,
+    pub(super) fence: Fence,
+    /// How long ago the generation was made.
+    pub(super) age: Duration,
+    /// Whether a refresh made the generation.
+    pub(super) is_refreshed: bool,
+    pub(super) streak: u32,
+    pub(super) has_refresh_token: bool,
+    pub(super) expiry: Expiry,
 }
 
-/// A server that hands out tokens without a life span must not be asked for one by every request.
+/// Whether the access token can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// It can.
+    Usable,
+    /// It expires within the leeway, or is older than the age policy allows.
+    Refreshable,
+    /// Its expiry is past.
+    Past,
+}
+
+/// What the task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// These credentials are sent.
+    Use,
+    /// The refusal goes back to the caller, and the credentials are used on.
+    PassRefusalThrough,
+    Refresh,
+    /// They are marked as needing reauthorization.
+    Invalidate(ReauthorizationReason),
+    /// They have expired, and the goal does not include a refresh.
+    FailExpired,
+    /// They can't be refreshed, and stay as they are.
+    FailNoRefreshToken,
+}
+
+/// A server that issues tokens which have already expired must not be called by each request.
 const SHORTEST_USE: Duration = Duration::from_secs(1);
 
-pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
-    let vintage = stored.vintage;
-    let has_expired = flight
-        .shared
-        .usable_for(&stored.credentials, vintage)
-        .is_some_and(|left| left.is_zero());
-    let is_new = |age: Duration| vintage.is_refreshed && vintage.age < age;
-    let fail = |error: AuthError| Decision::Fail(error.with_subject(&flight.subject));
-
-    let why = match flight.purpose {
-        // Not for an older record: it was restored, and its token may be spent.
-        Purpose::Renew { generation, why } if generation == vintage.generation => why,
-        _ if !has_expired || is_new(SHORTEST_USE) => return Decision::Use,
-        Purpose::Load => return fail(AuthError::expired()),
-        // Expired, so nobody can go on with it.
-        Purpose::Acquire | Purpose::Renew { .. } => Why::Refused,
+pub(super) fn decide(it: Situation) -> Decision {
+    let trigger = match it.goal {
+        Goal::Renew { fence, trigger } if fence == it.fence => Some(trigger),
+        _ => None,
     };
-    let was_refused = matches!(why, Why::Refused | Why::RefusedAgain);
-    if was_refused && !has_expired && is_new(flight.shared.settings.min_refresh_interval) {
-        return Decision::Reinstate;
-    }
-    match (&stored.credentials.refresh_token, why) {
-        (Some(token), _) => Decision::Refresh(token.clone()),
-        (None, _) if has_expired => fail(AuthError::reauthorize(
-            ReauthorizationReason::NoRefreshToken,
-        )),
-        (None, Why::Due) => Decision::Use,
-        (None, Why::Refused) => Decision::Suspect,
-        (None, Why::RefusedAgain) => Decision::Condemn(AttemptId::random()),
-        (None, Why::Asked) => fail(AuthError::reauthorize(
-            ReauthorizationReason::NoRefreshToken,
-        )),
+    match (trigger, it.expiry, it.has_refresh_token) {
+        (None, Expiry::Usable, _) => Decision::Use,
+        (None, _, _) if it.is_refreshed && it.age < SHORTEST_USE => Decision::Use,
+        (None, Expiry::Refreshable, false) => Decision::Use,
+        (_, Expiry::Past, false) => Decision::Invalidate(ReauthorizationReason::Expired),
+        (None, _, _) if it.goal == Goal::Load => Decision::FailExpired,
+        (None, _, true) => Decision::Refresh,
+
+        (Some(Trigger::Refused { .. }), Expiry::Usable, true)
+            if it.age < refusal_delay(it.streak) =>
+        {
+            Decision::PassRefusalThrough
+        }
+        (Some(_), _, true) => Decision::Refresh,
+        (Some(Trigger::Due), _, false) => Decision::Use,
+        (Some(Trigger::Asked), _, false) => Decision::FailNoRefreshToken,
+        (Some(Trigger::Refused { is_final: true }), _, false) => {
+            Decision::Invalidate(ReauthorizationReason::NoRefreshToken)
+        }
+        (Some(Trigger::Refused { is_final: false }), _, false) => Decision::PassRefusalThrough,
     }
 }

@@ -1,126 +1,128 @@
-//! A flight from the inside: how stored credentials become credentials that can be sent, and how a
-//! refresh token that can be spent only once is spent.
+//! A refresh task: how stored credentials become credentials that can be sent, and how a refresh token that can be
+//! spent only once is spent.
 //!
-//! 1. [`read`]: the record, as the store has it now.
-//! 2. [`decide`]: is it good enough for what the flight is for?
-//! 3. [`claim`]: a durable note that this attempt is about to spend the token; or wait for whoever
-//!    has one.
-//! 4. [`spend`]: one call of the token endpoint. When it is not known what became of it, the claim
-//!    stays and the call is repeated until an answer is definite.
-//! 5. [`settle`]: commit the new pair before anybody uses it; or release the claim; or, after a
-//!    definite `invalid_grant` and another look at the record, condemn the credentials.
+//! 1. [`load`]: the record, as the store has it now.
+//! 2. [`decide`]: one table says what is done with it.
+//! 3. [`lease`]: a durable entry that this attempt is about to spend the token; or wait for the attempt that has one.
+//! 4. [`exchange`]: one call of the token endpoint. While its outcome is unknown, the lease stays and the call is
+//!    repeated.
+//! 5. [`commit`]: the new pair is saved before it is used; or the lease is released; or, after a definite
+//!    `invalid_grant` for an unmoved record, the credentials are invalidated.
 //!
-//! Whenever the record turns out to have moved, the flight starts again at 1: somebody else has done
-//! the work.
+//! Whenever the record turns out to have moved, the task starts again at 1. [`task`] is how requests share a task,
+//! over [`single_flight`]; [`failures`] is what a process remembers between tasks.
 
-mod claim;
+mod commit;
 mod decide;
-mod read;
-mod settle;
-mod spend;
+mod exchange;
+mod failpoint;
+mod failures;
+mod goal;
+mod lease;
+mod load;
+mod single_flight;
+mod task;
 
 use std::time::Duration;
 
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(unreachable_pub, reason = "only tests set failpoints")
+)]
+pub use self::failpoint::Failpoint;
+#[cfg(feature = "testing")]
+pub(super) use self::failpoint::FailpointHook;
+pub(crate) use self::goal::Grant;
+#[cfg(feature = "routes")]
+pub(crate) use self::single_flight::Tracked;
 use self::{
-    claim::{Claiming, claim},
+    commit::invalidate,
     decide::{Decision, decide},
-    read::{Stored, read},
-    settle::condemn,
-    spend::spend,
+    exchange::exchange,
+    lease::{Leasing, acquire},
+    load::{Loaded, load},
+    task::{Failed, Task},
 };
-use super::{cache::Validated, flight::Flight, point::Point, purpose::Grant};
+pub(super) use self::{
+    failures::Failures,
+    goal::{Goal, Outcome, Trigger},
+    task::{Tasks, join, start},
+};
 use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
     observe::Ending,
+    store::AttemptId,
 };
 
-/// Brings a flight to credentials, and says how it came to them.
-pub(super) async fn fly(flight: &Flight) -> Result<(Grant, Ending), AuthError> {
+/// More rounds than a wait for another process takes. A task that needs more makes no progress.
+const ROUNDS: u32 = 1000;
+
+/// Runs a task until there are credentials or an error.
+async fn run(task: &Task) -> Result<(Grant, Ending), Failed> {
     let mut has_moved = false;
-    // Each round but the last found that somebody had changed the record meanwhile.
     for _ in 0..ROUNDS {
-        let stored = read(flight).await?;
-        flight.reach(Point::Read).await;
-        let found = if has_moved || flight.purpose.is_surpassed_by(stored.vintage.generation) {
+        let loaded = load(task).await?;
+        task.failpoint(Failpoint::Loaded).await;
+        let found = if has_moved || task.goal.is_reached_by(loaded.fence()) {
             Ending::Adopted
         } else {
             Ending::Loaded
         };
-        let published = match decide(flight, &stored) {
-            Decision::Use => stored.publish(flight, false)?.map(|grant| (grant, found)),
-            Decision::Reinstate => {
-                let cache = &flight.shared.cache;
-                cache.remove(&flight.subject, stored.vintage.generation);
-                stored.publish(flight, false)?.map(|grant| (grant, found))
+        let granted = match decide(loaded.situation(task)) {
+            Decision::Use | Decision::PassRefusalThrough => {
+                loaded.publish(task)?.map(|grant| (grant, found))
             }
-            Decision::Suspect => stored.publish(flight, true)?.map(|grant| (grant, found)),
-            Decision::Fail(error) => return Err(error),
-            Decision::Condemn(attempt) => {
-                let reason = ReauthorizationReason::NoRefreshToken;
-                match condemn(flight, &stored, attempt, reason).await {
-                    Some(error) => return Err(error),
+            Decision::Refresh => match &loaded.credentials.refresh_token {
+                Some(token) => refresh(task, &loaded, token).await?,
+                None => None,
+            },
+            Decision::Invalidate(reason) => {
+                match invalidate(task, &loaded, AttemptId::random(), reason).await {
+                    Some(error) => return Err(error.into()),
                     None => None,
                 }
             }
-            Decision::Refresh(token) => {
-                let validated = stored.validated(flight);
-                match refresh(flight, stored, &token).await {
-                    Ok(refreshed) => refreshed,
-                    Err(error) => {
-                        keep_in_use(flight, validated, &error);
-                        return Err(error);
-                    }
-                }
+            Decision::FailExpired => {
+                return Err(AuthError::expired().with_subject(&task.subject).into());
+            }
+            Decision::FailNoRefreshToken => {
+                let reason = ReauthorizationReason::NoRefreshToken;
+                let error = AuthError::reauthorize(reason).with_subject(&task.subject);
+                return Err(error.into());
             }
         };
-        if let Some(landing) = published {
-            return Ok(landing);
+        if let Some(granted) = granted {
+            return Ok(granted);
         }
         has_moved = true;
     }
     Err(
-        AuthError::transient("the credentials were changed again and again while they were read")
-            .with_subject(&flight.subject)
-            .with_retry_after(Duration::from_secs(1)),
+        AuthError::transient("the credentials changed again and again while they were read")
+            .with_subject(&task.subject)
+            .with_retry_after(Duration::from_secs(1))
+            .into(),
     )
 }
 
-/// More than a wait for another process's claim takes; a flight that needs more goes in circles.
-const ROUNDS: u32 = 1000;
-
-/// `None` when the record has moved.
+/// `None` if the record has moved.
 async fn refresh(
-    flight: &Flight,
-    stored: Stored,
+    task: &Task,
+    loaded: &Loaded,
     token: &RefreshToken,
-) -> Result<Option<(Grant, Ending)>, AuthError> {
-    match claim(flight, &stored).await {
-        Claiming::Claimed(claim) => spend(flight, stored, token, claim).await,
-        Claiming::Moved => Ok(None),
-        Claiming::NotNow(error) => Err(error),
-    }
-}
-
-impl Stored {
-    fn validated(&self, flight: &Flight) -> Validated {
-        Validated {
-            generation: self.vintage.generation,
-            at: self.read_at,
-            again_at: flight.shared.revalidate_at(self.read_at),
+) -> Result<Option<(Grant, Ending)>, Failed> {
+    let refreshed = match acquire(task, loaded).await {
+        Leasing::Acquired(lease) => exchange(task, loaded, token, lease).await,
+        Leasing::Moved => Ok(None),
+        Leasing::NotNow(error) => Err(error.into()),
+    };
+    if let Err(failed) = &refreshed {
+        let error = &failed.error;
+        if task.goal.keeps_token_in_use() && error.needs_reauthorization().is_none() {
+            // The current token was not refused. The next task backs off.
+            let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
+            loaded.keep_in_use(task, pause);
         }
     }
-}
-
-/// A token that is only about to expire is used on when its refresh fails. The flight has failed all
-/// the same: nobody waits for it, and the next one backs off.
-fn keep_in_use(flight: &Flight, validated: Validated, error: &AuthError) {
-    if !flight.purpose.leaves_doubt() || error.needs_reauthorization().is_some() {
-        return;
-    }
-    let shared = &flight.shared;
-    let now = shared.clock.monotonic();
-    let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
-    let until = now.saturating_add(pause);
-    shared.cache.keep(&flight.subject, until, validated);
+    refreshed
 }

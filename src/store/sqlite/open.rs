@@ -54,6 +54,10 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     connection.close().await.map_err(failed)?;
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
+        // One stays open, or SQLite would delete the log with the last.
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .acquire_timeout(PATIENCE)
         .connect_with(options)
         .await

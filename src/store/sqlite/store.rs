@@ -1,20 +1,23 @@
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use sqlx::{AssertSqlSafe, FromRow, Row, SqlitePool, sqlite::SqliteRow};
+use async_trait::async_trait;
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     failure::failed,
+    identity::OpenFiles,
     open::{Version, open, read_version},
 };
 use crate::{
     store::{
-        CredentialStore, Filter, OnceAnswer, OnceKey, Payload, Record, RecordKey, Revision,
-        StoreError, Summary, TOMBSTONE_AGE,
-        columns::{Columns, micros, revision_number, span, time},
+        CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
+        RecordState, Revision, StoreError, StoredRecord, TOMBSTONE_AGE,
+        record::{duration_to_micros, from_micros, to_micros},
     },
     subject::Subject,
 };
@@ -36,243 +39,205 @@ pub(super) const NAME: &str = "sqlite";
 /// # Ok(()) }
 /// ```
 ///
-/// Several processes may have the same file open. It must be on a disk of this machine, not on one that is
-/// shared over a network, where locks and the log's shared memory do not work. Do not move or replace it while a
-/// process has it open: stop them, then restore a backup. Beside it are two more files
-/// while it is in use (`-wal`, `-shm`): a copy of the first alone is no backup; `sqlite3 notion.db ".backup
-/// copy.db"` makes one.
+/// Several processes may have the same file open. It must be on a local disk: over a network, locks and the log's
+/// shared memory do not work. Stop all processes before you move or replace it; a process that has it open notices, and
+/// fails. While it is in use, two more files are beside it (`-wal`, `-shm`), so a copy of the first alone is no backup:
+/// `sqlite3 notion.db ".backup copy.db"` makes one.
 ///
-/// A process that is suspended (SIGSTOP, a frozen container) in the middle of a write holds up everybody's
-/// writes until it goes on; tokens at hand are used meanwhile, and nothing is lost by it.
+/// A process that is suspended in the middle of a write blocks all writes until it goes on. Cached tokens are used
+/// meanwhile.
 ///
-/// The clock is the machine's, so it should be set by small steps; a claim that a dead process left behind
-/// lasts longer by whatever the clock is set back.
-///
-/// In clear are, also with keys: namespace, subject, state, workspace name, bot id, times, claims.
+/// The store's clock is the machine's.
 ///
 /// Clones are handles to the same connections.
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
-    path: PathBuf,
+    files: Arc<OpenFiles>,
 }
 
 impl SqliteStore {
-    /// Opens the database at that path, and makes it, readable by this user alone, if there is none.
+    /// Opens the database at that path. If there is none, it is created, readable by this user alone.
     ///
     /// # Errors
-    /// When it cannot be opened or made, cannot be written, is another application's, is of a newer version
-    /// of this crate, or is locked for more than 4 seconds.
+    /// When it can't be opened, created or written, is another application's, is of a newer version of this crate, or is
+    /// locked for more than 4 seconds.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;
-        Ok(Self { pool, path })
+        // An absolute path: the process may change its directory.
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let files = Arc::new(OpenFiles::of(&path));
+        Ok(Self { pool, files })
     }
 
-    /// Closes the database, for all handles: waits for what is under way, and leaves one file behind,
-    /// without those beside it, if no other process has it open. Operations fail from then on.
+    /// Closes the database, for all handles, after the operations under way. If no other process has it open, one file
+    /// is left. Operations fail from then on.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
+#[async_trait]
 impl CredentialStore for SqliteStore {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let row: Option<Columns> = sqlx::query_as(
-            "SELECT generation, revision, state, payload, workspace_name, bot_id, committed_by, \
-                    claim_attempt, claim_since, claim_lease, claim_replay, not_before, \
-                    connected_at, updated_at, refreshed_at \
-             FROM credentials WHERE namespace = ?1 AND subject = ?2",
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let row = sqlx::query(
+            "SELECT revision, state, bot_id, updated_at, bytes FROM credentials \
+             WHERE namespace = ?1 AND subject = ?2",
         )
         .bind(key.namespace())
         .bind(key.subject().as_str())
         .fetch_optional(&self.pool)
         .await
         .map_err(failed)?;
-        row.map(|row| row.into_record(NAME, key, clock()))
-            .transpose()
+        let record = row.as_ref().map(stored).transpose().map_err(failed)?;
+        Ok(Loaded {
+            record,
+            now: SystemTime::now(),
+        })
     }
 
-    async fn replace(
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
         seen: Option<Revision>,
-        new: &Record,
+        new: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        let statement = if seen.is_some() {
-            "UPDATE credentials SET generation = ?4, revision = ?5, state = ?6, payload = ?7, \
-                    workspace_name = ?8, bot_id = ?9, committed_by = ?10, claim_attempt = ?11, \
-                    claim_since = ?12, claim_lease = ?13, claim_replay = ?14, not_before = ?15, \
-                    connected_at = ?16, updated_at = ?17, refreshed_at = ?18 \
-             WHERE namespace = ?1 AND subject = ?2 AND revision = ?3"
-        } else {
-            "INSERT INTO credentials (namespace, subject, generation, revision, state, payload, \
-                    workspace_name, bot_id, committed_by, claim_attempt, claim_since, claim_lease, \
-                    claim_replay, not_before, connected_at, updated_at, refreshed_at) \
-             SELECT ?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18 \
-             WHERE ?3 IS NULL \
-             ON CONFLICT DO NOTHING"
+        let statement = match seen {
+            Some(_) => {
+                "UPDATE credentials \
+                 SET revision = ?4, state = ?5, bot_id = ?6, updated_at = ?7, bytes = ?8 \
+                 WHERE namespace = ?1 AND subject = ?2 AND revision = ?3"
+            }
+            None => {
+                "INSERT INTO credentials \
+                 (namespace, subject, revision, state, bot_id, updated_at, bytes) \
+                 SELECT ?1, ?2, ?4, ?5, ?6, ?7, ?8 WHERE ?3 IS NULL ON CONFLICT DO NOTHING"
+            }
         };
-        let columns = Columns::of(new);
         let done = sqlx::query(statement)
             .bind(key.namespace())
             .bind(key.subject().as_str())
-            .bind(seen.map(revision_number))
-            .bind(columns.generation)
-            .bind(columns.revision)
-            .bind(&*columns.state)
-            .bind(columns.payload.as_bytes())
-            .bind(columns.workspace_name)
-            .bind(columns.bot_id)
-            .bind(columns.committed_by)
-            .bind(columns.claim_attempt)
-            .bind(columns.claim_since)
-            .bind(columns.claim_lease)
-            .bind(columns.claim_replay)
-            .bind(columns.not_before)
-            .bind(columns.connected_at)
-            .bind(columns.updated_at)
-            .bind(columns.refreshed_at)
+            .bind(seen.map(Revision::to_i64))
+            .bind(new.revision.to_i64())
+            .bind(new.state.code())
+            .bind(new.bot_id.as_deref())
+            .bind(to_micros(new.updated_at))
+            .bind(new.bytes.as_slice())
             .execute(&self.pool)
             .await
             .map_err(failed)?;
+        self.files.check()?;
         Ok(done.rows_affected() == 1)
     }
 
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        Ok(time(clock()))
-    }
-
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-        let now = clock();
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+        let now = to_micros(SystemTime::now());
         let done = sqlx::query(
-            "INSERT INTO marks (namespace, digest, ends_at) VALUES (?1, ?2, ?3) \
-             ON CONFLICT DO UPDATE SET ends_at = excluded.ends_at WHERE marks.ends_at <= ?4",
+            "INSERT INTO nonces (namespace, digest, ends_at) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET ends_at = excluded.ends_at WHERE nonces.ends_at <= ?4",
         )
-        .bind(key.namespace())
-        .bind(&key.digest()[..])
-        .bind(now.saturating_add(span(ttl)))
+        .bind(nonce.namespace())
+        .bind(&nonce.digest()[..])
+        .bind(now.saturating_add(duration_to_micros(lifetime)))
         .bind(now)
         .execute(&self.pool)
         .await
         .map_err(failed)?;
-        Ok(match done.rows_affected() {
-            0 => OnceAnswer::Seen,
-            _ => OnceAnswer::First,
-        })
+        self.files.check()?;
+        Ok(done.rows_affected() == 1)
     }
 
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
-        let (condition, bot) = match &filter {
-            Filter::All => ("?3 IS NULL", None),
-            Filter::Active => ("?3 IS NULL AND state = 'active'", None),
-            Filter::NeedsReauthorization => (
-                "?3 IS NULL AND state NOT IN ('active', 'disconnected')",
-                None,
-            ),
-            Filter::Disconnected => ("?3 IS NULL AND state = 'disconnected'", None),
-            Filter::Bot(bot) => ("bot_id = ?3", Some(bot)),
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        // A filter is a constant, and what it compares a parameter.
+        let (state, bot) = match &query.filter {
+            Filter::Bot(bot) => ("bot", Some(bot.as_str())),
+            Filter::All => ("all", None),
+            Filter::Active => ("active", None),
+            Filter::NeedsReauthorization => ("needs reauthorization", None),
+            Filter::Disconnected => ("disconnected", None),
         };
-        let statement = AssertSqlSafe(format!(
-            "SELECT subject, generation, revision, state, X'' AS payload, workspace_name, bot_id, \
-                    committed_by, claim_attempt, claim_since, claim_lease, claim_replay, not_before, \
-                    connected_at, updated_at, refreshed_at \
-             FROM credentials \
-             WHERE namespace = ?1 AND (?2 IS NULL OR subject > ?2) AND {condition} \
-             ORDER BY subject LIMIT ?4",
-        ));
-        let rows = sqlx::query(statement)
-            .bind(namespace)
-            .bind(after)
-            .bind(bot)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed)?;
-        let summarise = |row: &SqliteRow| {
-            let subject = Subject::new(row.try_get::<String, _>("subject")?);
-            Ok(Columns::from_row(row)?.into_summary(subject))
-        };
-        let page: Result<Vec<_>, sqlx::Error> = rows.iter().map(summarise).collect();
-        page.map_err(failed)
+        let rows = sqlx::query(
+            "SELECT subject, revision, state, bot_id, updated_at, bytes FROM credentials \
+             WHERE namespace = ?1 AND (?2 IS NULL OR subject > ?2) \
+             AND subject >= ?3 AND substr(subject, 1, length(?3)) = ?3 \
+             AND CASE ?4 WHEN 'all' THEN TRUE WHEN 'bot' THEN bot_id = ?5 \
+                 WHEN 'needs reauthorization' THEN state NOT IN ('active', 'disconnected') \
+                 ELSE state = ?4 END \
+             ORDER BY subject LIMIT ?6",
+        )
+        .bind(namespace)
+        .bind(query.after.as_ref().map(Subject::as_str))
+        .bind(&query.prefix)
+        .bind(state)
+        .bind(bot)
+        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        let listed = rows.iter().map(|row| {
+            Ok(Listed {
+                subject: Subject::new(row.try_get::<String, _>("subject")?),
+                record: stored(row)?,
+            })
+        });
+        listed.collect::<Result<_, sqlx::Error>>().map_err(failed)
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
-        let now = clock();
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        let now = to_micros(SystemTime::now());
         let tombstones = sqlx::query(
             "DELETE FROM credentials WHERE state = 'disconnected' AND updated_at <= ?1",
         )
-        .bind(now.saturating_sub(span(TOMBSTONE_AGE)))
+        .bind(now.saturating_sub(duration_to_micros(TOMBSTONE_AGE)))
         .execute(&self.pool)
         .await
         .map_err(failed)?;
-        let marks = sqlx::query("DELETE FROM marks WHERE ends_at <= ?1")
+        let nonces = sqlx::query("DELETE FROM nonces WHERE ends_at <= ?1")
             .bind(now)
             .execute(&self.pool)
             .await
             .map_err(failed)?;
-        Ok(tombstones.rows_affected() + marks.rows_affected())
+        Ok(tombstones.rows_affected() + nonces.rows_affected())
     }
 
     async fn health(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         let version = read_version(&mut connection).await?;
-        // Changes nothing, but as a write: a database that can only be read is found out.
-        sqlx::query("DELETE FROM marks WHERE FALSE")
+        // Changes nothing, but as a write: a database that is read-only is noticed.
+        sqlx::query("DELETE FROM nonces WHERE FALSE")
             .execute(&mut *connection)
             .await
             .map_err(failed)?;
+        self.files.check()?;
         match version {
             Version::Current => Ok(()),
             Version::Empty => Err(StoreError::misconfigured(
                 NAME,
-                "the database was emptied while it was open: start again",
+                "the database was emptied while it was open: restart the process",
             )),
         }
     }
-}
 
-impl FromRow<'_, SqliteRow> for Columns {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            generation: row.try_get("generation")?,
-            revision: row.try_get("revision")?,
-            state: row.try_get::<String, _>("state")?.into(),
-            payload: Payload::from_bytes(row.try_get("payload")?),
-            workspace_name: row.try_get("workspace_name")?,
-            bot_id: row.try_get("bot_id")?,
-            committed_by: row.try_get("committed_by")?,
-            claim_attempt: row.try_get("claim_attempt")?,
-            claim_since: row.try_get("claim_since")?,
-            claim_lease: row.try_get("claim_lease")?,
-            claim_replay: row.try_get("claim_replay")?,
-            not_before: row.try_get("not_before")?,
-            connected_at: row.try_get("connected_at")?,
-            updated_at: row.try_get("updated_at")?,
-            refreshed_at: row.try_get("refreshed_at")?,
-        })
+    fn name(&self) -> &'static str {
+        NAME
     }
 }
 
-/// The machine's clock, which all processes that can open the file share.
-fn clock() -> i64 {
-    micros(SystemTime::now())
+fn stored(row: &SqliteRow) -> Result<StoredRecord, sqlx::Error> {
+    Ok(StoredRecord {
+        revision: Revision::from_i64(row.try_get("revision")?),
+        state: RecordState::from_code(row.try_get("state")?),
+        bot_id: row.try_get("bot_id")?,
+        updated_at: from_micros(row.try_get("updated_at")?),
+        bytes: RecordBytes::new(row.try_get("bytes")?),
+    })
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("path", &self.path)
+            .field("path", &self.files.path())
             .finish_non_exhaustive()
     }
 }

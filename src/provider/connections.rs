@@ -1,0 +1,321 @@
+//! Connections as the application handles them: looked at, ended, reinstated.
+
+use std::time::SystemTime;
+
+use super::{Event, NotionAuthProvider};
+use crate::{
+    credentials::NotionUserCredentials,
+    error::AuthError,
+    oauth::OAuthError,
+    store::{
+        Changed, FencingToken, Found, Lineage, ListQuery, Metadata, Record, RecordState, Replaced,
+        Snapshot, StoreError,
+    },
+    subject::Subject,
+};
+
+/// A connection, without its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStatus {
+    /// Whose connection it is.
+    pub subject: Subject,
+    /// Whether it can be used.
+    pub state: RecordState,
+    /// The grant. `None` for a record that can't be read.
+    pub lineage: Option<Lineage>,
+    /// How often the credentials were refreshed, plus one.
+    pub generation: u64,
+    /// The workspace's id.
+    pub workspace_id: Option<String>,
+    /// The workspace's name.
+    pub workspace_name: Option<String>,
+    /// The workspace's icon: a URL or an emoji.
+    pub workspace_icon: Option<String>,
+    /// The bot by which Notion knows the connection.
+    pub bot_id: Option<String>,
+    /// When the user connected, UTC.
+    pub connected_at: Option<SystemTime>,
+    /// When the credentials were refreshed last, UTC.
+    pub refreshed_at: Option<SystemTime>,
+    /// When the credentials or the state changed last, UTC.
+    pub updated_at: Option<SystemTime>,
+}
+
+impl ConnectionStatus {
+    fn of(subject: Subject, record: Record) -> Self {
+        let Metadata {
+            workspace_id,
+            workspace_name,
+            workspace_icon,
+            bot_id,
+        } = record.metadata;
+        Self {
+            subject,
+            state: record.state,
+            lineage: Some(record.lineage),
+            generation: record.generation,
+            workspace_id,
+            workspace_name,
+            workspace_icon,
+            bot_id,
+            connected_at: Some(record.connected_at),
+            refreshed_at: record.refreshed_at,
+            updated_at: Some(record.updated_at),
+        }
+    }
+
+    fn unreadable(subject: Subject) -> Self {
+        Self {
+            subject,
+            state: RecordState::Unreadable,
+            lineage: None,
+            generation: 0,
+            workspace_id: None,
+            workspace_name: None,
+            workspace_icon: None,
+            bot_id: None,
+            connected_at: None,
+            refreshed_at: None,
+            updated_at: None,
+        }
+    }
+}
+
+/// What became of the tokens of a connection that was ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// Notion has revoked them.
+    Done,
+    /// There was no connection.
+    NothingToRevoke,
+    /// Notion was not reached, or refused: the tokens are deleted here, but may stay valid until the user removes the
+    /// connection in Notion.
+    Failed(OAuthError),
+    /// The stored tokens could not be read, as when a key is missing here: they are deleted, but may stay valid until
+    /// the user removes the connection in Notion.
+    Unreadable(AuthError),
+}
+
+/// How often a change is tried again when another one comes between.
+pub(super) const TRIES: u32 = 16;
+
+impl NotionAuthProvider {
+    /// Returns the subject's stored credentials, tokens included; `None` if there are none that can be used.
+    ///
+    /// # Errors
+    /// When the store fails, or the record can't be read: the source says why, and what to do.
+    pub async fn load_credentials(
+        &self,
+        subject: &Subject,
+    ) -> Result<Option<NotionUserCredentials>, AuthError> {
+        match self.load(subject).await?.found {
+            Found::Record(record) if record.state == RecordState::Active => {
+                let decrypted = self.shared().records.decrypt(subject, &record);
+                decrypted
+                    .map(Some)
+                    .map_err(|cause| AuthError::unreadable(cause).with_subject(subject))
+            }
+            Found::Unreadable(reason) => {
+                let cause = self.shared().records.unreadable(reason);
+                Err(AuthError::unreadable(cause).with_subject(subject))
+            }
+            Found::Absent | Found::Record(_) => Ok(None),
+        }
+    }
+
+    /// Deletes the subject's credentials here. The tokens stay valid at Notion; to end them too, use
+    /// [`disconnect`](Self::disconnect).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn delete_credentials(&self, subject: &Subject) -> Result<(), AuthError> {
+        self.write_tombstone(subject).await.map(drop)
+    }
+
+    /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion. A refresh under way can't
+    /// bring them back, and what it obtains is revoked.
+    ///
+    /// A second call does nothing. If the future is dropped, the connection may be ended and its tokens not yet
+    /// revoked.
+    ///
+    /// # Errors
+    /// When the store fails: then the connection is as it was, or ended.
+    pub async fn disconnect(&self, subject: &Subject) -> Result<Revocation, AuthError> {
+        let Some(ended) = self.write_tombstone(subject).await? else {
+            return Ok(Revocation::NothingToRevoke);
+        };
+        let records = &self.shared().records;
+        let decrypted = match &ended.found {
+            Found::Record(record) => records.decrypt(subject, record),
+            Found::Unreadable(reason) => Err(records.unreadable(*reason)),
+            Found::Absent => return Ok(Revocation::NothingToRevoke),
+        };
+        Ok(match decrypted {
+            Ok(credentials) => match self.oauth().revoke_both(&credentials).await {
+                Ok(()) => Revocation::Done,
+                Err(error) => Revocation::Failed(error),
+            },
+            Err(cause) => {
+                Revocation::Unreadable(AuthError::unreadable(cause).with_subject(subject))
+            }
+        })
+    }
+
+    /// Returns the subject's connection as it is stored; `None` if there never was one, or it was ended.
+    ///
+    /// A record that can't be read is [`Unreadable`](RecordState::Unreadable); the error of
+    /// [`load_credentials`](Self::load_credentials) says why.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn status(&self, subject: &Subject) -> Result<Option<ConnectionStatus>, AuthError> {
+        let record = match self.load(subject).await?.found {
+            Found::Record(record) if record.state != RecordState::Disconnected => record,
+            Found::Unreadable(_) => {
+                return Ok(Some(ConnectionStatus::unreadable(subject.clone())));
+            }
+            Found::Absent | Found::Record(_) => return Ok(None),
+        };
+        let is_readable = self.shared().records.decrypt(subject, &record).is_ok();
+        let mut status = ConnectionStatus::of(subject.clone(), *record);
+        if status.state == RecordState::Active && !is_readable {
+            status.state = RecordState::Unreadable;
+        }
+        Ok(Some(status))
+    }
+
+    /// Returns the connections that the query asks for, in the byte order of their subjects.
+    ///
+    /// Nothing is decrypted: a record of which [`status`](Self::status) says that no key decrypts it is listed in the
+    /// state that is stored.
+    ///
+    /// ```
+    /// # use notion_auth::{store::{Filter, ListQuery}, testing::MockNotion};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = MockNotion::in_process().provider_builder()?.build()?;
+    /// let mut query = ListQuery::default().filter(Filter::NeedsReauthorization);
+    /// loop {
+    ///     let page = provider.list(&query).await?;
+    ///     for it in &page {
+    ///         println!("{} {} {:?}", it.subject.as_str(), it.state.code(), it.refreshed_at);
+    ///     }
+    ///     let Some(last) = page.last() else { break };
+    ///     query = query.after(last.subject.clone());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self, query: &ListQuery) -> Result<Vec<ConnectionStatus>, AuthError> {
+        let listed = self.shared().records.list(query).await;
+        let listed = listed.map_err(StoreError::into_auth_error)?;
+        Ok(listed
+            .into_iter()
+            .map(|it| match it.record {
+                Ok(record) => ConnectionStatus::of(it.subject, record),
+                Err(_) => ConnectionStatus::unreadable(it.subject),
+            })
+            .collect())
+    }
+
+    /// Makes credentials active again that were marked as needing reauthorization: for an operator who knows that the
+    /// mark is wrong, as after a configuration that was refused. Returns whether they are active now.
+    ///
+    /// `lineage` and `generation` are those that [`status`](Self::status), [`list`](Self::list) or
+    /// [`Event::NeedsReauthorization`] named. Credentials that were connected or refreshed since stay as they are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reinstate(
+        &self,
+        subject: &Subject,
+        lineage: Lineage,
+        generation: u64,
+    ) -> Result<bool, AuthError> {
+        let shared = self.shared();
+        let fence = FencingToken {
+            lineage,
+            generation,
+        };
+        let change = shared.cache.begin_change(subject);
+        let reinstated = shared.records.reinstate(subject, fence).await;
+        shared.cache.end_change(subject, change, None);
+        shared.changed(subject);
+        match reinstated {
+            Ok(changed) => Ok(changed == Changed::Done),
+            Err(error) => Err(error.into_auth_error().with_subject(subject)),
+        }
+    }
+
+    /// Removes what the store need not keep: tombstones after 24 hours, and nonces of connection flows. Returns how
+    /// many were removed. Call it about once an hour.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn purge_expired(&self) -> Result<u64, AuthError> {
+        let purged = self.shared().records.purge_expired().await;
+        purged.map_err(StoreError::into_auth_error)
+    }
+
+    /// Checks what the store's durability depends on. Call it at the start.
+    ///
+    /// # Errors
+    /// When the store is not reached, or would lose what it is given.
+    pub async fn health(&self) -> Result<(), AuthError> {
+        let health = self.shared().records.health().await;
+        health.map_err(StoreError::into_auth_error)
+    }
+
+    pub(super) async fn load(&self, subject: &Subject) -> Result<Snapshot, AuthError> {
+        let loaded = self.shared().records.load(subject).await;
+        loaded.map_err(|error| error.into_auth_error().with_subject(subject))
+    }
+
+    /// Replaces the record by a tombstone, and returns what it was. `None` if there was no connection.
+    async fn write_tombstone(&self, subject: &Subject) -> Result<Option<Snapshot>, AuthError> {
+        let shared = self.shared();
+        let change = shared.cache.begin_change(subject);
+        let written = self.try_write_tombstone(subject).await;
+        shared.cache.end_change(subject, change, None);
+        shared.changed(subject);
+        if matches!(written, Ok(Some(_))) {
+            shared.emit(Event::Disconnected {
+                subject: subject.clone(),
+            });
+        }
+        written
+    }
+
+    async fn try_write_tombstone(&self, subject: &Subject) -> Result<Option<Snapshot>, AuthError> {
+        for _ in 0..TRIES {
+            let seen = self.load(subject).await?;
+            if !seen.is_connected() {
+                return Ok(None);
+            }
+            match self.shared().records.disconnect(subject, &seen).await {
+                Ok(Replaced::Done) => return Ok(Some(seen)),
+                Ok(Replaced::Conflict | Replaced::Unknown) => {}
+                Err(error) => return Err(error.into_auth_error().with_subject(subject)),
+            }
+        }
+        Err(contended(subject))
+    }
+}
+
+impl super::Shared {
+    /// Lets the subject's task look at the store again, and forgets failures: the application changed the record.
+    pub(super) fn changed(&self, subject: &Subject) {
+        self.failures.forget(subject);
+        self.tasks.interrupt(subject);
+    }
+}
+
+pub(super) fn contended(subject: &Subject) -> AuthError {
+    AuthError::transient(
+        "the credentials were changed by other processes again and again; try again",
+    )
+    .with_subject(subject)
+}

@@ -1,0 +1,240 @@
+//! The call of the token endpoint, repeated while its outcome is in doubt.
+
+use std::time::Duration;
+
+use super::{
+    super::{event::Event, shared::Shared},
+    commit::{commit, invalidate, release},
+    failpoint::Failpoint,
+    goal::Grant,
+    lease::HeldLease,
+    load::Loaded,
+    task::{Failed, Task},
+};
+use crate::{
+    credentials::{ReauthorizationReason, RefreshToken},
+    error::AuthError,
+    oauth::{OAuthError, SendGate, TokenAnswer},
+    observe::{self, Ending},
+};
+
+/// Spends the refresh token and settles the outcome. `None` if the record has moved.
+pub(super) async fn exchange(
+    task: &Task,
+    loaded: &Loaded,
+    token: &RefreshToken,
+    mut lease: HeldLease,
+) -> Result<Option<(Grant, Ending)>, Failed> {
+    let shared = &task.shared;
+    let now = shared.clock.monotonic();
+    let mut calls = shared.failures.count(&task.subject, now);
+    loop {
+        let check = lease.pre_send_check(shared);
+        let called = call(task, token, &mut lease, check.clone()).await;
+        task.failpoint(Failpoint::Answered).await;
+        let error = match called {
+            Ok(answer) => {
+                let ending = Ending::refreshed(lease.in_doubt);
+                observe::called(ending);
+                let granted = commit(task, loaded, &lease, answer).await?;
+                return Ok(granted.map(|grant| (grant, ending)));
+            }
+            Err(error) => error,
+        };
+        if !error.is_configuration() {
+            observe::called(Ending::of_call(&error, lease.in_doubt));
+        }
+        if error.is_invalid_grant() {
+            let reason = if lease.in_doubt {
+                ReauthorizationReason::RotationLost
+            } else {
+                ReauthorizationReason::Revoked
+            };
+            let invalidated = invalidate(task, loaded, lease.attempt, reason).await;
+            return invalidated.map_or(Ok(None), |error| Err(error.into()));
+        }
+        lease.in_doubt |= error.is_ambiguous();
+        if error.is_about_the_app() {
+            shared.reject_app();
+        }
+        if !lease.in_doubt {
+            if check.has_refused() {
+                release(task, lease.attempt, None).await;
+                return Ok(None);
+            }
+            return Err(not_spent(task, loaded, &lease, error, calls).await);
+        }
+        calls = calls.saturating_add(1);
+        emit_failure(task, loaded);
+        task.failpoint(Failpoint::InDoubt).await;
+        let pause = replay_pause(shared, calls)
+            .max(error.retry_after().unwrap_or_default())
+            .max(shared.app_pause());
+        let failure = AuthError::transient(
+            "it is not known whether the refresh token was spent; the refresh is being repeated",
+        )
+        .with_subject(&task.subject)
+        .with_retry_after(pause)
+        .with_source(error);
+        if !wait_in_doubt(task, loaded, &mut lease, pause, failure).await? {
+            return Ok(None);
+        }
+    }
+}
+
+/// How often the holder renews its lease while an answer is read.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+/// Calls the token endpoint once, and renews the lease while the answer is being read.
+async fn call(
+    task: &Task,
+    token: &RefreshToken,
+    lease: &mut HeldLease,
+    check: SendGate,
+) -> Result<TokenAnswer, OAuthError> {
+    let shared = &task.shared;
+    let mut call = std::pin::pin!(shared.oauth.spend(token, check));
+    loop {
+        tokio::select! {
+            answer = &mut call => return answer,
+            () = tokio::time::sleep(RENEWAL) => {
+                let renewed = lease.renew(task, shared.settings.timings.lease);
+                // The answer is used whether or not the lease is still held: the commit is fenced.
+                tokio::select! {
+                    answer = &mut call => return answer,
+                    renewed = renewed => if let Err(error) = renewed {
+                        tracing::debug!(%error, "the refresh lease was not renewed");
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// The first replay comes soon, while a server that remembers the last exchange may repeat its answer; later ones
+/// back off.
+fn replay_pause(shared: &Shared, calls: u32) -> Duration {
+    let soon = shared
+        .jitter
+        .between(Duration::from_secs(2), Duration::from_secs(10));
+    if calls <= 1 {
+        soon
+    } else {
+        soon.max(shared.jitter.back_off(calls))
+    }
+}
+
+/// Keeps the lease over a pause, in doubt for all processes. `false` if it is no longer this attempt's.
+async fn wait_in_doubt(
+    task: &Task,
+    loaded: &Loaded,
+    lease: &mut HeldLease,
+    pause: Duration,
+    failure: AuthError,
+) -> Result<bool, Failed> {
+    let shared = &task.shared;
+    let timings = &shared.settings.timings;
+    match lease.renew(task, pause + timings.lease).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(false),
+        // It may expire during the pause. Whoever takes it over replays as this attempt would.
+        Err(error) => tracing::debug!(%error, "a lease in doubt was not renewed"),
+    }
+    if task.goal.keeps_token_in_use() {
+        // The current token was not refused.
+        loaded.keep_in_use(task, pause);
+        task.delay(failure.clone());
+    } else if pause >= shared.settings.acquire_timeout {
+        task.delay(failure.clone());
+    }
+    task.pause(pause).await;
+    loop {
+        // The lease stays: another process, or this one after its restart, takes it over.
+        if shared.is_shutting_down() {
+            return Err(failure.into());
+        }
+        match lease.renew(task, timings.lease).await {
+            Ok(is_held) => {
+                if !task.goal.keeps_token_in_use() {
+                    task.resume();
+                }
+                return Ok(is_held);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a lease in doubt was not renewed");
+                task.delay(failure.clone());
+                let pause = shared
+                    .jitter
+                    .between(Duration::from_secs(1), Duration::from_secs(5));
+                task.pause(pause).await;
+            }
+        }
+    }
+}
+
+/// For how long no refresh is started after Notion refused the app's client id and secret.
+const APP_PAUSE: Duration = Duration::from_secs(60);
+
+/// The token was certainly not spent: ends the lease.
+///
+/// What the server answered makes a back-off for all processes. A server that was not reached makes one for this
+/// process only.
+async fn not_spent(
+    task: &Task,
+    loaded: &Loaded,
+    lease: &HeldLease,
+    error: OAuthError,
+    calls: u32,
+) -> Failed {
+    let shared = &task.shared;
+    if let Some(problem) = error.configuration_problem() {
+        release(task, lease.attempt, None).await;
+        return AuthError::configuration(problem)
+            .with_subject(&task.subject)
+            .with_retry_after(Duration::from_secs(5))
+            .into();
+    }
+    if error.is_about_the_app() {
+        release(task, lease.attempt, None).await;
+        return AuthError::app_rejected()
+            .with_subject(&task.subject)
+            .with_retry_after(APP_PAUSE)
+            .with_source(error)
+            .into();
+    }
+    let pause = shared
+        .jitter
+        .back_off(calls)
+        .max(error.retry_after().unwrap_or_default());
+    let is_local = error.is_not_sent();
+    release(task, lease.attempt, (!is_local).then_some(pause)).await;
+    emit_failure(task, loaded);
+    let until = shared.clock.monotonic().saturating_add(pause);
+    Failed {
+        error: AuthError::transient("the credentials could not be refreshed")
+            .with_subject(&task.subject)
+            .with_retry_after(pause)
+            .with_source(error),
+        calls: Some(calls.saturating_add(1)),
+        back_off: is_local.then(|| (loaded.fence(), until)),
+    }
+}
+
+fn emit_failure(task: &Task, loaded: &Loaded) {
+    task.shared.emit(Event::RefreshFailed {
+        subject: task.subject.clone(),
+        generation: loaded.record.generation,
+    });
+}
+
+impl Shared {
+    /// Pauses refreshes for the whole app, and notifies the operator once.
+    pub(crate) fn reject_app(&self) {
+        let now = self.clock.monotonic();
+        let until = now.saturating_add(APP_PAUSE);
+        let before = self.app_rejected_until().replace(until);
+        if before.is_none_or(|until| until <= now) {
+            self.emit(Event::AppRejected);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What this process remembers of refreshes that failed, and of other processes' leases.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use super::{super::cache::Fence, goal::Goal, single_flight::Goal as _};
+use crate::{error::AuthError, store::Lease, subject::Subject};
+
+/// Times are readings of the monotonic clock.
+#[derive(Debug, Default)]
+pub(in crate::provider) struct Failures {
+    by_subject: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    failures: HashMap<Subject, Failure>,
+    observations: HashMap<Subject, Observation>,
+    /// The number of entries at which old ones are removed.
+    purge_at: usize,
+}
+
+#[derive(Debug)]
+struct Failure {
+    goal: Goal,
+    error: AuthError,
+    /// Until when the error is repeated without a look at the store.
+    repeat_until: Duration,
+    /// The credentials that this process doesn't refresh, and until when.
+    back_off: Option<(Fence, Duration)>,
+    /// How many calls of the token endpoint failed in a row.
+    count: u32,
+}
+
+/// A lease or back-off in the store, and since when this process has seen it unchanged.
+#[derive(Debug, Clone, Copy)]
+struct Observation {
+    what: Observed,
+    since: Duration,
+    /// How long it was to hold when it was first seen.
+    remaining: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Observed {
+    Lease(Lease),
+    BackOff(SystemTime),
+}
+
+/// An error is not repeated from memory for longer than this: another process may have refreshed.
+const LONGEST_REPEAT: Duration = Duration::from_secs(5);
+
+/// How long the number of failures in a row is remembered.
+const COUNT_MEMORY: Duration = Duration::from_secs(600);
+
+impl Failures {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.by_subject
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the last task's error, if a task with this goal would fail with it again.
+    pub(super) fn repeated(
+        &self,
+        subject: &Subject,
+        goal: Goal,
+        now: Duration,
+    ) -> Option<AuthError> {
+        let memory = self.memory();
+        let failure = memory.failures.get(subject)?;
+        let left = failure.repeat_until.checked_sub(now)?;
+        let is_repeated = !left.is_zero() && failure.goal.covers(goal);
+        is_repeated.then(|| failure.error.clone().with_retry_after(left))
+    }
+
+    /// Returns the error of the refresh for which this process backs off.
+    pub(super) fn back_off(
+        &self,
+        subject: &Subject,
+        fence: Fence,
+        now: Duration,
+    ) -> Option<AuthError> {
+        let memory = self.memory();
+        let failure = memory.failures.get(subject)?;
+        let (of, until) = failure.back_off?;
+        let left = until.checked_sub(now)?;
+        let holds = of == fence && !left.is_zero();
+        holds.then(|| failure.error.clone().with_retry_after(left))
+    }
+
+    /// How many calls of the token endpoint failed in a row.
+    pub(super) fn count(&self, subject: &Subject, now: Duration) -> u32 {
+        let memory = self.memory();
+        let failure = memory.failures.get(subject);
+        failure
+            .filter(|failure| failure.repeat_until + COUNT_MEMORY > now)
+            .map_or(0, |failure| failure.count)
+    }
+
+    /// Remembers how a task failed. `calls` is how many calls have failed in a row, those of the task included.
+    pub(super) fn remember(
+        &self,
+        subject: &Subject,
+        goal: Goal,
+        error: &AuthError,
+        calls: u32,
+        back_off: Option<(Fence, Duration)>,
+        now: Duration,
+    ) {
+        let mut memory = self.memory();
+        memory.purge(now);
+        let repeat_for = error.retry_after().unwrap_or_default().min(LONGEST_REPEAT);
+        memory.failures.insert(
+            subject.clone(),
+            Failure {
+                goal,
+                error: error.clone(),
+                repeat_until: now.saturating_add(repeat_for),
+                back_off,
+                count: calls,
+            },
+        );
+    }
+
+    /// Forgets a subject: its credentials were changed, or refreshed.
+    pub(in crate::provider) fn forget(&self, subject: &Subject) {
+        let mut memory = self.memory();
+        memory.failures.remove(subject);
+        memory.observations.remove(subject);
+    }
+
+    /// Returns for how long this process has seen a lease or a back-off unchanged, and how long it was to hold when
+    /// it was first seen.
+    pub(super) fn observe(
+        &self,
+        subject: &Subject,
+        what: Observed,
+        remaining: Duration,
+        now: Duration,
+    ) -> (Duration, Duration) {
+        let mut memory = self.memory();
+        memory.purge(now);
+        let observation = memory
+            .observations
+            .entry(subject.clone())
+            .and_modify(|it| {
+                if it.what != what {
+                    *it = Observation {
+                        what,
+                        since: now,
+                        remaining,
+                    };
+                }
+            })
+            .or_insert(Observation {
+                what,
+                since: now,
+                remaining,
+            });
+        (now.saturating_sub(observation.since), observation.remaining)
+    }
+}
+
+impl Memory {
+    /// Removes what is too old to matter, when there are many entries.
+    fn purge(&mut self, now: Duration) {
+        if self.failures.len() + self.observations.len() < self.purge_at {
+            return;
+        }
+        self.failures.retain(|_, failure| {
+            let back_off = failure.back_off.map_or(Duration::ZERO, |(_, until)| until);
+            let end = failure.repeat_until.max(back_off);
+            end > now || (failure.count > 0 && end + COUNT_MEMORY > now)
+        });
+        self.observations
+            .retain(|_, it| it.since + it.remaining + COUNT_MEMORY > now);
+        self.purge_at = 64.max((self.failures.len() + self.observations.len()) * 2);
+    }
+}

@@ -1,0 +1,259 @@
+//! The refresh lease: no call of the token endpoint without it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    super::shared::Shared,
+    commit::LONGEST_COMMIT_PAUSE,
+    failpoint::Failpoint,
+    failures::Observed,
+    load::{Loaded, store_failed},
+    task::Task,
+};
+use crate::{
+    clock::Clock,
+    error::{AuthError, BoxError},
+    oauth::SendGate,
+    store::{AttemptId, FencingToken, Lease, LeaseRequest, Leased, StoreError},
+};
+
+pub(super) enum Leasing {
+    Acquired(HeldLease),
+    /// The record may have changed: read it again.
+    Moved,
+    /// This task can't refresh now.
+    NotNow(AuthError),
+}
+
+/// This attempt's right to spend the refresh token while the lease lasts.
+pub(super) struct HeldLease {
+    pub(super) attempt: AttemptId,
+    pub(super) fence: FencingToken,
+    /// Whether the token may have been spent, by this attempt or one before it.
+    pub(super) in_doubt: bool,
+    since: Moment,
+}
+
+/// Both clocks: the monotonic one may have stood still, the wall clock may have been set.
+#[derive(Clone, Copy)]
+struct Moment {
+    monotonic: Duration,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now(clock: &dyn Clock) -> Self {
+        Self {
+            monotonic: clock.monotonic(),
+            wall: clock.wall(),
+        }
+    }
+
+    fn is_older_than(self, age: Duration, clock: &dyn Clock) -> bool {
+        let now = Self::now(clock);
+        now.monotonic.saturating_sub(self.monotonic) >= age
+            || now.wall.duration_since(self.wall).unwrap_or_default() >= age
+    }
+}
+
+/// A lease is taken over only after this process has seen it unchanged for this long: a living holder renews its
+/// lease every 10 seconds.
+const UNCHANGED_FOR: Duration = Duration::from_secs(12);
+
+/// Acquires the lease, or waits a moment for the attempt that holds it.
+pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
+    let (shared, subject) = (&task.shared, &task.subject);
+    if let Err(error) = shared.may_refresh() {
+        return Leasing::NotNow(error.with_subject(subject));
+    }
+    let now = shared.clock.monotonic();
+    if let Some(error) = shared.failures.back_off(subject, loaded.fence(), now) {
+        return Leasing::NotNow(error);
+    }
+    let fence = loaded.record.fence();
+    let attempt = AttemptId::random();
+    let mut request = LeaseRequest {
+        attempt,
+        duration: shared.settings.timings.lease,
+        in_doubt: false,
+        take_over: None,
+        past_back_off: None,
+    };
+    task.failpoint(Failpoint::Leasing).await;
+    loop {
+        // Before the request, so that the lease is never older than it seems.
+        let since = Moment::now(&*shared.clock);
+        match shared.records.lease(subject, fence, request).await {
+            Ok(Leased::Acquired) => {
+                task.failpoint(Failpoint::Leased).await;
+                return Leasing::Acquired(HeldLease {
+                    attempt,
+                    fence,
+                    in_doubt: request.take_over.is_some(),
+                    since,
+                });
+            }
+            Ok(Leased::Moved) => return Leasing::Moved,
+            Ok(Leased::BackingOff { end, left }) => {
+                let now = shared.clock.monotonic();
+                let what = Observed::BackOff(end);
+                let (seen_for, length) = shared.failures.observe(subject, what, left, now);
+                if seen_for >= length && request.past_back_off.is_none() {
+                    request.past_back_off = Some(end);
+                    continue;
+                }
+                let error =
+                    AuthError::transient("the last refresh failed; the next one has to wait")
+                        .with_subject(subject)
+                        .with_retry_after(left.min(length.saturating_sub(seen_for)));
+                return Leasing::NotNow(error);
+            }
+            Ok(Leased::Taken { lease, now }) => match wait_for(task, lease, now).await {
+                Waited::TakeOver => request.take_over = Some(lease),
+                Waited::ReadAgain => return Leasing::Moved,
+                Waited::NotNow(error) => return Leasing::NotNow(error),
+            },
+            Err(error) => {
+                // It may have been acquired: others would wait for nothing.
+                if request.take_over.is_none() {
+                    let released = shared.records.release(subject, attempt, None).await;
+                    if let Err(error) = released {
+                        tracing::debug!(%error, "a lease that may have been acquired was not released");
+                    }
+                }
+                return Leasing::NotNow(store_failed(task, error));
+            }
+        }
+    }
+}
+
+enum Waited {
+    TakeOver,
+    ReadAgain,
+    NotNow(AuthError),
+}
+
+/// Waits for another attempt that holds the lease, or did when its process died. `store_now` is the store's time.
+async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
+    let shared = &task.shared;
+    let timings = &shared.settings.timings;
+    let age = store_now.duration_since(lease.since).unwrap_or_default();
+    let remaining = lease.duration.saturating_sub(age);
+    let now = shared.clock.monotonic();
+    let what = Observed::Lease(lease);
+    let (seen_for, _) = shared.failures.observe(&task.subject, what, remaining, now);
+    // The store's clock may have been set back: then the time for which the lease was seen counts.
+    let age = age.max(seen_for);
+    let remaining = lease.duration.saturating_sub(age);
+    let until_take_over = timings
+        .take_over_after()
+        .saturating_sub(age)
+        .max(UNCHANGED_FOR.saturating_sub(seen_for));
+    let left = if remaining.is_zero() {
+        until_take_over
+    } else {
+        remaining
+    };
+    let error = busy(task, left);
+    if task.goal.is_proactive() || !task.has_waiters() {
+        return Waited::NotNow(error);
+    }
+    if remaining.is_zero() && until_take_over.is_zero() {
+        // The store may have come back a moment ago: a holder that was cut off from it commits first.
+        let turn = timings.save.saturating_add(LONGEST_COMMIT_PAUSE);
+        task.pause(turn).await;
+        return match shared.is_shutting_down() {
+            true => Waited::NotNow(error),
+            false => Waited::TakeOver,
+        };
+    }
+    let is_long = left > shared.settings.acquire_timeout || lease.duration > timings.lease;
+    let (low, high) = if is_long {
+        task.delay(error);
+        (Duration::from_secs(1), Duration::from_secs(5))
+    } else {
+        (Duration::from_millis(25), Duration::from_millis(500))
+    };
+    task.pause(shared.jitter.between(low, high).min(left)).await;
+    task.resume();
+    Waited::ReadAgain
+}
+
+fn busy(task: &Task, left: Duration) -> AuthError {
+    AuthError::transient("another process holds the refresh lease for these credentials")
+        .with_subject(&task.subject)
+        .with_retry_after(left.max(Duration::from_secs(5)))
+}
+
+impl HeldLease {
+    /// The pre-send check: a process that was suspended must not spend a token that another has replayed since.
+    pub(super) fn pre_send_check(&self, shared: &Arc<Shared>) -> SendGate {
+        let since = self.since;
+        let clock = Arc::clone(&shared.clock);
+        let budget = shared.settings.timings.call;
+        SendGate::new(move || {
+            if since.is_older_than(budget, &*clock) {
+                Err(BoxError::from(
+                    "too much time passed since the refresh lease was acquired",
+                ))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Lets the lease last for `duration` from now. `Ok(false)` if it is no longer this attempt's.
+    pub(super) async fn renew(
+        &mut self,
+        task: &Task,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let shared = &task.shared;
+        let since = Moment::now(&*shared.clock);
+        let request = LeaseRequest {
+            attempt: self.attempt,
+            duration,
+            in_doubt: self.in_doubt,
+            take_over: None,
+            past_back_off: None,
+        };
+        let leased = shared
+            .records
+            .lease(&task.subject, self.fence, request)
+            .await?;
+        let is_held = leased == Leased::Acquired;
+        if is_held {
+            self.since = since;
+        }
+        Ok(is_held)
+    }
+}
+
+impl Shared {
+    /// Whether this process may start to spend refresh tokens.
+    fn may_refresh(&self) -> Result<(), AuthError> {
+        if self.is_shutting_down() {
+            return Err(AuthError::transient(
+                "this process is shutting down and starts no refresh",
+            )
+            .with_retry_after(Duration::from_secs(1)));
+        }
+        let left = self.app_pause();
+        if left.is_zero() {
+            Ok(())
+        } else {
+            Err(AuthError::app_rejected().with_retry_after(left))
+        }
+    }
+
+    /// How long refreshes are paused for the whole app.
+    pub(super) fn app_pause(&self) -> Duration {
+        let until = *self.app_rejected_until();
+        until
+            .unwrap_or_default()
+            .saturating_sub(self.clock.monotonic())
+    }
+}

@@ -1,0 +1,204 @@
+//! The record as the store has it now.
+
+use std::time::{Duration, SystemTime};
+
+use super::{
+    super::{
+        cache::{Changes, Entry, Fence, Replaced, Validated},
+        event::Event,
+    },
+    decide::{Expiry, Situation},
+    goal::{Goal, Grant},
+    task::Task,
+};
+use crate::{
+    credentials::NotionUserCredentials,
+    error::AuthError,
+    store::{FencingToken, Found, Record, RecordState, StoreError},
+};
+
+/// An active record whose credentials can be read.
+pub(super) struct Loaded {
+    pub(super) record: Record,
+    pub(super) credentials: NotionUserCredentials,
+    /// The store's time of the read.
+    now: SystemTime,
+    /// When the read began (monotonic clock).
+    read_at: Duration,
+    /// What the cache had seen before the read.
+    changes: Changes,
+}
+
+/// For how long after it was seen a newer record makes an older one in the store an error.
+const REGRESSION_MEMORY: Duration = Duration::from_secs(10 * 60);
+
+/// Reads the subject's record.
+pub(super) async fn load(task: &Task) -> Result<Loaded, AuthError> {
+    let (shared, subject) = (&task.shared, &task.subject);
+    // Before the read: a change since then makes what was read old.
+    let changes = shared.cache.changes(subject);
+    let seen = shared.cache.peek(subject);
+    let read_at = shared.clock.monotonic();
+    let snapshot = shared
+        .records
+        .load(subject)
+        .await
+        .map_err(|error| store_failed(task, error))?;
+    let record = match snapshot.found {
+        Found::Record(record) => *record,
+        Found::Absent => {
+            shared.cache.remove(subject, changes);
+            return Err(AuthError::not_connected().with_subject(subject));
+        }
+        Found::Unreadable(reason) => {
+            let cause = shared.records.unreadable(reason);
+            return Err(AuthError::unreadable(cause).with_subject(subject));
+        }
+    };
+    match record.state {
+        RecordState::Active => {}
+        RecordState::NeedsReauthorization(reason) => {
+            shared.cache.remove(subject, changes);
+            return Err(AuthError::reauthorize(reason).with_subject(subject));
+        }
+        RecordState::Disconnected | RecordState::Unreadable => {
+            shared.cache.remove(subject, changes);
+            return Err(AuthError::not_connected().with_subject(subject));
+        }
+    }
+    shared
+        .check_issuer(&record)
+        .map_err(|error| error.with_subject(subject))?;
+    check_not_regressed(task, seen.as_ref(), &record)?;
+    let credentials = shared
+        .records
+        .decrypt(subject, &record)
+        .map_err(|cause| AuthError::unreadable(cause).with_subject(subject))?;
+    Ok(Loaded {
+        record,
+        credentials,
+        now: snapshot.now,
+        read_at,
+        changes,
+    })
+}
+
+/// A store that was restored from a backup, or a copy that lags, has an older record than was seen before. Its
+/// refresh token may have been spent.
+fn check_not_regressed(
+    task: &Task,
+    seen: Option<&Entry>,
+    record: &Record,
+) -> Result<(), AuthError> {
+    let shared = &task.shared;
+    let Some(seen) = seen.map(|entry| &entry.cached) else {
+        return Ok(());
+    };
+    let stored = Fence::from(record.fence());
+    let is_older_generation =
+        stored.is_of_lineage(seen.fence) && stored.generation() < seen.fence.generation();
+    let is_replaced_lineage =
+        seen.replaced == Some(Replaced::from(record.lineage)) && !stored.is_of_lineage(seen.fence);
+    let seen_ago = shared.clock.monotonic().saturating_sub(seen.validated_at);
+    if !(is_older_generation || is_replaced_lineage) || seen_ago >= REGRESSION_MEMORY {
+        return Ok(());
+    }
+    shared.emit(Event::StoreRegressed {
+        subject: task.subject.clone(),
+        stored: stored.generation(),
+        seen: seen.fence.generation(),
+    });
+    Err(AuthError::transient(
+        "the store has older credentials than were seen before: it was restored from a backup, or a \
+         lagging copy is being read. They are used after 10 minutes; connect the subject again to end \
+         this at once",
+    )
+    .with_subject(&task.subject)
+    .with_retry_after(Duration::from_secs(1)))
+}
+
+pub(super) fn store_failed(task: &Task, error: StoreError) -> AuthError {
+    error.into_auth_error().with_subject(&task.subject)
+}
+
+impl Loaded {
+    pub(super) fn fence(&self) -> Fence {
+        self.record.fence().into()
+    }
+
+    /// How long ago the generation was made.
+    fn age(&self) -> Duration {
+        let made_at = self.record.generation_made_at();
+        self.now.duration_since(made_at).unwrap_or_default()
+    }
+
+    pub(super) fn situation(&self, task: &Task) -> Situation {
+        let usable_for = task.shared.usable_for(&self.credentials, self.age());
+        let is_past = self
+            .credentials
+            .expires_at
+            .is_some_and(|end| end <= self.now);
+        Situation {
+            goal: task.goal,
+            fence: self.fence(),
+            age: self.age(),
+            is_refreshed: self.record.refreshed_at.is_some(),
+            streak: self.record.streak,
+            has_refresh_token: self.credentials.refresh_token.is_some(),
+            expiry: match usable_for {
+                Some(left) if left.is_zero() && is_past => Expiry::Past,
+                Some(left) if left.is_zero() => Expiry::Refreshable,
+                _ => Expiry::Usable,
+            },
+        }
+    }
+
+    /// Puts the credentials into the cache. `None` if the application has changed the record since it was read.
+    pub(super) fn publish(&self, task: &Task) -> Result<Option<Grant>, AuthError> {
+        let cached = task
+            .shared
+            .cached(&self.record, &self.credentials, self.age(), self.read_at)
+            .map_err(|error| error.with_subject(&task.subject))?;
+        // A look at the store does not make a refused token good.
+        let ends_refusal = task.goal != Goal::Load;
+        Ok(task
+            .shared
+            .publish(&task.subject, self.changes, cached, ends_refusal))
+    }
+
+    /// The same for the pair that a refresh of this record has committed.
+    pub(super) fn publish_refreshed(
+        &self,
+        task: &Task,
+        fence: FencingToken,
+        credentials: &NotionUserCredentials,
+    ) -> Result<Option<Grant>, AuthError> {
+        let record = Record {
+            generation: fence.generation,
+            ..self.record.clone()
+        };
+        let now = task.shared.clock.monotonic();
+        let cached = task
+            .shared
+            .cached(&record, credentials, Duration::ZERO, now)
+            .map_err(|error| error.with_subject(&task.subject))?;
+        Ok(task
+            .shared
+            .publish(&task.subject, self.changes, cached, true))
+    }
+
+    /// Lets requests use the cached token on, if it is this record's.
+    pub(super) fn keep_in_use(&self, task: &Task, pause: Duration) {
+        let shared = &task.shared;
+        let until = shared.clock.monotonic().saturating_add(pause);
+        shared.cache.validate(
+            &task.subject,
+            Validated {
+                fence: self.fence(),
+                at: self.read_at,
+                check_again_at: shared.revalidate_at(self.read_at),
+            },
+            until,
+        );
+    }
+}

@@ -1,0 +1,402 @@
+//! Typed operations on records, over any store: deadlines, retries after a conflict, encoding and encryption.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    CredentialStore, ListQuery, Nonce, RecordKey, RecordState, Revision, StoreError,
+    StoreErrorKind,
+    encryption::{Binding, Encryption},
+    payload::{Payload, UnreadableReason, UnreadableRecord},
+    record::{AttemptId, FencingToken, Issuer, Record},
+    rules::{self, Changed, Committed, LeaseRequest, Leased, NewConnection, NewGeneration},
+};
+use crate::{
+    credentials::{NotionUserCredentials, ReauthorizationReason},
+    subject::Subject,
+};
+
+/// The records of one application in a store.
+pub(crate) struct Records {
+    pub(crate) store: Arc<dyn CredentialStore>,
+    pub(crate) encryption: Encryption,
+    pub(crate) namespace: Arc<str>,
+    /// Maximum time of one operation of the store.
+    pub(crate) deadline: Duration,
+    /// Where timers run. Default: the runtime of the caller.
+    pub(crate) runtime: Option<Handle>,
+}
+
+/// A record as it was read.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) found: Found,
+    /// The store's time of the read.
+    pub(crate) now: SystemTime,
+    revision: Option<Revision>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Found {
+    Absent,
+    Record(Box<Record>),
+    Unreadable(UnreadableReason),
+}
+
+/// The outcome of [`Records::connect`] and [`Records::disconnect`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    Done,
+    /// Another change came first.
+    Conflict,
+    /// Another change came first, or after this one: an earlier try was not answered.
+    Unknown,
+}
+
+/// A record in a list.
+#[derive(Debug)]
+pub(crate) struct ListedRecord {
+    pub(crate) subject: Subject,
+    pub(crate) record: Result<Record, UnreadableReason>,
+}
+
+/// Each conflict means that another process made progress, so a change needs few tries.
+const TRIES: u32 = 100;
+
+/// How often an operation that failed is tried, when its outcome must be known.
+const FAILURES: u32 = 3;
+
+impl Records {
+    pub(crate) async fn load(&self, subject: &Subject) -> Result<Snapshot, StoreError> {
+        let key = self.key(subject);
+        let loaded = self.bounded(self.store.load(&key)).await?;
+        let revision = loaded.record.as_ref().map(|record| record.revision);
+        let found = match loaded.record.map(|record| Record::decode(&record.bytes)) {
+            None => Found::Absent,
+            Some(Ok(record)) => Found::Record(Box::new(record)),
+            Some(Err(reason)) => Found::Unreadable(reason),
+        };
+        Ok(Snapshot {
+            found,
+            now: loaded.now,
+            revision,
+        })
+    }
+
+    pub(crate) fn encrypt(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        issuer: &Issuer,
+        credentials: &NotionUserCredentials,
+    ) -> Payload {
+        let key = &self.key(subject);
+        let binding = Binding { key, fence, issuer };
+        self.encryption.encrypt(binding, credentials)
+    }
+
+    pub(crate) fn decrypt(
+        &self,
+        subject: &Subject,
+        record: &Record,
+    ) -> Result<NotionUserCredentials, UnreadableRecord> {
+        let binding = Binding {
+            key: &self.key(subject),
+            fence: record.fence(),
+            issuer: &record.issuer,
+        };
+        self.encryption
+            .decrypt(binding, &record.payload)
+            .map_err(|reason| self.unreadable(reason))
+    }
+
+    pub(crate) fn unreadable(&self, reason: UnreadableReason) -> UnreadableRecord {
+        UnreadableRecord {
+            store: self.store.name(),
+            reason,
+        }
+    }
+
+    /// Writes a new grant over what was read, readable or not. Returns the record too.
+    pub(crate) async fn connect(
+        &self,
+        subject: &Subject,
+        seen: &Snapshot,
+        new: NewConnection,
+    ) -> Result<(Replaced, Record), StoreError> {
+        let new = rules::connect(seen.record(), new, seen.now);
+        let replaced = self.replace(subject, seen, &new).await?;
+        Ok((replaced, new))
+    }
+
+    /// Writes a tombstone over what was read, readable or not.
+    pub(crate) async fn disconnect(
+        &self,
+        subject: &Subject,
+        seen: &Snapshot,
+    ) -> Result<Replaced, StoreError> {
+        let attempt = AttemptId::random();
+        let new = rules::disconnect(seen.record(), attempt, seen.now);
+        self.replace(subject, seen, &new).await
+    }
+
+    /// Makes the next generation. Idempotent by attempt.
+    pub(crate) async fn commit(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        new: &NewGeneration,
+        attempt: AttemptId,
+    ) -> Result<Committed, StoreError> {
+        let was_invalidated = AtomicBool::new(false);
+        let committed = self.change(subject, None, |record, now| {
+            let state = record.map(|record| record.state);
+            let is_invalid = matches!(state, Some(RecordState::NeedsReauthorization(_)));
+            was_invalidated.store(is_invalid, Ordering::Relaxed);
+            rules::commit(record, fence, new.clone(), attempt, now).map_err(Some)
+        });
+        let was_invalidated = || was_invalidated.load(Ordering::Relaxed);
+        Ok(committed.await?.unwrap_or_else(|| Committed::Done {
+            was_invalidated: was_invalidated(),
+        }))
+    }
+
+    /// Acquires or renews the refresh lease.
+    pub(crate) async fn lease(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        request: LeaseRequest,
+    ) -> Result<Leased, StoreError> {
+        self.change(subject, Leased::Acquired, |record, now| {
+            rules::lease(record, fence, request, now)
+        })
+        .await
+    }
+
+    /// Ends this attempt's lease, unless it is in doubt.
+    pub(crate) async fn release(
+        &self,
+        subject: &Subject,
+        attempt: AttemptId,
+        back_off: Option<Duration>,
+    ) -> Result<Changed, StoreError> {
+        self.change(subject, Changed::Done, |record, now| {
+            rules::release(record, attempt, back_off, now)
+        })
+        .await
+    }
+
+    /// Marks the credentials as needing reauthorization. Idempotent by attempt.
+    pub(crate) async fn invalidate(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        reason: ReauthorizationReason,
+        attempt: AttemptId,
+    ) -> Result<Changed, StoreError> {
+        self.change(subject, Changed::Done, |record, now| {
+            rules::invalidate(record, fence, reason, attempt, now)
+        })
+        .await
+    }
+
+    /// Undoes [`invalidate`](Self::invalidate).
+    pub(crate) async fn reinstate(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+    ) -> Result<Changed, StoreError> {
+        let attempt = AttemptId::random();
+        self.change(subject, Changed::Done, |record, now| {
+            rules::reinstate(record, fence, attempt, now)
+        })
+        .await
+    }
+
+    /// Replaces the payload by another encryption of the same credentials.
+    #[cfg(feature = "encryption")]
+    pub(crate) async fn re_encrypt(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        payload: Payload,
+    ) -> Result<Changed, StoreError> {
+        self.change(subject, Changed::Done, |record, _| {
+            rules::re_encrypt(record, fence, payload.clone())
+        })
+        .await
+    }
+
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<ListedRecord>, StoreError> {
+        let listed = self
+            .bounded(self.store.list(&self.namespace, query))
+            .await?;
+        let decoded = listed.into_iter().map(|it| ListedRecord {
+            subject: it.subject,
+            record: Record::decode(&it.record.bytes),
+        });
+        Ok(decoded.collect())
+    }
+
+    /// Returns whether the digest was not consumed before.
+    #[cfg(feature = "routes")]
+    pub(crate) async fn consume_nonce(
+        &self,
+        digest: [u8; 32],
+        lifetime: Duration,
+    ) -> Result<bool, StoreError> {
+        let nonce = Nonce::new(Arc::clone(&self.namespace), digest);
+        self.bounded(self.store.consume_nonce(&nonce, lifetime))
+            .await
+    }
+
+    pub(crate) async fn purge_expired(&self) -> Result<u64, StoreError> {
+        // It may delete many rows.
+        let limit = self.deadline.saturating_mul(12);
+        self.bounded_by(limit, self.store.purge_expired()).await
+    }
+
+    pub(crate) async fn health(&self) -> Result<(), StoreError> {
+        self.bounded(self.store.health()).await
+    }
+
+    fn key(&self, subject: &Subject) -> RecordKey {
+        RecordKey::new(Arc::clone(&self.namespace), subject.clone())
+    }
+
+    /// Reads, decides and writes, until no other change comes between.
+    async fn change<T>(
+        &self,
+        subject: &Subject,
+        done: T,
+        rule: impl Fn(Option<&Record>, SystemTime) -> Result<Record, T>,
+    ) -> Result<T, StoreError> {
+        for _ in 0..TRIES {
+            let seen = self.load(subject).await?;
+            if let Found::Unreadable(reason) = seen.found {
+                return Err(StoreError::new(
+                    StoreErrorKind::Corrupt,
+                    self.store.name(),
+                    reason.to_string(),
+                ));
+            }
+            let new = match rule(seen.record(), seen.now) {
+                Ok(new) => new,
+                Err(answer) => return Ok(answer),
+            };
+            if self.swap(subject, seen.revision, &new).await? {
+                return Ok(done);
+            }
+        }
+        Err(StoreError::unavailable(
+            self.store.name(),
+            "the record was changed by other processes again and again; try again",
+        ))
+    }
+
+    async fn swap(
+        &self,
+        subject: &Subject,
+        seen: Option<Revision>,
+        new: &Record,
+    ) -> Result<bool, StoreError> {
+        let (key, encoded) = (self.key(subject), new.encode());
+        self.bounded(self.store.compare_and_swap(&key, seen, &encoded))
+            .await
+    }
+
+    /// Writes over what was seen. After an error, the record tells whether the write was done.
+    async fn replace(
+        &self,
+        subject: &Subject,
+        seen: &Snapshot,
+        new: &Record,
+    ) -> Result<Replaced, StoreError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.swap(subject, seen.revision, new).await {
+                Ok(true) => return Ok(Replaced::Done),
+                Ok(false) if failures == 0 => return Ok(Replaced::Conflict),
+                Ok(false) => match self.load(subject).await {
+                    Ok(current) if current.record().is_some_and(|it| is_of(it, new)) => {
+                        return Ok(Replaced::Done);
+                    }
+                    Ok(_) => return Ok(Replaced::Unknown),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            failures += 1;
+            if failures == FAILURES {
+                return Err(error);
+            }
+        }
+    }
+
+    /// An operation may hang: it gets no longer than the deadline.
+    async fn bounded<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.bounded_by(self.deadline, operation).await
+    }
+
+    async fn bounded_by<T>(
+        &self,
+        limit: Duration,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
+            return operation.await;
+        };
+        let mut bounded = pin!({
+            let _context = runtime.enter();
+            tokio::time::timeout(limit, operation)
+        });
+        // Stores have timers and sockets of their own, and the caller may run on another executor.
+        let bounded = poll_fn(|context| {
+            let _context = runtime.enter();
+            bounded.as_mut().poll(context)
+        });
+        bounded.await.unwrap_or_else(|elapsed| {
+            let message = format!("no answer within {} s", limit.as_secs_f32());
+            Err(StoreError::unavailable(self.store.name(), message).with_source(elapsed))
+        })
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn record(&self) -> Option<&Record> {
+        match &self.found {
+            Found::Record(record) => Some(record),
+            Found::Absent | Found::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether there is a connection, or a record that can't be read.
+    pub(crate) fn is_connected(&self) -> bool {
+        match &self.found {
+            Found::Absent => false,
+            Found::Record(record) => record.state != RecordState::Disconnected,
+            Found::Unreadable(_) => true,
+        }
+    }
+}
+
+/// Whether a record is what was written, or a later generation of it.
+fn is_of(record: &Record, written: &Record) -> bool {
+    match written.state {
+        RecordState::Disconnected => record.committed_by == written.committed_by,
+        _ => record.lineage == written.lineage,
+    }
+}

@@ -1,0 +1,80 @@
+//! Which files are open: the database and its write-ahead log may be deleted or replaced under a process.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use crate::store::StoreError;
+
+/// The database and its log, by device and inode.
+///
+/// The store always keeps a connection open, so that SQLite does not replace the log itself.
+#[derive(Debug)]
+pub(super) struct OpenFiles {
+    database: (PathBuf, OnceLock<Identity>),
+    log: (PathBuf, OnceLock<Identity>),
+}
+
+type Identity = (u64, u64);
+
+impl OpenFiles {
+    /// The files of the database at `path`, which is open.
+    pub(super) fn of(path: &Path) -> Self {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let files = Self {
+            database: (path.to_owned(), OnceLock::new()),
+            log: (log.into(), OnceLock::new()),
+        };
+        for (path, identity) in [&files.database, &files.log] {
+            if let Some(now) = identity_of(path) {
+                identity.get_or_init(|| now);
+            }
+        }
+        files
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.database.0
+    }
+
+    /// Checks that the files are still those that were opened.
+    ///
+    /// # Errors
+    /// When one was deleted or replaced: what is written then is lost with the last connection.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        for (path, identity) in [&self.database, &self.log] {
+            let is_same = match (identity_of(path), identity.get()) {
+                (Some(now), _) => *identity.get_or_init(|| now) == now,
+                (None, before) => before.is_none(),
+            };
+            if !is_same {
+                return Err(StoreError::misconfigured(
+                    super::store::NAME,
+                    format!(
+                        "{} was deleted or replaced while this process had the database open, so nothing \
+                         is saved: restart the process. Stop all processes before you move or restore a \
+                         database",
+                        path.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn identity_of(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Other systems don't let an open file be deleted.
+#[cfg(not(unix))]
+fn identity_of(_: &Path) -> Option<Identity> {
+    None
+}
