@@ -17,7 +17,7 @@ use notion_auth::{
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::{store_trouble::TroubledStore, support::World};
+use crate::{faulty_store::FaultyStore, support::World};
 
 /// A state of which the provider is a part.
 #[derive(Clone)]
@@ -125,18 +125,18 @@ async fn whose_connection_has_ended_is_told_to_connect_again() {
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let world = World::with(notion_auth::testing::MockNotion::in_process(), |builder| {
         builder.store(store.clone()).plaintext_at_rest()
     });
     world.connect("ann").await;
-    store.set_down(true);
+    store.hooks.set_down(true);
     let response = visit(&world, "ann").await;
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()[RETRY_AFTER], "1");
     let body = text(response).await;
     assert_says(&body, 503, "service_unavailable", "does not answer");
-    store.set_down(false);
+    store.hooks.set_down(false);
     assert_eq!(visit(&world, "ann").await.status(), 200);
 }
 

@@ -9,7 +9,10 @@
 mod axum_stack;
 mod cancellation;
 mod credentials;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod fail_fast;
+mod faulty_store;
 #[cfg(all(feature = "gateway", unix))]
 mod gateway;
 mod guide;
@@ -37,8 +40,6 @@ mod refresh;
 mod reqwest;
 mod retry;
 mod routes;
-#[cfg(feature = "encryption")]
-mod sealing;
 mod secrets;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod servers;

@@ -3,27 +3,18 @@
 use std::time::{Duration, SystemTime};
 
 use notion_auth::{
-    MemoryStore, Subject,
+    MemoryStore,
     clock::Clock,
-    store::{
-        AttemptId, Change, CredentialStore, Expected, Labels, NewRecord, OnceKey, Payload,
-        RecordKey, Saved, TOMBSTONE_AGE,
-    },
     testing::{TestClock, store_conformance},
 };
-use tokio::time::advance;
-
-fn store() -> MemoryStore {
-    MemoryStore::with_clock(TestClock::new())
-}
 
 #[tokio::test(start_paused = true)]
-async fn conformance_of_the_memory_store() {
-    store_conformance(store()).await;
+async fn memory_store_conforms() {
+    store_conformance(MemoryStore::with_clock(TestClock::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conformance_of_the_memory_store_on_several_threads() {
+async fn memory_store_on_several_threads_conforms() {
     store_conformance(MemoryStore::new()).await;
 }
 
@@ -51,43 +42,10 @@ async fn memory_store_does_not_read_the_coarse_clock() {
     store_conformance(MemoryStore::with_clock(clock)).await;
 }
 
-fn key(subject: &str) -> RecordKey {
-    RecordKey::new("test", Subject::new(subject))
-}
-
-/// Saves over whatever is there.
-async fn save(store: &MemoryStore, subject: &str, change: Change) {
-    let current = store.load(&key(subject)).await.unwrap();
-    let expected = current.map_or(Expected::Absent, |it| Expected::Generation(it.generation));
-    let new = NewRecord {
-        change,
-        payload: Payload::default(),
-        labels: Labels::default(),
-    };
-    let saved = store
-        .save(&key(subject), new, expected, AttemptId::random())
-        .await
-        .unwrap();
-    assert!(matches!(saved, Saved::Done(_)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn sweeping_removes_old_tombstones_and_marks_and_nothing_else() {
-    let store = store();
-    save(&store, "ann", Change::Connect).await;
-    save(&store, "ben", Change::Connect).await;
-    save(&store, "ben", Change::Disconnect).await;
-    let mark = OnceKey::new("test", [1; 32]);
-    store.once(&mark, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(store.sweep().await.unwrap(), 0);
-    advance(TOMBSTONE_AGE).await;
-    assert_eq!(store.sweep().await.unwrap(), 2);
-    assert!(store.load(&key("ann")).await.unwrap().is_some());
-    assert!(store.load(&key("ben")).await.unwrap().is_none());
-}
-
 #[test]
-fn a_store_is_private_until_somebody_else_holds_it() {
+fn memory_store_is_private_while_it_has_one_handle() {
+    use notion_auth::store::CredentialStore as _;
+
     let store = MemoryStore::new();
     assert!(store.is_private());
     let other = store.clone();

@@ -145,7 +145,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
 
     // Everything that holds a secret, printed.
     let key = RecordKey::new("notion", subject.clone());
-    let record = world.store.load(&key).await.unwrap().unwrap();
+    let record = world.store.load(&key).await.unwrap().record.unwrap();
     let acquired = world.provider.acquire(&subject).await.unwrap();
     let explicit = ExplicitCredentials::new(&credentials.access_token).unwrap();
     let session: Session = world.provider.session(subject.clone());

@@ -1,6 +1,9 @@
-//! A provider, a stand-in for Notion, and requests between them.
+//! A provider, a mock server, requests between them, and records as the store has them.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -11,11 +14,13 @@ use notion_auth::{
     clock::Clock as _,
     inject::NotionAuth,
     provider::NotionAuthProviderBuilder,
+    store::{CredentialStore, RecordBytes, RecordKey, RecordState, Revision, StoredRecord},
     testing::{
         MockNotion, TestClock,
         notion::{MockBody, MockNotionService},
     },
 };
+use serde_json::Value;
 use tower::{Layer, ServiceExt};
 use tracing::{Dispatch, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 
@@ -93,7 +98,7 @@ impl World {
         request
     }
 
-    /// Whether what is stored for the subject is what lives at Notion.
+    /// Asserts that the stored tokens of the subject are those that are good at Notion.
     pub(crate) async fn assert_nothing_lost(&self, subject: &str) {
         let stored = self
             .provider
@@ -127,6 +132,53 @@ fn provider_on(
         .clock(clock.clone())
         .jitter_seed(7);
     set(builder).build().expect("the settings are valid")
+}
+
+/// The key of the subject's record in the default namespace.
+pub(crate) fn record_key(subject: &str) -> RecordKey {
+    RecordKey::new("notion", subject.into())
+}
+
+/// The JSON of a record.
+pub(crate) fn record_json(record: &StoredRecord) -> Value {
+    serde_json::from_slice(record.bytes.as_slice()).expect("a record is JSON")
+}
+
+/// A record of this JSON, under a new revision.
+pub(crate) fn record_of(json: &Value) -> StoredRecord {
+    StoredRecord {
+        revision: Revision::from_bytes(fastrand::u64(..).to_be_bytes()),
+        state: RecordState::from_code(json["state"].as_str().unwrap_or_default()),
+        bot_id: json["metadata"]["bot_id"].as_str().map(str::to_owned),
+        updated_at: UNIX_EPOCH
+            + Duration::from_micros(json["updated_at"].as_u64().unwrap_or_default()),
+        bytes: RecordBytes::new(json.to_string().into_bytes()),
+    }
+}
+
+/// Writes a record over whatever is there, past all providers.
+pub(crate) async fn write_record(
+    store: &impl CredentialStore,
+    key: &RecordKey,
+    record: &StoredRecord,
+) {
+    let seen = store.load(key).await.expect("the store answers").record;
+    let seen = seen.map(|seen| seen.revision);
+    let written = store.compare_and_swap(key, seen, record).await;
+    assert!(written.expect("the store answers"), "a concurrent change");
+}
+
+/// Changes the JSON of the subject's record, past all providers.
+pub(crate) async fn edit_record(
+    store: &impl CredentialStore,
+    subject: &str,
+    edit: impl FnOnce(&mut Value),
+) {
+    let key = record_key(subject);
+    let loaded = store.load(&key).await.expect("the store answers");
+    let mut json = record_json(&loaded.record.expect("the subject has a record"));
+    edit(&mut json);
+    write_record(store, &key, &record_of(&json)).await;
 }
 
 /// Makes `subscriber` this thread's, for as long as the guard lives.

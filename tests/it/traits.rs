@@ -11,7 +11,7 @@ use notion_auth::{
     inject::{NoReplay, ResponseFuture, SessionService},
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,
-    store::{Record, StoreError},
+    store::{StoreError, StoredRecord},
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower::{Layer, Service};
@@ -46,7 +46,7 @@ assert_not_impl_any!(NotionAppCredentials: std::fmt::Display, PartialEq, serde::
 assert_not_impl_any!(Acquired: std::fmt::Display, serde::Serialize);
 assert_not_impl_any!(ExplicitCredentials: std::fmt::Display, serde::Serialize);
 assert_not_impl_any!(CallbackAnswer: std::fmt::Display, serde::Serialize);
-assert_not_impl_any!(Record: std::fmt::Display, serde::Serialize);
+assert_not_impl_any!(StoredRecord: std::fmt::Display, serde::Serialize);
 
 /// A service, a body and an error that are not `Send`: none of them needs to be.
 #[derive(Clone)]

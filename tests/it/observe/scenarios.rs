@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tower::service_fn;
 
 use crate::{
-    store_trouble::TroubledStore,
+    faulty_store::FaultyStore,
     support::{Body, World, auth_error, send, status},
 };
 
@@ -109,9 +109,9 @@ async fn not_sent() {
 }
 
 async fn store_unavailable() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |it| it.store(store.clone()));
-    store.set_down(true);
+    store.hooks.set_down(true);
     let error = world.provider.acquire(&"ann".into()).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
 }

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use notion_auth::{Event, routes::FlowProblem};
 
 use super::site::{HTML, JSON, Site};
-use crate::store_trouble::TroubledStore;
+use crate::faulty_store::FaultyStore;
 
 #[tokio::test(start_paused = true)]
 async fn each_problem_has_its_own_answer_and_changes_nothing() {
@@ -187,8 +187,8 @@ async fn the_host_can_have_pages_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_uses_up_nothing() {
     let site = Site::new();
-    let down = TroubledStore::shared();
-    down.set_down(true);
+    let down = FaultyStore::memory();
+    down.hooks.set_down(true);
     let provider = super::site::provider(&site.notion)
         .store(down)
         .clock(site.clock.clone())

@@ -6,15 +6,16 @@ use http::{Method, StatusCode};
 use notion_auth::{
     Event, Keyring, NotionOAuthService, Subject,
     routes::FlowProblem,
-    store::{CredentialStore, Payload, Record, RecordKey},
     testing::{
         MockNotion,
         notion::{Call, Fault},
     },
 };
 
+use serde_json::Value;
+
 use super::site::{JSON, KEY, Site};
-use crate::store_trouble::TroubledStore;
+use crate::{faulty_store::FaultyStore, support::edit_record};
 
 #[tokio::test(start_paused = true)]
 async fn a_visitor_connects_sees_it_and_disconnects() {
@@ -121,7 +122,7 @@ async fn keys_change_in_steps_without_breaking_flows_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let site = Site::new();
     let provider = super::site::provider(&site.notion)
         .store(store.clone())
@@ -135,7 +136,7 @@ async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used(
     ann.routes = routes;
     let page = ann.authorize("").await;
     let callback = site.notion.consent(&page).expect("a callback");
-    store.set_once_delay(Duration::from_secs(2));
+    store.hooks.set_nonce_delay(Duration::from_secs(2));
     let target = callback.strip_prefix("https://app.example").expect("ours");
     let answer = ann.request(Method::GET, target, &[]);
     let left = tokio::time::timeout(Duration::from_secs(1), answer).await;
@@ -264,21 +265,17 @@ async fn a_revocation_that_fails_is_told_and_the_connection_ends_here() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_cannot_be_read_are_not_said_to_be_revoked() {
+async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     ann.connect(&site.notion, "Acme").await;
-    let key = RecordKey::new("notion", "ann".into());
-    let record = site.store.load(&key).await.unwrap().expect("a record");
-    let damaged = Record {
-        payload: Payload::default(),
-        ..record.clone()
-    };
-    let replaced = site.store.replace(&key, Some(record.revision), &damaged);
-    assert!(replaced.await.unwrap());
+    edit_record(&site.store, "ann", |json| json["payload"] = "".into()).await;
 
     let status = ann.json("/notion/status").await;
-    assert_eq!(status["needs_reauthorization"], "unreadable");
+    // Not "connect again", which would not help while a key is missing.
+    assert_eq!(status["connected"], false);
+    assert_eq!(status["needs_reauthorization"], Value::Null);
+    assert_eq!(status["workspace"]["name"], "Acme");
     let headers = [("accept", JSON), ("sec-fetch-site", "same-origin")];
     let seen = ann.send(Method::POST, "/notion/disconnect", &headers).await;
     assert_eq!(seen.json()["connected"], false);

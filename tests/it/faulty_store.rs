@@ -1,0 +1,220 @@
+//! A store around another one, whose operations a test watches, slows down, fails or redirects.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use notion_auth::{
+    MemoryStore,
+    store::{
+        CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+        StoredRecord, async_trait,
+    },
+    testing::TestClock,
+};
+use tokio::time::sleep;
+
+/// An operation of a store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Operation<'a> {
+    Load(&'a RecordKey),
+    Swap(&'a RecordKey, &'a StoredRecord),
+    ConsumeNonce,
+    List,
+    Purge,
+    Health,
+}
+
+/// What a test does around operations.
+#[async_trait]
+pub(crate) trait Hooks: Send + Sync + 'static {
+    /// An error is the operation's answer, and the operation is not done.
+    async fn before(&self, _: Operation<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The operation is done. An error replaces its answer.
+    async fn after(&self, _: Operation<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Hooks for () {}
+
+/// Clones are handles to the same store.
+pub(crate) struct FaultyStore<H = Faults> {
+    /// Taken in turn, as by several processes on one database.
+    handles: Arc<[Arc<dyn CredentialStore>]>,
+    turn: Arc<AtomicUsize>,
+    is_persistent: bool,
+    pub(crate) hooks: Arc<H>,
+}
+
+impl<H: Hooks> FaultyStore<H> {
+    pub(crate) fn new(inner: impl CredentialStore, hooks: H) -> Self {
+        Self::over([Arc::new(inner) as Arc<dyn CredentialStore>].into(), hooks)
+    }
+
+    fn over(handles: Arc<[Arc<dyn CredentialStore>]>, hooks: H) -> Self {
+        Self {
+            handles,
+            turn: Arc::default(),
+            is_persistent: false,
+            hooks: Arc::new(hooks),
+        }
+    }
+
+    /// Its records outlive the process.
+    pub(crate) fn persistent(self) -> Self {
+        Self {
+            is_persistent: true,
+            ..self
+        }
+    }
+
+    fn inner(&self) -> &dyn CredentialStore {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &*self.handles[turn % self.handles.len()]
+    }
+
+    async fn perform<T>(
+        &self,
+        operation: Operation<'_>,
+        performed: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.hooks.before(operation).await?;
+        let answer = performed.await?;
+        self.hooks.after(operation).await?;
+        Ok(answer)
+    }
+}
+
+impl FaultyStore<()> {
+    /// Two handles to one database, taken in turn.
+    pub(crate) fn alternating<S: CredentialStore>(handles: [S; 2]) -> Self {
+        let handles = handles.map(|handle| Arc::new(handle) as Arc<dyn CredentialStore>);
+        Self::over(handles.into(), ())
+    }
+}
+
+#[async_trait]
+impl<H: Hooks> CredentialStore for FaultyStore<H> {
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        self.perform(Operation::Load(key), self.inner().load(key))
+            .await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &RecordKey,
+        seen: Option<Revision>,
+        new: &StoredRecord,
+    ) -> Result<bool, StoreError> {
+        let swapped = self.inner().compare_and_swap(key, seen, new);
+        self.perform(Operation::Swap(key, new), swapped).await
+    }
+
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+        let consumed = self.inner().consume_nonce(nonce, lifetime);
+        self.perform(Operation::ConsumeNonce, consumed).await
+    }
+
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        let listed = self.inner().list(namespace, query);
+        self.perform(Operation::List, listed).await
+    }
+
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        self.perform(Operation::Purge, self.inner().purge_expired())
+            .await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.perform(Operation::Health, self.inner().health()).await
+    }
+
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn is_persistent(&self) -> bool {
+        self.is_persistent
+    }
+}
+
+impl<H> Clone for FaultyStore<H> {
+    fn clone(&self) -> Self {
+        Self {
+            handles: Arc::clone(&self.handles),
+            turn: Arc::clone(&self.turn),
+            is_persistent: self.is_persistent,
+            hooks: Arc::clone(&self.hooks),
+        }
+    }
+}
+
+impl<H> fmt::Debug for FaultyStore<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FaultyStore")
+    }
+}
+
+impl FaultyStore {
+    /// A store in memory with settable faults, whose time is tokio's.
+    pub(crate) fn memory() -> Self {
+        let memory = MemoryStore::with_clock(TestClock::new());
+        Self::new(memory, Faults::default())
+    }
+}
+
+/// Faults that a test sets and takes back.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    is_down: AtomicBool,
+    load_delay: Mutex<Duration>,
+    nonce_delay: Mutex<Duration>,
+}
+
+impl Faults {
+    /// From now on, each operation fails at once.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// From now on, a load is answered this long after the record was read.
+    pub(crate) fn set_load_delay(&self, delay: Duration) {
+        *self.load_delay.lock().unwrap() = delay;
+    }
+
+    /// From now on, it is answered this long after the nonce was consumed.
+    pub(crate) fn set_nonce_delay(&self, delay: Duration) {
+        *self.nonce_delay.lock().unwrap() = delay;
+    }
+}
+
+#[async_trait]
+impl Hooks for Faults {
+    async fn before(&self, _: Operation<'_>) -> Result<(), StoreError> {
+        match self.is_down.load(Ordering::Relaxed) {
+            true => Err(StoreError::unavailable("faulty", "down")),
+            false => Ok(()),
+        }
+    }
+
+    async fn after(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        let delay = match operation {
+            Operation::Load(_) => *self.load_delay.lock().unwrap(),
+            Operation::ConsumeNonce => *self.nonce_delay.lock().unwrap(),
+            _ => Duration::ZERO,
+        };
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        Ok(())
+    }
+}
