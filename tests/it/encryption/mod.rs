@@ -1,7 +1,8 @@
-//! Credentials at rest: what a store is given to keep, who can read it, and how keys change.
+//! Credentials at rest: who can read a record, what it is bound to, how keys change, and its format.
 
-mod at_rest;
+mod format;
 mod keys;
 mod payload;
+mod plaintext;
 mod rotation;
-mod vault;
+mod setup;

@@ -1,208 +1,181 @@
-//! A store that outlives the process, as an operator and a thief see it, and providers on it.
+//! A persistent store as an operator and an attacker see it, and providers on it.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
-};
+use std::sync::{Arc, Mutex};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use notion_auth::{
-    AuthError, Keyring, MemoryStore, NotionAuthProvider, ReauthorizationReason, Subject,
+    AuthError, Keyring, MemoryStore, NotionAuthProvider, Subject,
     provider::NotionAuthProviderBuilder,
-    store::{
-        CredentialStore, Filter, OnceAnswer, OnceKey, Payload, Record, RecordKey, Revision,
-        StoreError, Summary,
-    },
+    store::{CredentialStore as _, StoreError, StoredRecord, async_trait},
     testing::{MockNotion, TestClock},
 };
-use tokio::time::sleep;
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 
-use crate::support::World;
-
-/// Some key, by its number.
-const fn key(number: u8) -> [u8; 32] {
-    [number; 32]
-}
+use crate::{
+    faulty_store::{FaultyStore, Hooks, Operation},
+    support::{World, edit_record, record_json, record_key},
+};
 
 /// The keyring of the keys with these numbers.
 pub(super) fn keyring(numbers: &[u8]) -> Keyring {
-    Keyring::new(numbers.iter().copied().map(key)).unwrap()
+    Keyring::new(numbers.iter().map(|number| [*number; 32])).unwrap()
 }
 
-/// A store that says of itself, by default, that it is persistent, and remembers all it was ever given.
-#[derive(Debug, Clone)]
+/// Remembers all that was ever written.
+#[derive(Default)]
 pub(super) struct Disk {
-    pub(super) memory: MemoryStore,
-    written: Arc<Mutex<Vec<Record>>>,
-    load_delay: Arc<Mutex<Duration>>,
-    damaged: Arc<Mutex<Option<Subject>>>,
+    written: Mutex<Vec<StoredRecord>>,
+    load_delay: Mutex<Duration>,
+    damaged: Mutex<Option<Subject>>,
 }
 
 impl Disk {
-    pub(super) fn new() -> Self {
-        Self {
-            memory: MemoryStore::with_clock(TestClock::new()),
-            written: Arc::default(),
-            load_delay: Arc::default(),
-            damaged: Arc::default(),
-        }
-    }
-
     /// Every record that was ever written.
-    pub(super) fn written(&self) -> Vec<Record> {
+    pub(super) fn written(&self) -> Vec<StoredRecord> {
         self.written.lock().unwrap().clone()
     }
 
-    /// From now on, what was read is told after this time.
+    /// From now on, a load is answered this long after the record was read.
     pub(super) fn set_load_delay(&self, delay: Duration) {
         *self.load_delay.lock().unwrap() = delay;
     }
 
-    /// From now on, the store itself cannot make sense of the subject's row.
+    /// From now on, the store itself can't read the subject's row.
     pub(super) fn damage(&self, subject: &str) {
         *self.damaged.lock().unwrap() = Some(Subject::new(subject));
     }
 }
 
-impl CredentialStore for Disk {
-    fn name(&self) -> &'static str {
-        "disk"
+#[async_trait]
+impl Hooks for Disk {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        match operation {
+            Operation::Load(key)
+                if self.damaged.lock().unwrap().as_ref() == Some(key.subject()) =>
+            {
+                Err(StoreError::corrupt("faulty", "a column cannot be read"))
+            }
+            Operation::Swap(_, new) => {
+                self.written.lock().unwrap().push(new.clone());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        if self.damaged.lock().unwrap().as_ref() == Some(key.subject()) {
-            return Err(StoreError::corrupt("disk", "a column cannot be read"));
-        }
-        let record = self.memory.load(key).await;
+    async fn after(&self, operation: Operation<'_>) -> Result<(), StoreError> {
         let delay = *self.load_delay.lock().unwrap();
-        if !delay.is_zero() {
+        if matches!(operation, Operation::Load(_)) && !delay.is_zero() {
             sleep(delay).await;
         }
-        record
-    }
-
-    async fn replace(
-        &self,
-        key: &RecordKey,
-        seen: Option<Revision>,
-        new: &Record,
-    ) -> Result<bool, StoreError> {
-        self.written.lock().unwrap().push(new.clone());
-        self.memory.replace(key, seen, new).await
-    }
-
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        self.memory.now().await
-    }
-
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-        self.memory.once(key, ttl).await
-    }
-
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
-        self.memory.list(namespace, after, limit, filter).await
-    }
-
-    async fn sweep(&self) -> Result<u64, StoreError> {
-        self.memory.sweep().await
-    }
-
-    async fn health(&self) -> Result<(), StoreError> {
-        self.memory.health().await
+        Ok(())
     }
 }
 
-/// Notion, a disk, and a first provider.
-pub(super) struct Vault {
+/// A mock server, a persistent store, and a first provider.
+pub(super) struct Setup {
+    /// Its `store` is what the persistent store holds, without delays and damage.
     pub(super) world: World,
-    pub(super) disk: Disk,
+    store: FaultyStore<Disk>,
+    pub(super) disk: Arc<Disk>,
 }
 
-impl Vault {
+impl Setup {
     pub(super) fn new(keys: &[u8]) -> Self {
-        Self::with(|builder| builder.keys(keyring(keys)))
+        Self::on(MockNotion::in_process(), |it| it.keys(keyring(keys)))
     }
 
-    /// Without keys.
-    pub(super) fn in_clear() -> Self {
-        Self::with(NotionAuthProviderBuilder::plaintext_at_rest)
+    pub(super) fn plaintext() -> Self {
+        let set = NotionAuthProviderBuilder::plaintext_at_rest;
+        Self::on(MockNotion::in_process(), set)
     }
 
-    fn with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder) -> Self {
-        let (notion, disk, clock) = (MockNotion::in_process(), Disk::new(), TestClock::new());
-        let provider = build(&notion, &disk, &clock, set).unwrap();
-        let world = World {
-            notion,
-            clock,
-            store: disk.memory.clone(),
-            provider,
-        };
-        Self { world, disk }
+    pub(super) fn on(
+        notion: MockNotion,
+        set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
+    ) -> Self {
+        let clock = TestClock::new();
+        let memory = MemoryStore::with_clock(clock.clone());
+        let store = FaultyStore::new(memory.clone(), Disk::default()).persistent();
+        let provider = build(&notion, &store, &clock, set).unwrap();
+        Self {
+            world: World {
+                notion,
+                clock,
+                store: memory,
+                provider,
+            },
+            disk: Arc::clone(&store.hooks),
+            store,
+        }
     }
 
-    /// Another process on the same disk.
+    /// Another process on the same store.
     pub(super) fn provider(&self, keys: &[u8]) -> NotionAuthProvider {
-        self.build(|builder| builder.keys(keyring(keys))).unwrap()
+        self.build(|builder| builder.keys(keyring(keys)))
     }
 
     pub(super) fn build(
         &self,
         set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
-    ) -> Result<NotionAuthProvider, AuthError> {
-        build(&self.world.notion, &self.disk, &self.world.clock, set)
+    ) -> NotionAuthProvider {
+        build(&self.world.notion, &self.store, &self.world.clock, set).unwrap()
     }
 
     /// Connects the subject through another provider than the first.
     pub(super) async fn connect_by(&self, provider: &NotionAuthProvider, subject: &str) {
-        let (subject, credentials) = (subject.into(), self.world.notion.connect());
+        let credentials = self.world.notion.connect();
+        let subject = subject.into();
         let stored = provider.store_credentials(&subject, credentials);
         stored.await.unwrap();
     }
 
-    pub(super) async fn record(&self, subject: &str) -> Record {
-        let key = RecordKey::new("notion", subject.into());
-        let record = self.disk.memory.load(&key).await.unwrap();
-        record.expect("the subject has a record")
+    pub(super) async fn stored(&self, subject: &str) -> StoredRecord {
+        let loaded = self.world.store.load(&record_key(subject)).await.unwrap();
+        loaded.record.expect("the subject has a record")
     }
 
-    /// Writes a record past all providers.
-    pub(super) async fn plant(&self, subject: &str, record: Record) {
-        self.plant_in("notion", subject, record).await;
+    /// The JSON of the subject's record.
+    pub(super) async fn record(&self, subject: &str) -> Value {
+        record_json(&self.stored(subject).await)
     }
 
-    pub(super) async fn plant_in(&self, namespace: &'static str, subject: &str, record: Record) {
-        let key = RecordKey::new(namespace, subject.into());
-        let seen = self.disk.memory.load(&key).await.unwrap();
-        let seen = seen.map(|record| record.revision);
-        let planted = self.disk.memory.replace(&key, seen, &record).await;
-        assert!(planted.unwrap());
+    pub(super) async fn payload(&self, subject: &str) -> Vec<u8> {
+        payload(&self.record(subject).await)
     }
 
-    pub(super) async fn plant_payload(&self, subject: &str, payload: Vec<u8>) {
-        let record = self.record(subject).await;
-        let payload = Payload::from_bytes(payload);
-        self.plant(subject, Record { payload, ..record }).await;
+    pub(super) async fn write_payload(&self, subject: &str, payload: &[u8]) {
+        let payload = json!(STANDARD.encode(payload));
+        edit_record(&self.world.store, subject, |json| json["payload"] = payload).await;
     }
+
+    pub(super) fn assert_no_token_was_reused(&self) {
+        let ledger = self.world.notion.ledger();
+        assert!(ledger.refresh_token_reuses().is_empty());
+    }
+}
+
+/// The payload of a record's JSON.
+pub(super) fn payload(record: &Value) -> Vec<u8> {
+    STANDARD
+        .decode(record["payload"].as_str().unwrap())
+        .unwrap()
 }
 
 fn build(
     notion: &MockNotion,
-    disk: &Disk,
+    store: &FaultyStore<Disk>,
     clock: &TestClock,
     set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
 ) -> Result<NotionAuthProvider, AuthError> {
     let builder = notion.provider_builder().unwrap();
-    let builder = builder.store(disk.clone()).clock(clock.clone());
+    let builder = builder.store(store.clone()).clock(clock.clone());
     set(builder.jitter_seed(7)).build()
 }
 
-/// The error and its causes, as an operator reads them.
-pub(super) fn told(error: &AuthError) -> String {
+/// The error and its sources, as an operator reads them.
+pub(super) fn chain(error: &AuthError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
@@ -213,16 +186,15 @@ pub(super) fn told(error: &AuthError) -> String {
     text
 }
 
-/// Asserts that the error is of a record of that subject which cannot be read, and answers what it says.
+/// Asserts that the error is of a record of that subject which can't be read, and returns its text.
 #[track_caller]
 pub(super) fn unreadable(subject: &str, error: &AuthError) -> String {
-    let reason = error.needs_reauthorization();
-    assert_eq!(reason, Some(ReauthorizationReason::Unreadable), "{error}");
-    let text = told(error);
-    let hashed = format!("{:?}", Subject::new(subject));
-    assert!(
-        text.contains(&hashed) && text.contains("disk store"),
-        "{text}"
-    );
+    assert!(error.is_configuration(), "{error}");
+    assert_eq!(error.needs_reauthorization(), None, "{error}");
+    let text = chain(error);
+    let digest = format!("{:?}", Subject::new(subject));
+    for part in [digest.as_str(), "can't be read", "faulty store"] {
+        assert!(text.contains(part), "{text}");
+    }
     text
 }
