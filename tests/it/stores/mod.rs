@@ -1,4 +1,4 @@
-//! The stores that outlive a process: each keeps the contract, and says what is wrong with its database.
+//! The persistent stores: each keeps the contract, and its errors say what is wrong with the database.
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -8,4 +8,3 @@ mod redis;
 mod small_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod two;

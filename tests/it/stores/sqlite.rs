@@ -1,17 +1,24 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+//! The store in a file: what it keeps, what it refuses to open, and what it reports of the disk under it.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use notion_auth::{
-    SqliteStore, Subject,
+    Event, SqliteStore, Subject,
     store::{
-        AttemptId, Change, CredentialStore, Expected, Filter, Labels, NewRecord, OnceAnswer,
-        OnceKey, Payload, Record, RecordKey, RecordState, Revision, Saved, StoreError,
-        StoreErrorKind, Summary,
+        CredentialStore, ListQuery, Nonce, RecordBytes, RecordKey, RecordState, Revision,
+        StoreError, StoreErrorKind, StoredRecord,
     },
-    testing::store_conformance,
+    testing::{MockNotion, store_conformance},
 };
 use sqlx::{Connection, SqliteConnection};
 
-use super::{small_disk::SmallDisk, two::Two};
+use super::small_disk::SmallDisk;
+use crate::faulty_store::FaultyStore;
 
 struct Place {
     directory: tempfile::TempDir,
@@ -24,7 +31,7 @@ impl Place {
         }
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    fn path(&self) -> PathBuf {
         self.directory.path().join("notion.db")
     }
 
@@ -49,15 +56,26 @@ fn key(subject: &str) -> RecordKey {
     RecordKey::new("test", Subject::new(subject))
 }
 
-async fn connect_subject(store: &SqliteStore, subject: &str) {
-    let new = NewRecord {
-        change: Change::Connect,
-        payload: Payload::from_bytes(b"canary".to_vec()),
-        labels: Labels::default(),
-    };
-    let key = key(subject);
-    let saved = store.save(&key, new, Expected::Absent, AttemptId::random());
-    assert_eq!(saved.await.unwrap(), Saved::Done(1));
+fn record(bytes: &[u8]) -> StoredRecord {
+    StoredRecord {
+        revision: Revision::from_bytes(fastrand::u64(..).to_be_bytes()),
+        state: RecordState::Active,
+        bot_id: Some("bot".to_owned()),
+        updated_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        bytes: RecordBytes::new(bytes.to_vec()),
+    }
+}
+
+/// Writes the subject's first record.
+async fn insert(store: &SqliteStore, subject: &str) -> StoredRecord {
+    let (key, record) = (key(subject), record(b"canary"));
+    let inserted = store.compare_and_swap(&key, None, &record);
+    assert!(inserted.await.unwrap());
+    record
+}
+
+async fn load(store: &SqliteStore, subject: &str) -> Option<StoredRecord> {
+    store.load(&key(subject)).await.unwrap().record
 }
 
 async fn refused(path: &Path) -> StoreError {
@@ -74,19 +92,20 @@ fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &str) {
 }
 
 #[tokio::test]
-async fn conformance_of_the_sqlite_store() {
+async fn sqlite_store_conforms() {
     let place = Place::new();
     store_conformance(place.open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conformance_of_the_sqlite_store_through_two_handles() {
+async fn sqlite_store_through_two_handles_conforms() {
     let place = Place::new();
-    store_conformance(Two::new(place.open().await, place.open().await)).await;
+    let handles = [place.open().await, place.open().await];
+    store_conformance(FaultyStore::alternating(handles)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_file_is_opened_by_many_who_find_it_empty() {
+async fn empty_database_is_opened_by_many_at_once() {
     for _ in 0..20 {
         let place = Place::new();
         let path = place.path();
@@ -100,10 +119,10 @@ async fn one_file_is_opened_by_many_who_find_it_empty() {
 }
 
 #[tokio::test]
-async fn what_was_saved_is_there_after_a_restart_and_readable_by_its_user_alone() {
+async fn records_survive_a_restart_and_files_are_private() {
     let place = Place::new();
     let store = place.open().await;
-    connect_subject(&store, "ann").await;
+    let written = insert(&store, "ann").await;
     let mut files = 0;
     for file in fs::read_dir(place.directory.path()).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
@@ -112,12 +131,11 @@ async fn what_was_saved_is_there_after_a_restart_and_readable_by_its_user_alone(
     }
     assert_eq!(files, 3, "the database, its log, and the log's index");
     drop(store);
-    let record = place.open().await.load(&key("ann")).await.unwrap();
-    assert_eq!(record.unwrap().payload.as_bytes(), b"canary");
+    assert_eq!(load(&place.open().await, "ann").await, Some(written));
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_the_crates_is_refused_and_left_alone() {
+async fn file_of_another_application_is_refused_and_left_alone() {
     let place = Place::new();
     place.tamper("CREATE TABLE customers (name TEXT)").await;
     let error = refused(&place.path()).await;
@@ -145,115 +163,199 @@ async fn a_file_that_is_not_the_crates_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_locked_for_too_long_is_unavailable_and_then_good() {
+async fn locked_database_is_unavailable_until_it_is_unlocked() {
     let place = Place::new();
     let store = place.open().await;
     let mut other = connect(&place.path()).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let key = OnceKey::new("test", [1; 32]);
-    let error = store.once(&key, Duration::from_secs(60)).await;
+    let nonce = Nonce::new("test", [1; 32]);
+    let error = store.consume_nonce(&nonce, Duration::from_secs(60)).await;
     let error = error.expect_err("it is locked");
     assert_says(&error, StoreErrorKind::Unavailable, "locked");
     lock.rollback().await.unwrap();
-    let first = store.once(&key, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(first, OnceAnswer::First);
+    let consumed = store.consume_nonce(&nonce, Duration::from_secs(60));
+    assert!(consumed.await.unwrap());
 }
 
 #[tokio::test]
-async fn a_damaged_record_stops_only_its_subject_and_is_listed_as_unreadable() {
+async fn damaged_row_stops_only_its_subject() {
     let place = Place::new();
-    let store = place.open().await;
-    for subject in ["zoe", "ben"] {
-        connect_subject(&store, subject).await;
+    let (store, notion) = (place.open().await, MockNotion::in_process());
+    let provider = notion.provider_builder().unwrap().store(store);
+    let provider = provider.plaintext_at_rest().build().unwrap();
+    let (ben, zoe) = (Subject::new("ben"), Subject::new("zoe"));
+    for subject in [&ben, &zoe] {
+        let stored = provider.store_credentials(subject, notion.connect());
+        stored.await.unwrap();
     }
-    for (sql, column) in [
-        (
-            "UPDATE credentials SET state = 'canary' WHERE subject = 'zoe'",
-            "state",
-        ),
-        (
-            "UPDATE credentials SET committed_by = x'00', state = 'active' WHERE subject = 'zoe'",
-            "committed_by",
-        ),
+    for sql in [
+        "UPDATE credentials SET bytes = x'00' WHERE subject = 'zoe'",
+        "UPDATE credentials SET state = 'canary', bytes = CAST('canary' AS BLOB) WHERE subject = 'zoe'",
     ] {
         place.tamper(sql).await;
-        let error = store.load(&key("zoe")).await.expect_err("it is damaged");
-        assert_says(&error, StoreErrorKind::Corrupt, column);
-        assert!(!error.to_string().contains("zoe"), "{error}");
-        assert!(store.load(&key("ben")).await.unwrap().is_some());
+        let error = provider.load_credentials(&zoe).await.unwrap_err();
+        assert!(error.is_configuration(), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        assert!(provider.load_credentials(&ben).await.unwrap().is_some());
+        let page = provider.list(&ListQuery::default()).await.unwrap();
+        let states: Vec<_> = page.iter().map(|it| it.state).collect();
+        assert_eq!(states, [RecordState::Active, RecordState::Unreadable]);
     }
-    place
-        .tamper("UPDATE credentials SET state = 'canary' WHERE subject = 'zoe'")
-        .await;
-    let page = store.list("test", None, 9, Filter::NeedsReauthorization);
-    let page: Vec<Summary> = page.await.unwrap();
-    assert_eq!(page.len(), 1);
-    assert_eq!(page[0].subject.as_str(), "zoe");
 }
 
-#[tokio::test]
-async fn tombstones_are_swept_after_a_day() {
+/// What happens to a file under a process that has the database open.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Deleted,
+    /// By a copy of itself, as when a backup is restored.
+    Replaced,
+}
+
+/// A store with a record, one of whose files is deleted or replaced.
+async fn with_file(suffix: &str, fate: Fate) -> (Place, SqliteStore, StoredRecord) {
     let place = Place::new();
     let store = place.open().await;
-    connect_subject(&store, "ann").await;
-    connect_subject(&store, "ben").await;
-    let tombstone = NewRecord {
-        change: Change::Disconnect,
-        payload: Payload::default(),
-        labels: Labels::default(),
-    };
-    let ben = key("ben");
-    let saved = store.save(
-        &ben,
-        tombstone,
-        Expected::Generation(1),
-        AttemptId::random(),
-    );
-    assert_eq!(saved.await.unwrap(), Saved::Done(2));
-    place
-        .tamper("UPDATE credentials SET updated_at = updated_at - 86399000000")
-        .await;
-    assert_eq!(store.sweep().await.unwrap(), 0);
-    place
-        .tamper("UPDATE credentials SET updated_at = updated_at - 1000000")
-        .await;
-    assert_eq!(store.sweep().await.unwrap(), 1);
-    let ann: Option<Record> = store.load(&key("ann")).await.unwrap();
-    assert_eq!(ann.unwrap().state, RecordState::Active);
-    assert!(store.load(&ben).await.unwrap().is_none());
+    let record = insert(&store, "ann").await;
+    let mut file = place.path().into_os_string();
+    file.push(suffix);
+    match fate {
+        Fate::Deleted => fs::remove_file(&file).unwrap(),
+        Fate::Replaced => {
+            let copy = place.directory.path().join("copy");
+            fs::copy(&file, &copy).unwrap();
+            fs::rename(&copy, &file).unwrap();
+        }
+    }
+    (place, store, record)
+}
+
+const FATES: [(&str, Fate); 4] = [
+    ("", Fate::Deleted),
+    ("", Fate::Replaced),
+    ("-wal", Fate::Deleted),
+    ("-wal", Fate::Replaced),
+];
+
+#[track_caller]
+fn assert_says_that_the_file_is_gone(error: &StoreError, suffix: &str) {
+    let what = format!("notion.db{suffix} was deleted or replaced");
+    assert_says(error, StoreErrorKind::Misconfigured, &what);
+    assert!(error.to_string().contains("restart the process"), "{error}");
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_nothing_is_lost() {
+async fn deleted_or_replaced_file_makes_saving_fail() {
+    for (suffix, fate) in FATES {
+        let (_place, store, old) = with_file(suffix, fate).await;
+        let new = record(b"new");
+        let ann = key("ann");
+        let saved = store.compare_and_swap(&ann, Some(old.revision), &new).await;
+        assert_says_that_the_file_is_gone(&saved.unwrap_err(), suffix);
+        let inserted = store.compare_and_swap(&key("ben"), None, &new).await;
+        assert_says_that_the_file_is_gone(&inserted.unwrap_err(), suffix);
+    }
+}
+
+#[tokio::test]
+async fn deleted_or_replaced_file_makes_consuming_a_nonce_fail() {
+    for (suffix, fate) in FATES {
+        let (_place, store, _) = with_file(suffix, fate).await;
+        let nonce = Nonce::new("test", [1; 32]);
+        let consumed = store.consume_nonce(&nonce, Duration::from_secs(60)).await;
+        assert_says_that_the_file_is_gone(&consumed.unwrap_err(), suffix);
+    }
+}
+
+#[tokio::test]
+async fn deleted_or_replaced_file_makes_health_fail() {
+    for (suffix, fate) in FATES {
+        let (_place, store, _) = with_file(suffix, fate).await;
+        let health = store.health().await;
+        assert_says_that_the_file_is_gone(&health.unwrap_err(), suffix);
+    }
+}
+
+#[tokio::test]
+async fn log_of_a_linked_database_is_watched() {
+    let place = Place::new();
+    fs::create_dir(place.directory.path().join("data")).unwrap();
+    let real = place.directory.path().join("data").join("real.db");
+    drop(SqliteStore::open(&real).await.unwrap());
+    std::os::unix::fs::symlink(&real, place.path()).unwrap();
+    let store = place.open().await;
+    insert(&store, "ann").await;
+    fs::remove_file(real.with_extension("db-wal")).unwrap();
+    let error = store.health().await.unwrap_err();
+    assert_says(&error, StoreErrorKind::Misconfigured, "deleted or replaced");
+}
+
+#[tokio::test]
+async fn other_processes_may_open_and_close_the_database() {
+    let place = Place::new();
+    let store = place.open().await;
+    insert(&store, "ann").await;
+    for _ in 0..3 {
+        let other = place.open().await;
+        assert!(load(&other, "ann").await.is_some());
+        other.close().await;
+        place
+            .tamper("PRAGMA wal_checkpoint(TRUNCATE); VACUUM")
+            .await;
+        store.health().await.unwrap();
+    }
+    insert(&store, "ben").await;
+}
+
+/// A refresh is not reported as saved when the file is gone: it would be lost with the process.
+#[tokio::test]
+async fn refresh_is_not_reported_when_the_file_is_gone() {
+    use std::sync::{Arc, Mutex};
+
+    let place = Place::new();
+    let (store, notion) = (place.open().await, MockNotion::in_process());
+    let events = Arc::<Mutex<Vec<Event>>>::default();
+    let seen = Arc::clone(&events);
+    let provider = notion.provider_builder().unwrap().store(store);
+    let provider = provider
+        .plaintext_at_rest()
+        .observer(move |event: &Event| seen.lock().unwrap().push(event.clone()))
+        .build()
+        .unwrap();
+    let ann = Subject::new("ann");
+    let stored = provider.store_credentials(&ann, notion.connect());
+    stored.await.unwrap();
+    fs::remove_file(place.path()).unwrap();
+    let error = provider.refresh(&ann).await.unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    assert!(provider.health().await.unwrap_err().is_configuration());
+    let is_refreshed = |event: &Event| matches!(event, Event::Refreshed { .. });
+    assert!(!events.lock().unwrap().iter().any(is_refreshed));
+    assert!(notion.ledger().refreshes().is_empty(), "no lease, no call");
+}
+
+#[tokio::test]
+async fn full_disk_is_named_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::mount("256k") else {
         return;
     };
     let path = disk.path().join("notion.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    connect_subject(&store, "ann").await;
-    let before = store.load(&key("ann")).await.unwrap().unwrap();
-    let large = Record {
-        payload: Payload::from_bytes(vec![7; 1 << 20]),
-        revision: Revision::from_bytes([7; 8]),
-        ..before.clone()
-    };
-    let ann = key("ann");
-    let replaced = store.replace(&ann, Some(before.revision), &large);
+    let before = insert(&store, "ann").await;
+    let (ann, large) = (key("ann"), record(&[7; 1 << 20]));
+    let replaced = store.compare_and_swap(&ann, Some(before.revision), &large);
     let error = replaced.await.expect_err("there is no room");
     assert_says(&error, StoreErrorKind::Unavailable, "disk is full");
-    let after = store.load(&key("ann")).await.unwrap().unwrap();
-    assert_eq!(after.payload, before.payload);
-    assert_eq!(after.revision, before.revision);
+    assert_eq!(load(&store, "ann").await, Some(before));
 }
 
 #[tokio::test]
-async fn a_database_that_can_only_be_read_is_refused() {
+async fn read_only_database_is_refused() {
     let Some(disk) = SmallDisk::mount("256k") else {
         return;
     };
     let path = disk.path().join("notion.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    connect_subject(&store, "ann").await;
+    insert(&store, "ann").await;
     store.close().await;
     disk.make_read_only();
     let error = refused(&path).await;
@@ -262,8 +364,8 @@ async fn a_database_that_can_only_be_read_is_refused() {
 
 #[cfg(feature = "encryption")]
 #[tokio::test]
-async fn no_token_is_in_any_of_the_files_when_there_are_keys() {
-    use notion_auth::{Keyring, testing::MockNotion};
+async fn no_token_is_in_any_file_with_keys() {
+    use notion_auth::Keyring;
 
     let place = Place::new();
     let notion = MockNotion::in_process();
@@ -296,7 +398,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// Polls on this thread, which knows no runtime.
+/// Polls on this thread, which has no runtime.
 fn wait_without_a_runtime<T>(future: impl Future<Output = T>) -> T {
     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
     let mut context = std::task::Context::from_waker(&waker);
@@ -310,9 +412,7 @@ fn wait_without_a_runtime<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_provider_that_was_given_a_runtime_serves_any_executor() {
-    use notion_auth::testing::MockNotion;
-
+fn provider_with_a_runtime_works_on_any_executor() {
     let place = Place::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(place.open());
@@ -327,8 +427,9 @@ fn a_provider_that_was_given_a_runtime_serves_any_executor() {
         let stored = provider.store_credentials(&ann, notion.connect());
         stored.await.unwrap();
         assert!(provider.status(&ann).await.unwrap().is_some());
-        assert_eq!(provider.list(Filter::All, None, 9).await.unwrap().len(), 1);
-        provider.sweep().await.unwrap();
+        let page = provider.list(&ListQuery::default()).await.unwrap();
+        assert_eq!(page.len(), 1);
+        provider.purge_expired().await.unwrap();
         provider.health().await.unwrap();
     });
 }
