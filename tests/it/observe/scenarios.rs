@@ -22,7 +22,7 @@ pub(super) async fn run_all() {
     joined_refreshed_replayed_and_hit().await;
     loaded_and_adopted().await;
     ambiguous_then_replayed().await;
-    ambiguous_and_left_so().await;
+    ambiguous_until_a_shutdown().await;
     rotation_lost().await;
     not_sent().await;
     for fault in [
@@ -85,12 +85,15 @@ async fn ambiguous_then_replayed() {
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
 }
 
-async fn ambiguous_and_left_so() {
+/// A shutdown ends the wait for the replay.
+async fn ambiguous_until_a_shutdown() {
     let world = World::new();
     world.connect("ann").await;
     world.notion.script(Call::Refresh, [Fault::DropBefore]);
     let refreshed = world.provider.refresh(&"ann".into()).await;
     assert!(refreshed.unwrap_err().is_transient());
+    let ended = world.provider.shutdown(Duration::from_secs(1)).await;
+    ended.unwrap();
 }
 
 async fn rotation_lost() {

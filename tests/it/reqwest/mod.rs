@@ -11,17 +11,19 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use http::{Extensions, HeaderMap};
 use notion_auth::{
-    AuthError, NotionAuthProvider, NotionUserCredentials, Subject, reqwest::NotionAuthMiddleware,
-    testing::MockNotion,
+    AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
+    reqwest::NotionAuthMiddleware,
+    testing::{MockNotion, TestClock},
 };
 use reqwest::{Request, Response, redirect::Policy};
 use reqwest_middleware::{
     ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder, Result,
 };
 
-/// Notion on a socket, and a provider with one connected subject, `ann`.
+/// A mock server on a socket, and a provider with one connected subject, `ann`.
 struct World {
     notion: MockNotion,
+    clock: TestClock,
     provider: NotionAuthProvider,
     ann: NotionUserCredentials,
 }
@@ -32,10 +34,13 @@ impl World {
     }
 
     async fn with(notion: MockNotion) -> Self {
-        let provider = notion.provider_builder().unwrap().build().unwrap();
+        let clock = TestClock::new();
+        let builder = notion.provider_builder().unwrap().clock(clock.clone());
+        let provider = builder.build().unwrap();
         let ann = connect(&notion, &provider, "ann").await;
         Self {
             notion,
+            clock,
             provider,
             ann,
         }
