@@ -162,7 +162,8 @@ impl CredentialStore for SqliteStore {
              WHERE namespace = ?1 AND (?2 IS NULL OR subject > ?2) \
              AND subject >= ?3 AND substr(subject, 1, length(?3)) = ?3 \
              AND CASE ?4 WHEN 'all' THEN TRUE WHEN 'bot' THEN bot_id = ?5 \
-                 WHEN 'needs reauthorization' THEN state NOT IN ('active', 'disconnected') \
+                 WHEN 'needs reauthorization' \
+                 THEN state IN ('revoked', 'rotation_lost', 'no_refresh_token', 'expired') \
                  ELSE state = ?4 END \
              ORDER BY subject LIMIT ?6",
         )
