@@ -192,7 +192,7 @@ impl<K: Eq + Hash + Clone, G, O> Handle<K, G, O> {
     fn finish(&self, outcome: O) {
         {
             let mut tasks = self.owner.tasks.lock();
-            let tasks = tasks.as_mut().map_err(|poisoned| poisoned.get_mut());
+            let tasks = tasks.as_mut().map_err(PoisonError::get_mut);
             let (Ok(tasks) | Err(tasks)) = tasks;
             tasks.remove(&self.key);
         }
