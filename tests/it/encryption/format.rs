@@ -190,17 +190,14 @@ async fn records_of_the_fixtures_are_read() {
 
 #[tokio::test(start_paused = true)]
 async fn lease_and_back_off_of_the_fixtures_hold() {
-    for (json, age, error) in [
-        (LEASED, 3670, "another process holds the refresh lease"),
-        (BACKING_OFF, 20, "the last refresh failed"),
-    ] {
+    // At these times neither has expired.
+    for (json, age) in [(LEASED, 3670), (BACKING_OFF, 20)] {
         let setup = setup();
         setup.world.clock.advance(Duration::from_secs(age));
         write_record(&setup.world.store, &record_key("ann"), &stored(json)).await;
         let refused = setup.world.provider.refresh(&"ann".into()).await;
         let refused = refused.unwrap_err();
         assert!(refused.is_transient(), "{refused}");
-        assert!(refused.to_string().contains(error), "{refused}");
         assert!(setup.world.notion.ledger().refreshes().is_empty());
     }
 }

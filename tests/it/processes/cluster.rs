@@ -1,4 +1,4 @@
-//! The processes, and the lines between them and the test.
+//! The replicas as processes, and the lines between them and the test.
 
 use std::{
     env,
@@ -30,7 +30,7 @@ struct Replica {
     child: Child,
     /// How many were killed in its place.
     life: u32,
-    /// When it is to go on.
+    /// When it continues.
     suspended_until: Option<Instant>,
 }
 
@@ -40,8 +40,8 @@ struct Line {
     report: Report,
 }
 
-/// What a replica said, and whether it still lives.
-pub(super) struct Said {
+/// A replica's report, and whether the process that sent it still lives.
+pub(super) struct Received {
     pub(super) replica: usize,
     pub(super) report: Report,
     pub(super) is_alive: bool,
@@ -69,11 +69,11 @@ impl Cluster {
     pub(super) fn send(&mut self, replica: usize, command: &Command) {
         let line = serde_json::to_string(command).unwrap();
         let stdin = self.replicas[replica].child.stdin.as_mut().unwrap();
-        // It may have been killed a moment ago.
+        // The process may have been killed a moment ago.
         let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
     }
 
-    /// SIGKILL, and another one in its place.
+    /// SIGKILL, and a new process in its place.
     pub(super) fn kill(&mut self, replica: usize) {
         let killed = &mut self.replicas[replica];
         killed.child.kill().unwrap();
@@ -100,15 +100,15 @@ impl Cluster {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
-    /// What is said next; `None` if that is nothing until then.
-    pub(super) async fn hear(&mut self, until: Instant) -> Option<Said> {
+    /// Returns the next report; `None` if there is none until then.
+    pub(super) async fn receive(&mut self, until: Instant) -> Option<Received> {
         loop {
             let resumption = self.resume();
             let next = resumption.map_or(until, |at| at.min(until));
             match timeout_at(next, self.receiver.recv()).await {
                 Ok(line) => {
                     let line = line.unwrap();
-                    return Some(Said {
+                    return Some(Received {
                         replica: line.replica,
                         report: line.report,
                         is_alive: line.life == self.replicas[line.replica].life,
@@ -120,7 +120,7 @@ impl Cluster {
         }
     }
 
-    /// Lets those go on whose time has come, and answers when the next one's comes.
+    /// Continues the replicas that were suspended for long enough, and returns when the next one's time comes.
     fn resume(&mut self) -> Option<Instant> {
         let now = Instant::now();
         for replica in 0..REPLICAS {
@@ -128,7 +128,7 @@ impl Cluster {
             if until.is_some_and(|until| until <= now) {
                 self.signal(replica, "CONT");
                 self.replicas[replica].suspended_until = None;
-                self.send(replica, &Command::Go);
+                self.send(replica, &Command::Continue);
             }
         }
         self.replicas
@@ -167,7 +167,7 @@ fn spawn(setup: &str, replica: usize, life: u32, sender: mpsc::UnboundedSender<L
             let Some(report) = line.strip_prefix(MARK) else {
                 continue;
             };
-            // Of one that was killed, the last line may be half of one.
+            // The last line of a killed process may be incomplete.
             let Ok(report) = serde_json::from_str(report) else {
                 continue;
             };
@@ -184,5 +184,5 @@ fn spawn(setup: &str, replica: usize, life: u32, sender: mpsc::UnboundedSender<L
     child
 }
 
-/// Longer than anything takes that goes as it should.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything takes that works.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);

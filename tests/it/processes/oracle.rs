@@ -1,4 +1,4 @@
-//! What must hold of a run, whatever was done to its replicas.
+//! The invariants that hold in a run, whatever happened to its replicas.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -7,31 +7,30 @@ use std::{
 
 use notion_auth::{
     NotionAuthProvider, ReauthorizationReason,
-    store::{Filter, RecordState},
+    provider::Failpoint,
+    store::{CredentialStore, ListQuery, RecordState},
     testing::notion::{Fault, Ledger, Outcome, Presentation},
 };
 use tokio::time::Instant;
 
-use super::{
-    replica::{Report, Tally},
-    run::points,
-};
+use super::replica::{Generation, Report, Tally};
+use crate::support::{record_json, record_key};
 
-/// How long what was done to a replica shows: until others have taken over, twice.
-const AFTERMATH: Duration = Duration::from_secs(25);
+/// How long a disruption has effects: until other processes have taken over, twice.
+const AFTERMATH: Duration = Duration::from_secs(45);
 
 pub(super) struct History {
     origin: Instant,
     /// Kills and suspensions.
-    pub(super) blows: Vec<Duration>,
-    /// Everything that excuses a second presentation: blows, faults, an outage.
+    pub(super) disruptions: Vec<Duration>,
+    /// Everything that excuses a second presentation: disruptions, faults, an outage.
     excuses: Vec<Duration>,
     kinds: BTreeMap<String, usize>,
-    /// Whose each bot was.
+    /// The subject of each bot.
     pub(super) bots: HashMap<String, String>,
     pub(super) losses: Vec<Loss>,
-    refreshed: Vec<(String, u64)>,
-    condemned: Vec<(String, u64)>,
+    refreshed: Vec<Generation>,
+    invalidated: Vec<Generation>,
     alarms: Vec<String>,
     tally: Tally,
 }
@@ -48,13 +47,13 @@ impl History {
     pub(super) fn new(origin: Instant) -> Self {
         Self {
             origin,
-            blows: Vec::new(),
+            disruptions: Vec::new(),
             excuses: Vec::new(),
             kinds: BTreeMap::new(),
             bots: HashMap::new(),
             losses: Vec::new(),
             refreshed: Vec::new(),
-            condemned: Vec::new(),
+            invalidated: Vec::new(),
             alarms: Vec::new(),
             tally: Tally::default(),
         }
@@ -64,8 +63,8 @@ impl History {
         self.origin.elapsed()
     }
 
-    pub(super) fn note_blow(&mut self, kind: &str) {
-        self.blows.push(self.now());
+    pub(super) fn note_disruption(&mut self, kind: &str) {
+        self.disruptions.push(self.now());
         self.note(kind);
     }
 
@@ -91,10 +90,10 @@ impl History {
         }
     }
 
-    pub(super) fn tell(&mut self, replica: usize, report: Report) {
+    pub(super) fn note_report(&mut self, replica: usize, report: Report) {
         match report {
-            Report::Refreshed(subject, generation) => self.refreshed.push((subject, generation)),
-            Report::Condemned(subject, generation, _) => self.condemned.push((subject, generation)),
+            Report::Refreshed(generation) => self.refreshed.push(generation),
+            Report::Invalidated(generation, _) => self.invalidated.push(generation),
             Report::Alarm(alarm) => self.alarms.push(format!("replica {replica}: {alarm}")),
             _ => {}
         }
@@ -114,9 +113,9 @@ impl History {
         let count =
             |outcome: &Outcome| refreshes.iter().filter(|it| it.outcome == *outcome).count();
         format!(
-            "{} blows; requests: {} accepted, {} refused, {} transient errors; refresh tokens: {} \
-             presented, {} exchanged, {} presented again; lost connections: {labels:?}; what was done: {:?}",
-            self.blows.len(),
+            "{} disruptions; requests: {} accepted, {} refused, {} transient errors; refresh tokens: {} \
+             presented, {} exchanged, {} presented again; lost connections: {labels:?}; faults: {:?}",
+            self.disruptions.len(),
             self.tally.accepted,
             self.tally.refused,
             self.tally.transient.values().sum::<usize>(),
@@ -132,6 +131,7 @@ pub(super) async fn check(
     history: &History,
     ledger: &Ledger,
     provider: &NotionAuthProvider,
+    store: &impl CredentialStore,
     subjects: usize,
 ) -> Vec<String> {
     let mut broken = history.alarms.clone();
@@ -143,8 +143,10 @@ pub(super) async fn check(
     no_false_death(history, ledger, &mut broken);
     no_cross_talk(history, ledger, &mut broken);
     at_rest(history, ledger, provider, subjects, &mut broken).await;
+    no_leases(store, provider, subjects, &mut broken).await;
     for kind in history.kinds.keys().filter(|kind| kind.contains(" at ")) {
-        let is_known = points().any(|point| kind.ends_with(&point)) || kind.ends_with("any moment");
+        let mut failpoints = Failpoint::ALL.iter().map(|it| format!("{it:?}"));
+        let is_known = failpoints.any(|it| kind.ends_with(&it)) || kind.ends_with("any moment");
         if !is_known {
             broken.push(format!("nothing is known of {kind}"));
         }
@@ -152,9 +154,15 @@ pub(super) async fn check(
     broken
 }
 
-/// I1: a refresh token is presented again only where something has happened to who presented it.
+/// I1: a refresh token is presented again only after a disruption or a fault, and never by two at a time.
 fn spent_once(history: &History, ledger: &Ledger, broken: &mut Vec<String>) {
     for (token, presentations) in by_token(ledger) {
+        if ledger.max_parallel_presentations_of(&token) > 1 {
+            broken.push(format!(
+                "I1: {} was presented by two at a time",
+                &token[..8]
+            ));
+        }
         for pair in presentations.windows(2) {
             if !history.is_excused(pair[0].at, pair[1].at) {
                 broken.push(format!(
@@ -178,23 +186,23 @@ fn by_token(ledger: &Ledger) -> HashMap<String, Vec<Presentation>> {
     all
 }
 
-/// I2, I5, I8: a generation is made once, and condemned once, by whichever process.
+/// I2, I5, I8: a generation of a lineage is committed once and invalidated once, whichever process does it.
 fn no_regression(history: &History, broken: &mut Vec<String>) {
-    for (what, told) in [
-        ("made", &history.refreshed),
-        ("condemned", &history.condemned),
+    for (what, reported) in [
+        ("committed", &history.refreshed),
+        ("invalidated", &history.invalidated),
     ] {
         let mut seen = HashSet::new();
-        for it in told {
-            if !seen.insert(it) {
-                broken.push(format!("generation {} of {} was {what} twice", it.1, it.0));
+        for generation in reported {
+            if !seen.insert(generation) {
+                broken.push(format!("{generation:?} was {what} twice"));
             }
         }
     }
 }
 
-/// I3: a connection is lost only if its refresh token was spent by somebody to whom something happened
-/// before the successor was saved, and it is called so.
+/// I3: a connection is lost only if a process that spent its refresh token was disrupted before the commit, and the
+/// reason says so.
 fn no_false_death(history: &History, ledger: &Ledger, broken: &mut Vec<String>) {
     for loss in &history.losses {
         let subject = &loss.subject;
@@ -216,7 +224,7 @@ fn no_false_death(history: &History, ledger: &Ledger, broken: &mut Vec<String>) 
             .any(|kind| kind.starts_with("suspended"));
         let is_right = match loss.state {
             RecordState::NeedsReauthorization(ReauthorizationReason::RotationLost) => true,
-            // Who was suspended saved late what had been revoked meanwhile.
+            // A suspended process committed a pair late that had been revoked before.
             RecordState::NeedsReauthorization(ReauthorizationReason::Revoked) => is_suspension,
             _ => false,
         };
@@ -239,14 +247,14 @@ fn no_cross_talk(history: &History, ledger: &Ledger, broken: &mut Vec<String>) {
         let asked = call.path.strip_prefix("/v1/");
         if owner.map(String::as_str) != asked {
             broken.push(format!(
-                "I4: {} was asked for with a token of {owner:?}",
+                "I4: {} was requested with a token of {owner:?}",
                 call.path
             ));
         }
     }
 }
 
-/// At rest, each subject is connected with the pair that lives.
+/// At rest, each subject has the pair that the server accepts.
 async fn at_rest(
     history: &History,
     ledger: &Ledger,
@@ -254,15 +262,13 @@ async fn at_rest(
     subjects: usize,
     broken: &mut Vec<String>,
 ) {
-    let listed = provider
-        .list(Filter::All, None, subjects + 1)
-        .await
-        .unwrap();
+    let query = ListQuery::default().limit(subjects + 1);
+    let listed = provider.list(&query).await.unwrap();
     if listed.len() != subjects {
         broken.push(format!("{} records are listed", listed.len()));
     }
-    for summary in listed {
-        let subject = &summary.subject;
+    for status in listed {
+        let subject = &status.subject;
         let credentials = provider.load_credentials(subject).await.unwrap();
         let Some(credentials) = credentials else {
             broken.push(format!("{} is not connected at rest", subject.as_str()));
@@ -276,15 +282,35 @@ async fn at_rest(
         let living = ledger.living_pair(bot);
         if living.as_ref().map(|pair| pair.1.as_str()) != stored {
             broken.push(format!(
-                "I3: what is stored of {} does not live",
+                "I3: the stored refresh token of {} is not the living one",
                 subject.as_str()
             ));
         }
         if history.bots.get(bot).map(String::as_str) != Some(subject.as_str()) {
             broken.push(format!(
-                "I4: {} has somebody else's tokens",
+                "I4: {} has another subject's tokens",
                 subject.as_str()
             ));
+        }
+    }
+}
+
+/// I6: at rest no record has a lease.
+async fn no_leases(
+    store: &impl CredentialStore,
+    provider: &NotionAuthProvider,
+    subjects: usize,
+    broken: &mut Vec<String>,
+) {
+    let query = ListQuery::default().limit(subjects);
+    for status in provider.list(&query).await.unwrap() {
+        let subject = status.subject.as_str();
+        let loaded = store.load(&record_key(subject)).await.unwrap();
+        let lease = loaded
+            .record
+            .map(|record| record_json(&record)["lease"].clone());
+        if lease.as_ref().is_some_and(|lease| !lease.is_null()) {
+            broken.push(format!("I6: {subject} has a lease at rest: {lease:?}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The process that is started: sends requests when told to, and says what came of them.
+//! The process that is started: it sends requests on command, and reports their outcomes.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use notion_auth::{
     AuthError, BoxError, CloneBody, Event, NotionAuthLayer, NotionAuthProvider, Subject,
-    provider::Point,
+    provider::Failpoint, store::Lineage,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -24,12 +24,12 @@ use super::setup::{Setup, VARIABLE, name};
 /// A line that a replica is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Command {
-    /// Send a request in each task, and say what came of them.
+    /// Send a request in each task, and report their outcomes.
     Round(u32),
-    /// Stop at the point named so, when it is reached for the so many-th time, until `Go`.
+    /// Stop at the failpoint of this name, when it is reached for the nth time, until `Continue`.
     Arm(String, u32),
-    Go,
-    /// Finish what is under way, and end.
+    Continue,
+    /// Complete the refreshes under way, and end.
     Stop,
 }
 
@@ -37,43 +37,61 @@ pub(super) enum Command {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Report {
     Ready,
-    /// It waits at the point that it was armed for.
+    /// It waits at the failpoint that it was armed for.
     At(String),
     Round(u32, Tally),
-    Refreshed(String, u64),
-    Condemned(String, u64, String),
+    Refreshed(Generation),
+    Invalidated(Generation, String),
     /// Something that must not happen.
     Alarm(String),
     Stopped(bool),
 }
 
-/// What came of a round's requests.
+/// A generation of a subject's credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Generation {
+    pub(super) subject: String,
+    pub(super) lineage: String,
+    pub(super) number: u64,
+}
+
+impl Generation {
+    fn new(subject: &Subject, lineage: Lineage, number: u64) -> Self {
+        Self {
+            subject: subject.as_str().to_owned(),
+            lineage: lineage.to_string(),
+            number,
+        }
+    }
+}
+
+/// The outcomes of a round's requests.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
-    /// They had a token that Notion took.
+    /// The server accepted the token.
     pub(super) accepted: usize,
-    /// Notion's 401 came back.
+    /// The server's 401 came back.
     pub(super) refused: usize,
-    /// Errors of ours that will pass, with their causes.
+    /// Transient errors of this crate, with their causes.
     pub(super) transient: BTreeMap<String, usize>,
-    /// The subjects that are to connect again.
+    /// The subjects whose users must connect again.
     pub(super) reauthorize: Vec<String>,
     pub(super) other: BTreeMap<String, usize>,
 }
 
-/// What comes before each report, since the test harness writes to the same stream.
+/// Precedes each report, because the test harness writes to the same stream.
 pub(super) const MARK: &str = "@replica ";
 
 fn report(report: &Report) {
     let line = serde_json::to_string(report).unwrap();
     let mut out = stdout().lock();
-    // Who listens may be gone; then stdin has ended too.
+    // The parent may be gone; then stdin has ended too.
     let _ = writeln!(out, "\n{MARK}{line}");
     let _ = out.flush();
 }
 
 #[test]
-#[ignore = "is started by the tests beside, as a process of its own"]
+#[ignore = "started by the other tests as a process of its own"]
 fn replica() {
     let Ok(setup) = env::var(VARIABLE) else {
         return;
@@ -87,19 +105,20 @@ fn replica() {
     runtime.block_on(run(setup));
 }
 
+/// Stops a refresh at a failpoint.
 #[derive(Clone)]
-struct Trap {
+struct Stopper {
     armed: Arc<Mutex<Option<(String, u32)>>>,
-    going: watch::Sender<u64>,
+    continued: watch::Sender<u64>,
 }
 
-impl Trap {
-    fn springs(&self, point: Point) -> bool {
+impl Stopper {
+    fn stops_at(&self, failpoint: Failpoint) -> bool {
         let mut armed = self.armed.lock().unwrap();
         let Some((at, times)) = armed.as_mut() else {
             return false;
         };
-        if *at != format!("{point:?}") {
+        if *at != format!("{failpoint:?}") {
             return false;
         }
         *times -= 1;
@@ -110,26 +129,26 @@ impl Trap {
         is_now
     }
 
-    async fn pass(self, point: Point) {
-        if self.springs(point) {
-            let mut going = self.going.subscribe();
-            report(&Report::At(format!("{point:?}")));
-            let _ = going.changed().await;
+    async fn pass(self, failpoint: Failpoint) {
+        if self.stops_at(failpoint) {
+            let mut continued = self.continued.subscribe();
+            report(&Report::At(format!("{failpoint:?}")));
+            let _ = continued.changed().await;
         }
     }
 }
 
 async fn run(setup: Setup) {
-    let trap = Trap {
+    let stopper = Stopper {
         armed: Arc::default(),
-        going: watch::Sender::new(0),
+        continued: watch::Sender::new(0),
     };
-    let interrupt = trap.clone();
+    let hook = stopper.clone();
     let provider = setup
         .provider()
         .await
-        .interrupt(move |point| interrupt.clone().pass(point))
-        .observer(tell)
+        .failpoint(move |failpoint| hook.clone().pass(failpoint))
+        .observer(report_event)
         .build()
         .unwrap();
     let mut commands = commands();
@@ -139,8 +158,10 @@ async fn run(setup: Setup) {
             Command::Round(number) => {
                 tokio::spawn(round(setup.clone(), provider.clone(), number));
             }
-            Command::Arm(point, times) => *trap.armed.lock().unwrap() = Some((point, times)),
-            Command::Go => trap.going.send_modify(|count| *count += 1),
+            Command::Arm(failpoint, times) => {
+                *stopper.armed.lock().unwrap() = Some((failpoint, times));
+            }
+            Command::Continue => stopper.continued.send_modify(|count| *count += 1),
             Command::Stop => {
                 let ended = provider.shutdown(Duration::from_secs(20)).await;
                 report(&Report::Stopped(ended.is_ok()));
@@ -150,19 +171,29 @@ async fn run(setup: Setup) {
     }
 }
 
-fn tell(event: &Event) {
+fn report_event(event: &Event) {
     match event {
         Event::Refreshed {
             subject,
+            lineage,
             generation,
-        } => report(&Report::Refreshed(subject.as_str().to_owned(), *generation)),
+        }
+        | Event::Recovered {
+            subject,
+            lineage,
+            generation,
+        } => report(&Report::Refreshed(Generation::new(
+            subject,
+            *lineage,
+            *generation,
+        ))),
         Event::NeedsReauthorization {
             subject,
+            lineage,
             generation,
             reason,
-        } => report(&Report::Condemned(
-            subject.as_str().to_owned(),
-            *generation,
+        } => report(&Report::Invalidated(
+            Generation::new(subject, *lineage, *generation),
             format!("{reason:?}"),
         )),
         Event::StoreRegressed { .. } | Event::AppRejected => {
@@ -172,7 +203,7 @@ fn tell(event: &Event) {
     }
 }
 
-/// A thread reads, since a blocked read cannot be given up; without a parent there is nothing to do.
+/// Reads in a thread, because a blocked read can't be cancelled. Without a parent the process ends.
 fn commands() -> mpsc::UnboundedReceiver<Command> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -219,7 +250,7 @@ async fn round(setup: Setup, provider: NotionAuthProvider, number: u32) {
 fn count(tally: &mut Tally, subject: String, answer: Result<StatusCode, BoxError>) {
     match answer {
         Ok(StatusCode::UNAUTHORIZED) => tally.refused += 1,
-        // Notion has no such path, and says so to those with a good token.
+        // The server has no such path, and says so only to requests with a good token.
         Ok(StatusCode::BAD_REQUEST) => tally.accepted += 1,
         Ok(status) => *tally.other.entry(status.to_string()).or_default() += 1,
         Err(error) => match AuthError::find(&*error) {

@@ -1,4 +1,4 @@
-//! The course of a test: quiet rounds, rounds with blows, an outage of the store, and rest.
+//! The course of a test: quiet rounds, rounds with disruptions, an outage of the store, and rest.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,17 +8,20 @@ use std::{
 
 use notion_auth::{
     NotionAuthProvider, Subject,
-    provider::Point,
-    store::Filter,
+    store::{CredentialStore as _, Filter, ListQuery},
     testing::{MockNotion, notion::Call},
 };
 use tokio::time::Instant;
 
-use crate::progress::Progress;
+use crate::{
+    faulty_store::FaultyStore,
+    progress::Progress,
+    support::{record_json, record_key, record_of},
+};
 
 use super::{
-    blows::{self, Blow},
-    cluster::{Cluster, PATIENCE, REPLICAS, Said},
+    cluster::{Cluster, PATIENCE, REPLICAS, Received},
+    disruptions::{self, Disruption},
     oracle::{self, History, Loss},
     replica::{Command, Report, Tally},
     setup::{Database, Setup, name},
@@ -26,7 +29,7 @@ use super::{
 
 const SUBJECTS: usize = 50;
 
-/// Blows of one round, so that most subjects are not in doubt at any time.
+/// Disruptions of one round, so that most subjects are not in doubt at any time.
 const AT_ONCE: usize = 5;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
@@ -34,7 +37,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     set.map_or(otherwise, |it| it.parse().expect("a number"))
 }
 
-/// A machine that is kept busy for long is slower than leases of seconds allow, so that quiet rounds are none.
+/// A machine that is busy for long is too slow for leases of seconds, so quiet rounds prove nothing.
 fn is_long() -> bool {
     number("PROCESS_KILLS", 0) > 100
 }
@@ -44,18 +47,20 @@ pub(super) struct Run {
     notion: MockNotion,
     cluster: Cluster,
     provider: NotionAuthProvider,
+    /// The same store, past all providers.
+    store: FaultyStore<()>,
     random: fastrand::Rng,
     history: History,
     round: u32,
-    /// What replicas are still to do, by their place.
-    armed: HashMap<usize, Blow>,
+    /// What is still to happen to replicas.
+    armed: HashMap<usize, Disruption>,
 }
 
-/// Starts replicas on that store, deals blows, and holds what happened against what is promised. `outage` takes
-/// the store away for a while and brings it back.
+/// Starts replicas on the store, disrupts them, and checks the invariants. `outage` takes the store down for a while
+/// and brings it back.
 pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
     let seed = number("PROCESS_SEED", 1);
-    let blows = usize::try_from(number("PROCESS_KILLS", 12)).unwrap();
+    let disruptions = usize::try_from(number("PROCESS_KILLS", 12)).unwrap();
     let tasks = usize::try_from(number("PROCESS_TASKS", 20)).unwrap();
     // Nine processes at a time are enough for two cores.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -67,25 +72,26 @@ pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
     for _ in 0..2 {
         run.quiet_round().await;
     }
-    let progress = Progress::of(blows as u64, "blows");
+    let progress = Progress::of(disruptions as u64, "disruptions");
     let mut is_outage_over = false;
-    while run.history.blows.len() < blows {
-        let left = blows - run.history.blows.len();
-        if !is_outage_over && left <= blows / 2 {
+    while run.history.disruptions.len() < disruptions {
+        let left = disruptions - run.history.disruptions.len();
+        if !is_outage_over && left <= disruptions / 2 {
             is_outage_over = true;
             run.round_with_outage(&outage).await;
         } else {
-            run.round_of_blows(left.min(AT_ONCE)).await;
+            run.disrupted_round(left.min(AT_ONCE)).await;
         }
         let lost = format!("{} connections lost", run.history.losses.len());
-        progress.show(run.history.blows.len() as u64, lost);
-        run.heal().await;
+        progress.show(run.history.disruptions.len() as u64, lost);
+        run.reconnect_lost().await;
     }
     run.rest().await;
     run.quiet_round().await;
     run.stop().await;
-    let broken = oracle::check(&run.history, &run.notion.ledger(), &run.provider, SUBJECTS).await;
-    let summary = run.history.summary(&run.notion.ledger());
+    let ledger = run.notion.ledger();
+    let broken = oracle::check(&run.history, &ledger, &run.provider, &run.store, SUBJECTS).await;
+    let summary = run.history.summary(&ledger);
     println!("seed {seed}, {:.0?}: {summary}", started.elapsed());
     assert!(broken.is_empty(), "{summary}\n{}", broken.join("\n"));
 }
@@ -99,11 +105,13 @@ impl Run {
             .unwrap();
         let setup = Setup::new(database, &notion, SUBJECTS, tasks);
         let provider = setup.provider().await.build().unwrap();
+        let store = setup.database.open().await;
         let mut run = Self {
             cluster: Cluster::start(&setup),
             setup,
             notion,
             provider,
+            store,
             random: fastrand::Rng::with_seed(seed),
             history: History::new(origin),
             round: 0,
@@ -121,7 +129,7 @@ impl Run {
         self.history.bots.insert(bot, subject.to_owned());
         let subject = Subject::new(subject);
         let deadline = Instant::now() + PATIENCE;
-        // Who is suspended while it writes holds up SQLite's writers until it goes on.
+        // A process that is suspended while it writes blocks SQLite's other writers until it continues.
         loop {
             let stored = self
                 .provider
@@ -132,8 +140,8 @@ impl Run {
                 "{error:?}"
             );
             let moment = Instant::now() + Duration::from_millis(500);
-            if let Some(said) = self.cluster.hear(moment).await {
-                self.listen(said);
+            if let Some(received) = self.cluster.receive(moment).await {
+                self.handle(received);
             }
         }
     }
@@ -142,15 +150,39 @@ impl Run {
     async fn revoke_all(&self) {
         for subject in 0..SUBJECTS {
             let subject = Subject::new(name(subject));
-            // While the store is away, they stay.
+            // While the store is down, tokens stay.
             if let Ok(Some(credentials)) = self.provider.load_credentials(&subject).await {
+                self.end_streak(subject.as_str()).await;
                 let token = credentials.access_token.expose();
                 self.notion.revoke_access_token(token);
             }
         }
     }
 
-    /// With nothing in the way each request goes through, by one refresh for each subject.
+    /// Lets the next refusal refresh at once, as if the generation had lived for a minute.
+    async fn end_streak(&self, subject: &str) {
+        let key = record_key(subject);
+        loop {
+            let Ok(loaded) = self.store.load(&key).await else {
+                return;
+            };
+            let Some(record) = loaded.record else { return };
+            let mut json = record_json(&record);
+            json["streak"] = 0.into();
+            let new = record_of(&json);
+            match self
+                .store
+                .compare_and_swap(&key, Some(record.revision), &new)
+                .await
+            {
+                Ok(true) | Err(_) => return,
+                // A replica changed the record.
+                Ok(false) => {}
+            }
+        }
+    }
+
+    /// Without faults each request succeeds, by one refresh for each subject.
     async fn quiet_round(&mut self) {
         let before = self.notion.ledger().refreshes().len();
         self.revoke_all().await;
@@ -170,13 +202,13 @@ impl Run {
         assert_eq!(refreshes, SUBJECTS, "one refresh for each subject");
     }
 
-    async fn round_of_blows(&mut self, most: usize) {
+    async fn disrupted_round(&mut self, most: usize) {
         self.revoke_all().await;
-        let faults = blows::faults(&mut self.random);
+        let faults = disruptions::faults(&mut self.random);
         self.history.note_faults(&faults);
         self.notion.script(Call::Refresh, faults);
-        let blows = blows::of_a_round(&mut self.random, most);
-        self.play(&blows, Duration::from_secs(3)).await;
+        let disruptions = disruptions::of_a_round(&mut self.random, most);
+        self.play(&disruptions, Duration::from_secs(3)).await;
     }
 
     async fn round_with_outage(&mut self, outage: &impl AsyncFn()) {
@@ -187,23 +219,26 @@ impl Run {
         self.history.note("outage of the store over");
     }
 
-    /// Lets all replicas send requests, and deals the blows meanwhile. Answers what the replicas say that
-    /// were not struck.
-    async fn play(&mut self, blows: &[(usize, Blow)], patience: Duration) -> HashMap<usize, Tally> {
+    /// Lets all replicas send requests, and disrupts some meanwhile. Returns the tallies of the others.
+    async fn play(
+        &mut self,
+        disruptions: &[(usize, Disruption)],
+        patience: Duration,
+    ) -> HashMap<usize, Tally> {
         self.round += 1;
         let begun = Instant::now();
         let mut kills: BTreeMap<Instant, usize> = BTreeMap::new();
-        for &(replica, blow) in blows {
+        for &(replica, disruption) in disruptions {
             if self.cluster.is_suspended(replica) {
                 continue;
             }
-            match blow {
-                Blow::KillAt(point, times) | Blow::SuspendAt(point, times) => {
-                    self.armed.insert(replica, blow);
-                    let command = Command::Arm(format!("{point:?}"), times);
+            match disruption {
+                Disruption::KillAt(failpoint, times) | Disruption::SuspendAt(failpoint, times) => {
+                    self.armed.insert(replica, disruption);
+                    let command = Command::Arm(format!("{failpoint:?}"), times);
                     self.cluster.send(replica, &command);
                 }
-                Blow::KillAfter(milliseconds) => {
+                Disruption::KillAfter(milliseconds) => {
                     kills.insert(begun + Duration::from_millis(milliseconds), replica);
                 }
             }
@@ -218,22 +253,22 @@ impl Run {
         let deadline = begun + patience;
         while !(awaited.is_empty() && kills.is_empty()) && Instant::now() < deadline {
             let next = kills.keys().next().copied().unwrap_or(deadline);
-            let said = self.cluster.hear(next.min(deadline)).await;
-            if let Some(said) = said {
-                let replica = said.replica;
-                match self.listen(said) {
-                    Heard::Struck => awaited.retain(|it| *it != replica),
-                    Heard::Tally(tally) => {
+            let received = self.cluster.receive(next.min(deadline)).await;
+            if let Some(received) = received {
+                let replica = received.replica;
+                match self.handle(received) {
+                    Handled::Disrupted => awaited.retain(|it| *it != replica),
+                    Handled::Tally(tally) => {
                         awaited.retain(|it| *it != replica);
                         tallies.insert(replica, tally);
                     }
-                    Heard::Nothing => {}
+                    Handled::Nothing => {}
                 }
             } else if let Some((_, replica)) = kills.pop_first() {
                 if !self.cluster.is_suspended(replica) {
                     self.armed.remove(&replica);
                     self.cluster.kill(replica);
-                    self.history.note_blow("killed at any moment");
+                    self.history.note_disruption("killed at any moment");
                     awaited.retain(|it| *it != replica);
                 }
             }
@@ -245,57 +280,59 @@ impl Run {
         tallies
     }
 
-    fn listen(&mut self, said: Said) -> Heard {
-        let Said {
+    fn handle(&mut self, received: Received) -> Handled {
+        let Received {
             replica,
             report,
             is_alive,
-        } = said;
+        } = received;
         match report {
-            Report::At(point) if is_alive => match self.armed.remove(&replica) {
-                Some(Blow::SuspendAt(..)) => {
+            Report::At(failpoint) if is_alive => match self.armed.remove(&replica) {
+                Some(Disruption::SuspendAt(..)) => {
                     self.cluster.suspend(replica);
-                    self.history.note_blow(&format!("suspended at {point}"));
-                    Heard::Struck
+                    self.history
+                        .note_disruption(&format!("suspended at {failpoint}"));
+                    Handled::Disrupted
                 }
-                Some(Blow::KillAt(..)) => {
+                Some(Disruption::KillAt(..)) => {
                     self.cluster.kill(replica);
-                    self.history.note_blow(&format!("killed at {point}"));
-                    Heard::Struck
+                    self.history
+                        .note_disruption(&format!("killed at {failpoint}"));
+                    Handled::Disrupted
                 }
-                // It was disarmed a moment too late.
+                // The replica was disarmed a moment too late.
                 _ => {
-                    self.cluster.send(replica, &Command::Go);
-                    Heard::Nothing
+                    self.cluster.send(replica, &Command::Continue);
+                    Handled::Nothing
                 }
             },
             Report::Round(round, tally) if is_alive && round == self.round => {
                 self.history.count(&tally);
-                Heard::Tally(tally)
+                Handled::Tally(tally)
             }
             Report::Round(_, tally) => {
                 self.history.count(&tally);
-                Heard::Nothing
+                Handled::Nothing
             }
             other => {
-                self.history.tell(replica, other);
-                Heard::Nothing
+                self.history.note_report(replica, other);
+                Handled::Nothing
             }
         }
     }
 
-    /// Notes who has to connect again, and connects them.
-    async fn heal(&mut self) {
-        let lost = self
-            .provider
-            .list(Filter::NeedsReauthorization, None, SUBJECTS)
-            .await;
+    /// Notes the connections that were lost, and makes them again.
+    async fn reconnect_lost(&mut self) {
+        let query = ListQuery::default()
+            .filter(Filter::NeedsReauthorization)
+            .limit(SUBJECTS);
+        let lost = self.provider.list(&query).await;
         let at = self.history.now();
-        for summary in lost.unwrap_or_default() {
-            let subject = summary.subject.as_str().to_owned();
+        for status in lost.unwrap_or_default() {
+            let subject = status.subject.as_str().to_owned();
             self.history.losses.push(Loss {
-                bot: summary.labels.bot_id.unwrap(),
-                state: summary.state,
+                bot: status.bot_id.unwrap(),
+                state: status.state,
                 subject: subject.clone(),
                 at,
             });
@@ -303,16 +340,16 @@ impl Run {
         }
     }
 
-    /// Gives everything time, until all requests go through again.
+    /// Waits until all requests succeed again.
     async fn rest(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         let requests = SUBJECTS * self.setup.tasks;
-        // What is scripted and was not reached would come later.
+        // Scripted faults that were not reached would come later.
         self.notion.unscript();
         self.history.note("rest");
         loop {
             let tallies = self.play(&[], PATIENCE).await;
-            self.heal().await;
+            self.reconnect_lost().await;
             let is_well = |tally: &Tally| tally.accepted == requests;
             if tallies.len() == REPLICAS && tallies.values().all(is_well) {
                 return;
@@ -330,28 +367,23 @@ impl Run {
         }
         let mut stopped = 0;
         while stopped < REPLICAS {
-            let said = self.cluster.hear(Instant::now() + PATIENCE).await;
-            let said = said.expect("each replica ends");
-            match said.report {
+            let received = self.cluster.receive(Instant::now() + PATIENCE).await;
+            let received = received.expect("each replica ends");
+            match received.report {
                 Report::Stopped(is_clean) => {
-                    assert!(is_clean, "I6: a flight was in the air at rest");
+                    assert!(is_clean, "I6: a refresh task ran at rest");
                     stopped += 1;
                 }
                 _ => {
-                    self.listen(said);
+                    self.handle(received);
                 }
             }
         }
     }
 }
 
-enum Heard {
+enum Handled {
     Nothing,
-    Struck,
+    Disrupted,
     Tally(Tally),
-}
-
-/// So that the names of the points are known here too.
-pub(super) fn points() -> impl Iterator<Item = String> {
-    Point::ALL.into_iter().map(|point| format!("{point:?}"))
 }

@@ -1,4 +1,4 @@
-//! What a replica is told when it is started.
+//! How a replica is started, and how it is configured.
 
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use notion_auth::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The environment variable that has it, as JSON.
+use crate::faulty_store::FaultyStore;
+
+/// The environment variable that holds the setup, as JSON.
 pub(super) const VARIABLE: &str = "NOTION_AUTH_REPLICA";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,28 +38,29 @@ pub(super) enum Database {
 }
 
 impl Database {
-    pub(super) async fn give_to(
-        &self,
-        builder: NotionAuthProviderBuilder,
-    ) -> NotionAuthProviderBuilder {
-        match self {
+    pub(super) async fn open(&self) -> FaultyStore<()> {
+        let store = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => {
-                builder.store(patiently(|| notion_auth::SqliteStore::open(path)).await)
+                let store = patiently(|| notion_auth::SqliteStore::open(path)).await;
+                FaultyStore::new(store, ())
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => {
-                builder.store(patiently(|| notion_auth::PostgresStore::connect(url)).await)
+                let store = patiently(|| notion_auth::PostgresStore::connect(url)).await;
+                FaultyStore::new(store, ())
             }
             #[cfg(feature = "redis")]
             Self::Redis(url) => {
-                builder.store(patiently(|| notion_auth::RedisStore::connect(url)).await)
+                let store = patiently(|| notion_auth::RedisStore::connect(url)).await;
+                FaultyStore::new(store, ())
             }
-        }
+        };
+        store.persistent()
     }
 }
 
-/// A store may be away for a while when a replica starts.
+/// Opens a store, which may be down for a while when a replica starts.
 async fn patiently<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> S {
     let mut tries = 0;
     loop {
@@ -70,8 +73,7 @@ async fn patiently<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> S {
     }
 }
 
-/// Short, so that what a dead process leaves behind is taken over soon; long enough for two cores that
-/// run nine processes.
+/// Short, so that the lease of a dead process is taken over soon; long enough for two cores that run nine processes.
 pub(super) fn timings() -> RefreshTimings {
     let mut timings = RefreshTimings::default();
     timings.call = Duration::from_secs(3);
@@ -82,8 +84,9 @@ pub(super) fn timings() -> RefreshTimings {
     timings
 }
 
-/// Longer than a lease, and than others wait before they take a claim over.
-pub(super) const SUSPENSION: Duration = Duration::from_secs(20);
+/// Longer than other processes wait before they take a lease over: they see it unchanged for 12 seconds, and pause for a
+/// save and a retry of it.
+pub(super) const SUSPENSION: Duration = Duration::from_secs(25);
 
 impl Setup {
     pub(super) fn new(
@@ -112,19 +115,18 @@ impl Setup {
             .redirect_uri(&self.redirect_uri)
             .build()
             .unwrap();
-        let builder = NotionAuthProvider::builder()
+        NotionAuthProvider::builder()
             .app(app)
+            .store(self.database.open().await)
             .keys(Keyring::new([[7; 32]]).unwrap())
             .api_url(&self.notion)
             .refresh_timings(timings())
             .acquire_timeout(Duration::from_secs(6))
-            .min_refresh_interval(Duration::ZERO)
-            .revalidation_age(Duration::from_secs(1));
-        self.database.give_to(builder).await
+            .revalidation_age(Duration::from_secs(1))
     }
 }
 
-/// The name of a subject. It is also the path of its requests, so that the ledger shows for whom they are.
+/// The name of a subject. It is also the path of its requests, so that the ledger shows their subjects.
 pub(super) fn name(number: usize) -> String {
     format!("subject-{number}")
 }

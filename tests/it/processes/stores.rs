@@ -1,4 +1,4 @@
-//! Each shared store, and how it goes away for a while.
+//! Each shared store, and how it goes down for a while.
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use std::sync::Mutex;
@@ -8,12 +8,12 @@ use super::{run::survive, setup::Database};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::servers;
 
-/// How long the store is away: longer than one operation may take.
-const AWAY: Duration = Duration::from_secs(3);
+/// How long the store is down: longer than one operation may take.
+const OUTAGE: Duration = Duration::from_secs(3);
 
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_are_killed_and_suspended_lose_nothing_in_sqlite() {
+async fn killed_and_suspended_processes_lose_nothing_in_sqlite() {
     use sqlx::{Connection, SqliteConnection};
 
     let directory = tempfile::tempdir().unwrap();
@@ -22,7 +22,7 @@ async fn processes_that_are_killed_and_suspended_lose_nothing_in_sqlite() {
     survive(Database::Sqlite(path), async || {
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         let lock = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(OUTAGE).await;
         lock.rollback().await.unwrap();
     })
     .await;
@@ -30,7 +30,7 @@ async fn processes_that_are_killed_and_suspended_lose_nothing_in_sqlite() {
 
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_are_killed_and_suspended_lose_nothing_in_postgres() {
+async fn killed_and_suspended_processes_lose_nothing_in_postgres() {
     let Some(server) = servers::postgres::start() else {
         return;
     };
@@ -44,7 +44,7 @@ async fn processes_that_are_killed_and_suspended_lose_nothing_in_postgres() {
     let server = Mutex::new(server);
     survive(Database::Postgres(url), async || {
         tokio::task::block_in_place(|| server.lock().unwrap().kill());
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(OUTAGE).await;
         tokio::task::block_in_place(|| server.lock().unwrap().start());
     })
     .await;
@@ -52,7 +52,7 @@ async fn processes_that_are_killed_and_suspended_lose_nothing_in_postgres() {
 
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread")]
-async fn processes_that_are_killed_and_suspended_lose_nothing_in_redis() {
+async fn killed_and_suspended_processes_lose_nothing_in_redis() {
     let Some(server) = servers::redis::start() else {
         return;
     };
@@ -60,7 +60,7 @@ async fn processes_that_are_killed_and_suspended_lose_nothing_in_redis() {
     let server = Mutex::new(server);
     survive(Database::Redis(url), async || {
         tokio::task::block_in_place(|| server.lock().unwrap().kill());
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(OUTAGE).await;
         tokio::task::block_in_place(|| server.lock().unwrap().start());
     })
     .await;

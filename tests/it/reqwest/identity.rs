@@ -2,7 +2,8 @@
 
 use notion_auth::{
     AuthError, ExplicitCredentials, Mode, NotionAppCredentials, Subject, UseIntegrationToken,
-    reqwest::NotionAuthMiddleware, testing::MockNotion,
+    reqwest::NotionAuthMiddleware,
+    testing::{MockNotion, TestClock},
 };
 use reqwest::redirect::Policy;
 use reqwest_middleware::RequestBuilder;
@@ -75,11 +76,13 @@ async fn explicit_comes_before_stored_and_the_integration_token_is_asked_for() {
         .token(integration.clone())
         .build()
         .unwrap();
+    let clock = TestClock::new();
     let builder = notion.provider_builder().unwrap().app(app);
-    let provider = builder.build().unwrap();
+    let provider = builder.clock(clock.clone()).build().unwrap();
     let ann_s = connect(&notion, &provider, "ann").await;
     let world = World {
         notion,
+        clock,
         provider,
         ann: ann_s,
     };
