@@ -181,7 +181,7 @@
 //! | feature | |
 //! |---|---|
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
-//! | `encryption` | stored credentials sealed (`keys` on the provider's builder), and `rotate` when keys change |
+//! | `encryption` | stored credentials encrypted (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
 //! | `retry` | [`RetryRateLimited`](https://docs.rs/notion-auth/latest/notion_auth/struct.RetryRateLimited.html): a policy for Tower's `Retry` that waits out Notion's 429 and 529 |

@@ -7,8 +7,8 @@ use notion_auth::{
     Subject,
     provider::NotionAuthProviderBuilder,
     store::{
-        CredentialStore, Filter, OnceAnswer, OnceKey, Record, RecordKey, Revision, StoreError,
-        Summary,
+        CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+        StoredRecord, async_trait,
     },
 };
 
@@ -43,8 +43,8 @@ fn filled(count: usize, expiry: Expiry, builder: NotionAuthProviderBuilder) -> N
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let template = template(expiry).await;
-        let builder = builder.store(Everybody { template });
+        let record = template(expiry).await;
+        let builder = builder.store(EverySubject { record });
         let provider = builder.build().expect("a provider");
         for number in 0..count {
             let subject = Subject::new(name(number));
@@ -68,7 +68,7 @@ fn app() -> NotionAppCredentials {
 }
 
 /// The record of a connection whose access token has 50 characters, as Notion's have.
-async fn template(expiry: Expiry) -> Record {
+async fn template(expiry: Expiry) -> StoredRecord {
     let token = format!("ntn_{}", &"0123456789".repeat(5)[..46]);
     let mut credentials = NotionUserCredentials::new(AccessToken::new(token));
     if expiry == Expiry::Known {
@@ -79,62 +79,53 @@ async fn template(expiry: Expiry) -> Record {
     let subject = Subject::new("template");
     let stored = provider.store_credentials(&subject, credentials).await;
     stored.expect("the credentials are stored");
-    let record = store.load(&RecordKey::new("notion", subject)).await;
-    record.expect("the store answers").expect("a record")
+    let loaded = store.load(&RecordKey::new("notion", subject)).await;
+    let loaded = loaded.expect("the store answers");
+    loaded.record.expect("a record")
 }
 
-/// A store that knows every subject and keeps none, so that what a provider allocates is its own.
+/// A store that has the same record for every subject, so that a provider allocates all memory that is counted.
 #[derive(Debug)]
-struct Everybody {
-    template: Record,
+struct EverySubject {
+    record: StoredRecord,
 }
 
-fn unused<T>() -> Result<T, StoreError> {
+fn read_only<T>() -> Result<T, StoreError> {
     Err(StoreError::unavailable("bench", "it can only be read"))
 }
 
-impl CredentialStore for Everybody {
-    fn name(&self) -> &'static str {
-        "bench"
+#[async_trait]
+impl CredentialStore for EverySubject {
+    async fn load(&self, _: &RecordKey) -> Result<Loaded, StoreError> {
+        Ok(Loaded {
+            record: Some(self.record.clone()),
+            now: SystemTime::now(),
+        })
     }
 
-    async fn load(&self, _: &RecordKey) -> Result<Option<Record>, StoreError> {
-        Ok(Some(self.template.clone()))
-    }
-
-    async fn replace(
+    async fn compare_and_swap(
         &self,
         _: &RecordKey,
         _: Option<Revision>,
-        _: &Record,
+        _: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        unused()
+        read_only()
     }
 
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        unused()
+    async fn consume_nonce(&self, _: &Nonce, _: Duration) -> Result<bool, StoreError> {
+        read_only()
     }
 
-    async fn once(&self, _: &OnceKey, _: Duration) -> Result<OnceAnswer, StoreError> {
-        unused()
+    async fn list(&self, _: &str, _: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        read_only()
     }
 
-    async fn list(
-        &self,
-        _: &str,
-        _: Option<&str>,
-        _: usize,
-        _: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
-        unused()
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        read_only()
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
-        unused()
-    }
-
-    async fn health(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn name(&self) -> &'static str {
+        "bench"
     }
 
     fn is_private(&self) -> bool {

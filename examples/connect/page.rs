@@ -76,16 +76,16 @@ fn not_connected() -> Markup {
 
 fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
-    let is_active = status.state == RecordState::Active;
+    let has_ended = matches!(status.state, RecordState::NeedsReauthorization(_));
     html! {
         div .workspace {
             (icon(status.workspace_icon.as_deref(), workspace))
             div {
                 h2 #workspace { (workspace) }
-                @if is_active {
-                    p .state.active { "Connected" }
-                } @else {
-                    p .state.ended { "The connection has ended" }
+                @match status.state {
+                    RecordState::Active => p .state.active { "Connected" },
+                    RecordState::Unreadable => p .state.ended { "The connection can’t be read at the moment" },
+                    _ => p .state.ended { "The connection has ended" },
                 }
             }
         }
@@ -94,7 +94,7 @@ fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
             Err(error) => p role="alert" { (error) },
         }
         div .actions {
-            @if !is_active {
+            @if has_ended {
                 a #connect .button.first href="/notion/authorize" { "Connect again" }
             }
             form method="post" action="/notion/disconnect" {

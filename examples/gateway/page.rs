@@ -32,11 +32,16 @@ pub(crate) fn connection(status: &Result<Option<ConnectionStatus>, AuthError>) -
 fn connected(status: &ConnectionStatus) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     html! {
-        @if status.state == RecordState::Active {
-            p { strong { (workspace) } " is connected." }
-        } @else {
-            p role="alert" { "The connection with " strong { (workspace) } " has ended." }
-            (connect("Connect again"))
+        @match status.state {
+            RecordState::Active => p { strong { (workspace) } " is connected." },
+            // Connecting again would not help while a key is missing.
+            RecordState::Unreadable => p role="alert" {
+                "The connection with " strong { (workspace) } " can’t be read at the moment. Please try again later."
+            },
+            _ => {
+                p role="alert" { "The connection with " strong { (workspace) } " has ended." }
+                (connect("Connect again"))
+            }
         }
         form method="post" action="/connect/disconnect?return_to=/connect" { button { "Disconnect" } }
     }

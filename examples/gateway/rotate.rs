@@ -1,16 +1,16 @@
-//! `gateway rotate`: all that is stored, sealed by the first of the keys.
+//! `gateway rotate`: encrypts all records with the first key.
 
 use std::error::Error as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use notion_auth::{AuthError, BoxError, NotionAuthProvider, Subject, store::Filter};
+use notion_auth::{AuthError, BoxError, NotionAuthProvider, Subject, store::ListQuery};
 
 use crate::{settings::Settings, vault};
 
 /// Records between two steps of the bar.
 const PAGE: usize = 100;
 
-/// Seals anew what another key has sealed, while gateways go on. Fails if a key but the first is still needed.
+/// Encrypts the records of other keys again, while gateways run. Fails if another key than the first is still needed.
 pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
     vault::exists(&settings.database)?;
     let builder = NotionAuthProvider::builder().app(settings.app);
@@ -22,51 +22,52 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
         .await
         .map_err(|error| vault::complaint(&error))?;
     let bar = bar(records)?;
-    let (mut resealed, mut current, mut after) = (0, 0, None);
-    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut re_encrypted, mut current, mut after) = (0, 0, None);
+    let (mut pending, mut unreadable) = (Vec::new(), Vec::new());
     loop {
         let page = provider.rotate(after.as_ref(), PAGE).await;
         let page = page.map_err(|error| vault::complaint(&error))?;
-        resealed += page.resealed;
+        re_encrypted += page.re_encrypted;
         current += page.current;
-        claimed.extend(page.pending);
+        pending.extend(page.pending);
         unreadable.extend(page.unreadable);
-        bar.set_position((resealed + current + claimed.len() + unreadable.len()) as u64);
+        let done = re_encrypted + current + pending.len() + unreadable.len();
+        bar.set_position(done as u64);
         let Some(last) = page.next else { break };
         after = Some(last);
     }
     bar.finish_and_clear();
 
-    println!("{resealed} sealed anew, {current} were already sealed by the first key");
-    for subject in &claimed {
+    println!("{re_encrypted} encrypted again, {current} were already encrypted with the first key");
+    for subject in &pending {
         println!(
-            "{}: it is being refreshed: run this again. If it stays, whoever did that has died: one \
-             request with its key, or connecting it again, ends it",
+            "{}: it is being refreshed: run this again. If it stays, the process that refreshed it has \
+             died: a request with its gateway key, or connecting it again, ends that",
             subject.as_str()
         );
     }
     for error in &unreadable {
         let subject = error.subject().map_or("?", Subject::as_str);
         let reason = error.source().map_or_else(String::new, ToString::to_string);
-        println!("{subject}: no key opens it: bring its key back, or connect it again ({reason})");
+        println!("{subject}: it can't be read: {reason}");
     }
-    if claimed.is_empty() && unreadable.is_empty() {
+    if pending.is_empty() && unreadable.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "{} not sealed by the first key: take no key away yet",
-        claimed.len() + unreadable.len()
+        "{} not encrypted with the first key: remove no key from NOTION_AUTH_KEYS yet",
+        pending.len() + unreadable.len()
     )
     .into())
 }
 
 async fn count(provider: &NotionAuthProvider) -> Result<u64, AuthError> {
-    let (mut count, mut after) = (0, None);
+    let (mut count, mut query) = (0, ListQuery::default().limit(1000));
     loop {
-        let page = provider.list(Filter::All, after.as_ref(), 1000).await?;
+        let page = provider.list(&query).await?;
         count += page.len() as u64;
         match page.into_iter().next_back() {
-            Some(last) => after = Some(last.subject),
+            Some(last) => query = query.after(last.subject),
             None => return Ok(count),
         }
     }

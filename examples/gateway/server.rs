@@ -27,8 +27,8 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
 const REFRESHES: Duration = Duration::from_secs(75);
 
-/// Between two times that the store forgets what is past its time.
-const SWEEP: Duration = Duration::from_secs(60 * 60);
+/// Between two purges of expired records.
+const PURGE: Duration = Duration::from_secs(60 * 60);
 
 /// Between two times that the metrics' samples are put together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let provider = builder.build()?;
     vault::check(&provider).await?;
 
-    tokio::spawn(sweep(provider.clone()));
+    tokio::spawn(purge(provider.clone()));
 
     let keys = Arc::new(settings.keys);
     let forward = Forward::new(
@@ -102,12 +102,12 @@ fn metrics() -> Result<PrometheusHandle, BoxError> {
     Ok(handle)
 }
 
-async fn sweep(provider: NotionAuthProvider) {
+async fn purge(provider: NotionAuthProvider) {
     loop {
-        if let Err(error) = provider.sweep().await {
-            tracing::warn!(%error, "what is past its time stays in the store for another hour");
+        if let Err(error) = provider.purge_expired().await {
+            tracing::warn!(%error, "expired records stay in the store for another hour");
         }
-        tokio::time::sleep(SWEEP).await;
+        tokio::time::sleep(PURGE).await;
     }
 }
 

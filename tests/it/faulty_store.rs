@@ -23,7 +23,7 @@ use tokio::time::sleep;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Operation<'a> {
     Load(&'a RecordKey),
-    Swap(&'a RecordKey, &'a StoredRecord),
+    Swap(&'a StoredRecord),
     ConsumeNonce,
     List,
     Purge,
@@ -116,7 +116,7 @@ impl<H: Hooks> CredentialStore for FaultyStore<H> {
         new: &StoredRecord,
     ) -> Result<bool, StoreError> {
         let swapped = self.inner().compare_and_swap(key, seen, new);
-        self.perform(Operation::Swap(key, new), swapped).await
+        self.perform(Operation::Swap(new), swapped).await
     }
 
     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
@@ -176,7 +176,6 @@ impl FaultyStore {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     is_down: AtomicBool,
-    load_delay: Mutex<Duration>,
     nonce_delay: Mutex<Duration>,
 }
 
@@ -184,11 +183,6 @@ impl Faults {
     /// From now on, each operation fails at once.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
-    }
-
-    /// From now on, a load is answered this long after the record was read.
-    pub(crate) fn set_load_delay(&self, delay: Duration) {
-        *self.load_delay.lock().unwrap() = delay;
     }
 
     /// From now on, it is answered this long after the nonce was consumed.
@@ -207,12 +201,8 @@ impl Hooks for Faults {
     }
 
     async fn after(&self, operation: Operation<'_>) -> Result<(), StoreError> {
-        let delay = match operation {
-            Operation::Load(_) => *self.load_delay.lock().unwrap(),
-            Operation::ConsumeNonce => *self.nonce_delay.lock().unwrap(),
-            _ => Duration::ZERO,
-        };
-        if !delay.is_zero() {
+        let delay = *self.nonce_delay.lock().unwrap();
+        if matches!(operation, Operation::ConsumeNonce) && !delay.is_zero() {
             sleep(delay).await;
         }
         Ok(())

@@ -106,7 +106,7 @@ async fn keys_do_not_collide(trial: &Trial) {
     }
 }
 
-const RACERS: usize = 8;
+const RACERS: u32 = 8;
 
 async fn one_of_many_swaps_wins(trial: &Trial) {
     let key = trial.key("race", "ann");
@@ -155,7 +155,7 @@ async fn no_update_is_lost(trial: &Trial) {
         });
     }
     race.join_all().await;
-    let expected = EACH * RACERS as u32;
+    let expected = EACH * RACERS;
     let record = trial.record(&key).await;
     if record.is_none_or(|record| record.bytes.as_slice() != expected.to_be_bytes()) {
         broken(RULE, "concurrent updates were lost");

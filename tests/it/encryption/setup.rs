@@ -56,7 +56,7 @@ impl Hooks for Disk {
             {
                 Err(StoreError::corrupt("faulty", "a column cannot be read"))
             }
-            Operation::Swap(_, new) => {
+            Operation::Swap(new) => {
                 self.written.lock().unwrap().push(new.clone());
                 Ok(())
             }

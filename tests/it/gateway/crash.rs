@@ -12,7 +12,7 @@ use super::{
     wait::{eventually, soon},
 };
 
-/// Longer than a claim's lease and all that its holder may still do.
+/// Longer than a lease, and than its holder may still try to commit.
 const AWHILE: Duration = Duration::from_secs(10 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,22 +58,27 @@ async fn killed_in_the_middle_of_refreshes_it_refreshes_again_or_says_connect_ag
     assert_eq!(ledger.refreshes_of(&bob).len(), 2);
 }
 
-/// Lets claims grow so much older.
+/// Makes the leases in the database so much older.
 async fn pass(gateway: &Gateway, time: Duration) {
     let file = gateway.directory.path().join("gateway.db");
     let url = format!("sqlite://{}", file.display());
     let mut database = SqliteConnection::connect(&url).await.expect("a database");
     let micros = i64::try_from(time.as_micros()).expect("not so long");
-    let older = sqlx::query("UPDATE credentials SET claim_since = claim_since - ?1")
-        .bind(micros)
-        .execute(&mut database)
-        .await
-        .expect("it is ours");
+    let older = sqlx::query(
+        "UPDATE credentials SET bytes = CAST(json_set(CAST(bytes AS TEXT), '$.lease.since', \
+         json_extract(CAST(bytes AS TEXT), '$.lease.since') - ?1) AS BLOB) \
+         WHERE json_extract(CAST(bytes AS TEXT), '$.lease') IS NOT NULL",
+    )
+    .bind(micros)
+    .execute(&mut database)
+    .await
+    .expect("it is ours");
     assert_eq!(older.rows_affected(), 2);
     database.close().await.expect("it is written");
 }
 
-/// What it says when it is not that one should come again later.
+/// Returns the first answer that is not 503: the new process must see a lease unchanged for 12 seconds before it takes
+/// it over.
 async fn settled(gateway: &Gateway, key: &str) -> Answer {
     soon(async {
         loop {

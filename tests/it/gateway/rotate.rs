@@ -8,22 +8,25 @@ const OLD: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
 const NEW: &str = "bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU=";
 
 #[tokio::test]
-async fn what_an_old_key_has_sealed_is_sealed_by_the_new_one_and_then_needs_no_other() {
+async fn rotate_encrypts_with_the_new_key_until_the_old_one_can_go() {
     let gateway = Gateway::start_with(&[("NOTION_AUTH_KEYS", OLD)]).await;
     gateway.connect(ANN).await;
 
     let (done, said) = rotate(&gateway, NEW);
     assert!(!done, "{said}");
-    assert!(said.contains("ann: no key opens it: "), "{said}");
-    assert!(said.contains("take no key away yet"), "{said}");
+    assert!(said.contains("ann: it can't be read: "), "{said}");
+    assert!(
+        said.contains("remove no key from NOTION_AUTH_KEYS yet"),
+        "{said}"
+    );
 
     let (done, said) = rotate(&gateway, &format!("{NEW},{OLD}"));
     assert!(done, "{said}");
-    assert!(said.contains("1 sealed anew, 0 were already"), "{said}");
+    assert!(said.contains("1 encrypted again, 0 were already"), "{said}");
 
     let (done, said) = rotate(&gateway, NEW);
     assert!(done, "{said}");
-    assert!(said.contains("0 sealed anew, 1 were already"), "{said}");
+    assert!(said.contains("0 encrypted again, 1 were already"), "{said}");
 }
 
 #[tokio::test]
@@ -44,7 +47,7 @@ async fn a_database_that_is_not_there_is_not_made_for_it() {
     assert!(!path.exists());
 }
 
-/// While the gateway goes on: it is on the same address, and the database is the same.
+/// Runs `gateway rotate` on the database of a running gateway.
 fn rotate(gateway: &Gateway, keys: &str) -> (bool, String) {
     let Output {
         status,
