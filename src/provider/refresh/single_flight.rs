@@ -57,6 +57,7 @@ pub(super) struct Handle<K: Eq + Hash + Clone, G, O> {
 }
 
 /// Work that [`SingleFlight::idle`] waits for.
+#[cfg(feature = "routes")]
 pub(crate) struct Tracked(watch::Sender<usize>);
 
 impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
@@ -209,6 +210,7 @@ impl<K: Eq + Hash + Clone, G, O> Drop for Handle<K, G, O> {
     }
 }
 
+#[cfg(feature = "routes")]
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
