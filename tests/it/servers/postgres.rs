@@ -47,7 +47,12 @@ impl Postgres {
     }
 
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}@{}/{database}", self.address("127.0.0.1"))
+    }
+
+    /// Its port behind another name of this machine.
+    pub(crate) fn address(&self, host: &str) -> String {
+        format!("{host}:{}", self.port)
     }
 
     /// What the statements answer to an ordinary client: a line for each row, with `|` between columns.
