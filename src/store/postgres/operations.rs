@@ -43,7 +43,6 @@ const CONSUME_NONCE: &str = "\
     ON CONFLICT (namespace, digest) DO UPDATE SET ends_at = excluded.ends_at \
     WHERE nonce.ends_at <= clock_timestamp()";
 
-/// Also a state that this version does not know needs reauthorization.
 const LIST: &str = "\
     SELECT subject, revision, state, bot_id, \
            (extract(epoch FROM updated_at) * 1000000)::bigint AS updated_at, bytes \
@@ -51,7 +50,7 @@ const LIST: &str = "\
     WHERE namespace = $1 AND subject >= $2 AND starts_with(subject, $2) \
     AND ($3::text IS NULL OR subject > $3) \
     AND CASE $4 WHEN 'all' THEN TRUE WHEN 'bot' THEN bot_id = $5 \
-        WHEN 'needs reauthorization' THEN state NOT IN ('active', 'disconnected') \
+        WHEN 'needs reauthorization' THEN state IN ('revoked', 'rotation_lost', 'no_refresh_token', 'expired') \
         ELSE state = $4 END \
     ORDER BY subject LIMIT $6";
 
