@@ -68,11 +68,17 @@ impl Connections {
             }
         };
         match probed {
-            Ok(()) => StoreError::unavailable(
-                NAME,
-                "the pool gave no connection in time, although the server accepts connections: the pool's are all in \
-                 use, or lead nowhere. Try again, and raise its `max_connections`",
-            ),
+            Ok(()) => {
+                // Idle connections, if there are any, lead nowhere: the pool would have to wait for each.
+                while let Some(mut connection) = self.pool.try_acquire() {
+                    connection.close_on_drop();
+                }
+                StoreError::unavailable(
+                    NAME,
+                    "the pool gave no connection in time, although the server accepts connections: the pool's \
+                     are all in use, or led nowhere. Try again, and raise its `max_connections`",
+                )
+            }
             Err(error) => failed(error),
         }
     }
