@@ -13,8 +13,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError,
-    StoreErrorKind,
+    CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
     encryption::{Binding, Encryption},
     payload::{Payload, UnreadableReason, UnreadableRecord},
     record::{AttemptId, FencingToken, Issuer, Record},

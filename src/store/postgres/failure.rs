@@ -1,122 +1,110 @@
-use sqlx::error::DatabaseError;
+use std::sync::Arc;
+
+use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
 use super::store::NAME;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
-/// What the server said. Its details are left out: they show rows.
-#[derive(Debug, thiserror::Error)]
-#[error("{message} (SQLSTATE {code})")]
-struct Refusal {
-    code: String,
-    message: String,
-}
+use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 
 /// What an error means, and what to do.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
-    let stated = match &error {
+pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
+    let error = error.into();
+    let (kind, message) = match &*error {
         sqlx::Error::Database(error) => return refused(&**error),
-        sqlx::Error::PoolTimedOut => StoreError::unavailable(
-            NAME,
-            "no connection came in time: the server is down or slow, or all connections of the pool are \
-             in use",
+        sqlx::Error::PoolTimedOut => (
+            Unavailable,
+            "the server does not answer: check its host and port, and the network between",
         ),
-        sqlx::Error::PoolClosed => {
-            StoreError::unavailable(NAME, "the pool was closed by this process")
-        }
-        sqlx::Error::Io(_) => StoreError::unavailable(
-            NAME,
-            "the server cannot be reached, or went away: look whether it runs, and at its address",
+        sqlx::Error::PoolClosed => (Unavailable, "the pool was closed by this process"),
+        sqlx::Error::Io(_) => (
+            Unavailable,
+            "the server cannot be reached, or closed the connection: check that it runs, and its host and port",
         ),
-        sqlx::Error::Tls(_) => StoreError::misconfigured(
-            NAME,
-            "no secure connection can be made: look at the URL's `sslmode` and `sslrootcert`, and at the \
-             server's certificate",
+        sqlx::Error::Tls(_) => (
+            Misconfigured,
+            "no secure connection can be made: check the URL's `sslmode` and `sslrootcert`, and the server's \
+             certificate",
         ),
-        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
-            StoreError::misconfigured(NAME, "the settings of the connection are not valid")
-        }
+        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => (
+            Misconfigured,
+            "the settings of the connection are not valid",
+        ),
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::ColumnIndexOutOfBounds { .. }
-        | sqlx::Error::Decode(_) => other_columns(),
-        _ => StoreError::unavailable(
-            NAME,
-            "what is at the server's address does not answer as PostgreSQL does",
+        | sqlx::Error::Decode(_) => (
+            Misconfigured,
+            "the tables are not as this crate makes them: compare them with `schema_sql()`",
+        ),
+        _ => (
+            Unavailable,
+            "what is at the server's address does not answer as PostgreSQL does: check its host and port",
         ),
     };
-    stated.with_source(error)
+    StoreError::new(kind, NAME, message).with_source(error)
 }
 
-fn other_columns() -> StoreError {
-    StoreError::misconfigured(
+pub(super) const NO_TABLE: &str = "a table is missing: call `migrate()`, or run `schema_sql()`, and check the role's `search_path`";
+
+/// The server is a standby, or takes no changes.
+pub(super) fn read_only(reason: &str) -> StoreError {
+    StoreError::unavailable(
         NAME,
-        "the tables are not as this crate makes them: compare them with `schema_sql()`, and look at the \
-         schema's and the table's names",
+        format!(
+            "the server is read-only ({reason}). After a failover, try again; otherwise connect to the primary, \
+             and set `default_transaction_read_only` to off"
+        ),
     )
 }
 
-/// By SQLSTATE. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. Only what the operator must act
+/// on is explained.
 fn refused(error: &dyn DatabaseError) -> StoreError {
-    let unavailable = |message: &str| StoreError::unavailable(NAME, message);
-    let misconfigured = |message: &str| StoreError::misconfigured(NAME, message);
-    let code = error.code().unwrap_or_default().into_owned();
-    let stated = match (&*code, code.get(..2).unwrap_or_default()) {
-        ("42P01", _) => misconfigured(
-            "a table is not there: call `migrate()`, or run what `schema_sql()` gives; or the schema's or \
-             the table's name is another",
+    let code = error.code().unwrap_or_default();
+    let class = code.get(..2).unwrap_or_default();
+    let reason = match shown(error, class) {
+        Some(message) => format!("SQLSTATE {code}: {message}"),
+        None => format!("SQLSTATE {code}"),
+    };
+    let (kind, advice) = match (&*code, class) {
+        ("25006", _) => return read_only(&reason),
+        ("28000" | "28P01", _) => (
+            Misconfigured,
+            "the server rejects the role or its password: check both, and `pg_hba.conf`, which may ask for TLS. \
+             The server's log has the reason",
         ),
-        ("3F000", _) => {
-            misconfigured("the schema is not there: create it, or give another by `schema()`")
-        }
-        ("42501", _) => misconfigured(
-            "the role may not do this. It needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on \
+        ("42501", _) => (
+            Misconfigured,
+            "the role lacks a privilege: it needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on \
              both tables; for `migrate()`, also CREATE on the schema",
         ),
-        ("25006", _) => misconfigured(
-            "the database can only be read: connect to the primary, and see that \
-             `default_transaction_read_only` is off",
+        ("42P01", _) => (Misconfigured, NO_TABLE),
+        ("53100", _) => (Unavailable, "the server's disk is full: free space"),
+        ("53300", _) => (
+            Unavailable,
+            "the server has too many connections: raise `max_connections` or the role's limit, use a pooler, \
+             or make pools smaller",
         ),
-        ("28000" | "28P01", _) => misconfigured(
-            "the server does not let this role in: look at the role's name, its password, and `pg_hba.conf`",
+        ("XX001" | "XX002", _) => (
+            Corrupt,
+            "the server found its files damaged: restore a backup",
         ),
-        ("3D000", _) => misconfigured("the database is not there: look at its name in the URL"),
-        ("53100", _) => unavailable("the server has no disk space left: make room"),
-        ("53300", _) => unavailable(
-            "the server has no connection left: raise `max_connections`, use a pooler, or let pools be \
-             smaller",
-        ),
-        ("54000", _) => {
-            misconfigured("namespace and subject are too long for an index of the server")
+        (_, "22" | "23" | "28" | "3D" | "3F" | "42" | "54" | "P0") => {
+            (Misconfigured, "the server rejected the operation")
         }
-        ("22021" | "22P05", _) => misconfigured(
-            "the database cannot keep a character of the subject or the namespace: its encoding must be UTF8",
-        ),
-        ("55P03", _) => {
-            unavailable("somebody else has held the row locked for too long: see `pg_locks`")
-        }
-        ("40001" | "40P01", _) => unavailable("the server gave this up in favour of another"),
-        ("25P03", _) => unavailable(
-            "this process was suspended in the middle of an operation, which the server has undone",
-        ),
-        ("57014", _) => unavailable(
-            "the server was slower than its `statement_timeout` allows, or somebody cancelled the statement",
-        ),
-        ("XX001" | "XX002", _) => StoreError::corrupt(
-            NAME,
-            "the server has found its files damaged. Restore a backup",
-        ),
-        (_, "57") => unavailable("the server is starting or stopping"),
-        (_, "42") => other_columns(),
-        (_, "22" | "23" | "P0") => misconfigured(
-            "the server does not take the record: has the table a constraint, a trigger or a policy that \
-             is not of this crate?",
-        ),
-        _ => unavailable("the server, or the pooler before it, could not do it"),
+        _ => (Unavailable, "the server could not do the operation"),
     };
-    let message = match code.starts_with("P0") {
-        // What a trigger says may be a row.
-        true => "an exception of a trigger or a function".to_owned(),
-        false => error.message().to_owned(),
-    };
-    stated.with_source(Refusal { code, message })
+    StoreError::new(kind, NAME, format!("{advice} ({reason})"))
+}
+
+/// The server's message, if it has no values in it. Its details, which are left out, show rows.
+fn shown<'a>(error: &'a dyn DatabaseError, class: &str) -> Option<&'a str> {
+    let error = error.try_downcast_ref::<PgDatabaseError>()?;
+    // A message with a context is of a trigger or a function, and may show a row; except the server's own for
+    // a cancelled statement, which are of this file.
+    let is_of_a_function = error.r#where().is_some() && error.file() != Some("postgres.c");
+    // The names in these are the URL's, and may be misplaced parts of a password.
+    let has_names = matches!(class, "08" | "28" | "3D");
+    (!is_of_a_function && !has_names && class != "P0").then(|| error.message())
 }

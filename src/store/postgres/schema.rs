@@ -1,55 +1,41 @@
-use sqlx::{Row, postgres::PgRow};
-
 use super::{
-    failure::failed,
-    names::Names,
-    statements::safe,
+    failure::{NO_TABLE, failed},
     store::NAME,
     transaction::{Transaction, statement},
 };
 use crate::store::StoreError;
 
-/// What the comment of a table begins with, and then the version of its columns.
+/// The statements that make both tables.
+pub(super) const SQL: &str = concat!(
+    include_str!("credentials.sql"),
+    "\n",
+    include_str!("nonces.sql")
+);
+
+const TABLES: [(&str, &str); 2] = [
+    ("notion_auth_credentials", include_str!("credentials.sql")),
+    ("notion_auth_nonces", include_str!("nonces.sql")),
+];
+
+/// The comment of a table begins with this, and then has the version of its columns.
 const OWNER: &str = "notion-auth";
 const VERSION: u32 = 1;
 
-/// By this number those who migrate wait for each other: "notion_a".
+/// Processes that migrate wait for each other by this number: "notion_a".
 const LOCK: i64 = 0x6e6f_7469_6f6e_5f61;
 
-/// The statements that make both tables.
-pub(super) fn sql(names: &Names) -> String {
-    format!("{}\n{}", credentials_sql(names), marks_sql(names))
-}
-
-fn credentials_sql(names: &Names) -> String {
-    include_str!("credentials.sql")
-        .replace("{credentials}", &names.credentials())
-        .replace("{bot}", &names.index("bot"))
-        .replace("{disconnected}", &names.index("disconnected"))
-        .replace("{version}", &format!("{OWNER} {VERSION}"))
-}
-
-fn marks_sql(names: &Names) -> String {
-    include_str!("marks.sql")
-        .replace("{marks}", &names.marks())
-        .replace("{version}", &format!("{OWNER} {VERSION}"))
-}
-
-/// Makes the tables that are not there, if those that are there are this crate's.
-pub(super) async fn make(transaction: &mut Transaction, names: &Names) -> Result<(), StoreError> {
+/// Makes the tables that are missing, if those that are there are this crate's.
+pub(super) async fn make(transaction: &mut Transaction) -> Result<(), StoreError> {
     statement("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(transaction.connection())
         .await
         .map_err(failed)?;
-    for (table, sql) in [
-        (names.credentials(), credentials_sql(names)),
-        (names.marks(), marks_sql(names)),
-    ] {
-        match Table::find(transaction, &table).await? {
-            Some(found) => found.check_version()?,
+    for (name, sql) in TABLES {
+        match Table::find(transaction, name).await? {
+            Some(table) => table.check_version()?,
             None => {
-                let made = sqlx::raw_sql(safe(sql)).execute(transaction.connection());
+                let made = sqlx::raw_sql(sql).execute(transaction.connection());
                 made.await.map_err(failed)?;
             }
         }
@@ -57,49 +43,59 @@ pub(super) async fn make(transaction: &mut Transaction, names: &Names) -> Result
     Ok(())
 }
 
+/// Checks that records can be kept in the tables, and stay.
+pub(super) async fn check(transaction: &mut Transaction) -> Result<(), StoreError> {
+    for (name, _) in TABLES {
+        match Table::find(transaction, name).await? {
+            Some(table) => table.check()?,
+            None => {
+                return Err(StoreError::misconfigured(
+                    NAME,
+                    format!("{NO_TABLE} ({name})"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A table, as the server's catalogue has it.
-pub(super) struct Table {
-    name: String,
-    comment: Option<String>,
+struct Table {
+    name: &'static str,
+    comment: String,
     is_logged: bool,
     role: String,
-    /// Which of the rights that are needed the role has not.
+    /// The needed privileges that the role lacks.
     missing: String,
 }
 
 impl Table {
-    pub(super) async fn find(
+    async fn find(
         transaction: &mut Transaction,
-        name: &str,
+        name: &'static str,
     ) -> Result<Option<Self>, StoreError> {
-        const FIND: &str = "SELECT obj_description(oid, 'pg_class'), relpersistence = 'p', current_user::text, \
-                    concat_ws(', ', \
-                        CASE WHEN NOT has_table_privilege(oid, 'SELECT') THEN 'SELECT' END, \
-                        CASE WHEN NOT has_table_privilege(oid, 'INSERT') THEN 'INSERT' END, \
-                        CASE WHEN NOT has_table_privilege(oid, 'UPDATE') THEN 'UPDATE' END, \
-                        CASE WHEN NOT has_table_privilege(oid, 'DELETE') THEN 'DELETE' END) \
-             FROM pg_class WHERE oid = to_regclass($1)";
-        let row = statement(FIND)
-            .bind(name)
-            .fetch_optional(transaction.connection())
-            .await
-            .map_err(failed)?;
-        let read = |row: PgRow| {
-            Ok(Self {
-                name: name.to_owned(),
-                comment: row.try_get(0)?,
-                is_logged: row.try_get(1)?,
-                role: row.try_get(2)?,
-                missing: row.try_get(3)?,
-            })
-        };
-        row.map(read).transpose().map_err(failed)
+        const FIND: &str = "\
+            SELECT coalesce(obj_description(oid, 'pg_class'), ''), relpersistence = 'p', current_user::text, \
+                   (SELECT coalesce(string_agg(privilege, ', '), '') \
+                    FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege \
+                    WHERE NOT has_table_privilege(oid, privilege)) \
+            FROM pg_class WHERE oid = to_regclass($1)";
+        let found = sqlx::query_as(FIND).persistent(false).bind(name);
+        let found = found.fetch_optional(transaction.connection()).await;
+        let table = found.map_err(failed)?;
+        Ok(table.map(|(comment, is_logged, role, missing)| Self {
+            name,
+            comment,
+            is_logged,
+            role,
+            missing,
+        }))
     }
 
-    /// Whether it is this crate's, and of this version.
+    /// Checks that it is this crate's, and of this version.
     fn check_version(&self) -> Result<(), StoreError> {
-        let name = &self.name;
-        let mut words = self.comment.as_deref().unwrap_or_default().split(' ');
+        let name = self.name;
+        let mut words = self.comment.split(' ');
         let version = match (words.next(), words.next()) {
             (Some(OWNER), Some(version)) => version.parse::<u32>().ok(),
             _ => None,
@@ -112,38 +108,28 @@ impl Table {
             ),
             _ => format!(
                 "the table {name} is another application's, or has lost its comment `{OWNER} {VERSION}`: give \
-                 another name by `table()`, or another schema by `schema()`"
+                 the role a `search_path` with a schema of its own"
             ),
         };
         Err(StoreError::misconfigured(NAME, refusal))
     }
 
-    /// Whether records can be kept in it, and stay.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    /// Checks that it is this crate's, and that records can be kept in it, and stay.
+    fn check(&self) -> Result<(), StoreError> {
         self.check_version()?;
-        let Self {
-            name,
-            role,
-            missing,
-            ..
-        } = self;
-        if !self.is_logged {
-            return Err(StoreError::misconfigured(
-                NAME,
-                format!(
-                    "the table {name} is emptied by a crash: `ALTER TABLE {name} SET LOGGED`, or make it anew \
-                     if it is temporary"
-                ),
-            ));
-        }
-        if !missing.is_empty() {
-            return Err(StoreError::misconfigured(
-                NAME,
-                format!(
-                    "the role {role:?} lacks rights on the table {name}: `GRANT {missing} ON {name} TO {role:?}`"
-                ),
-            ));
-        }
-        Ok(())
+        let (name, role, missing) = (self.name, &self.role, &self.missing);
+        let message = if !self.is_logged {
+            format!(
+                "a crash empties the table {name}: `ALTER TABLE {name} SET LOGGED`, or make it again if it is \
+                 temporary"
+            )
+        } else if !missing.is_empty() {
+            format!(
+                "the role {role:?} lacks privileges on a table: `GRANT {missing} ON {name} TO {role:?}`"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::misconfigured(NAME, message))
     }
 }

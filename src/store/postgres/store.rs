@@ -1,22 +1,13 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use super::{
-    failure::failed, health::Accepted, names::Names, schema, statements::Statements,
-    transaction::Transaction,
+    connections::Connections, failure::failed, health::Accepted, schema, transaction::Transaction,
 };
 use crate::store::StoreError;
 
 pub(super) const NAME: &str = "postgres";
-
-/// Less than the provider waits for one operation.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-const CONNECTIONS: u32 = 10;
 
 /// Credentials in PostgreSQL, for processes on any number of hosts.
 ///
@@ -35,65 +26,52 @@ const CONNECTIONS: u32 = 10;
 /// # Ok(()) }
 /// ```
 ///
-/// Or with the application's own pool, and tables where it wants them. [`sqlx`](crate::sqlx) is re-exported:
-/// its major version is part of this crate's API, and its Rust version, 1.94, is needed for this feature.
+/// Or with the application's own pool. [`sqlx`](crate::sqlx) is re-exported: its major version is part of this
+/// crate's API, and this feature needs its Rust version, 1.94.
 ///
 /// ```no_run
 /// # async fn example(pool: notion_auth::sqlx::PgPool) -> Result<(), notion_auth::BoxError> {
 /// use notion_auth::PostgresStore;
 ///
-/// let store = PostgresStore::new(pool).schema("auth")?.table("notion")?;
-/// println!("{}", store.schema_sql()); // for a team that migrates itself
+/// let store = PostgresStore::new(pool);
+/// println!("{}", PostgresStore::schema_sql()); // for migrations of your own
 /// # Ok(()) }
 /// ```
 ///
-/// Give such a pool an `acquire_timeout` below 5 seconds: the provider waits no longer for an operation, and
-/// its error would not say what the pool waited for.
+/// # Requirements
 ///
-/// # What it needs
+/// - The primary. A standby may lag behind, so every operation on it is an error.
+/// - The tables `notion_auth_credentials` and `notion_auth_nonces`, in a schema of the role's `search_path`. For
+///   a schema of their own: `ALTER ROLE app SET search_path = auth`.
+/// - A role with USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on both tables.
+/// - If there is a pooler, its session or transaction mode. Each operation is a transaction of its own, and leaves
+///   nothing on its connection.
 ///
-/// - The primary. A standby may lag behind, so what it answers is an error.
-/// - A role with USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on both tables (the
-///   second has the suffix `_marks`), and no other right.
-/// - If there is a pooler, its session or transaction mode. Each operation is a transaction of its own,
-///   and leaves nothing on its connection.
+/// # Durability
 ///
-/// # What it promises
+/// An operation that returned `Ok` is on the primary's disk, by settings that [`health`] checks. **It is on a second
+/// machine only if replication is synchronous** (`synchronous_standby_names`). Otherwise a failover may undo the
+/// last refreshes, and their refresh tokens are spent. The same happens when a backup is restored.
 ///
-/// An operation that was answered is on the primary's disk, by settings that [`health`] looks at. **It is on a
-/// second machine only if replication is synchronous** (`synchronous_standby_names`): otherwise a
-/// failover may undo the last rotations, and the refresh tokens that they spent are lost with their successors.
-/// After a backup was restored it is the same. What a process has seen it never takes back: it then reports an
-/// older generation.
+/// # Recovery
 ///
-/// Times and leases run by the server's clock; those of the processes may differ.
+/// A connection on which an operation failed is closed, so that the next one gets another. In a pool that
+/// [`connect`](Self::connect) makes, each idle connection is checked before use, for at most a second: after a
+/// failover or a restart, no operation fails on an old one. An operation waits for a connection for at most 3
+/// seconds. Then one connection beside the pool finds out why none came.
 ///
-/// In clear are, also with keys: namespace, subject, state, workspace name, bot id, times, claims. A server
-/// that logs statements with their parameters logs what is saved.
+/// Times are the server's, so the clocks of the processes may differ.
+///
+/// Plaintext, also with keys: namespace, subject, and all of the record except the credentials. A server that logs
+/// statements with their parameters logs what is saved.
 ///
 /// Clones are handles to the same pool.
 ///
 /// [`health`]: crate::store::CredentialStore::health
 #[derive(Clone)]
 pub struct PostgresStore {
-    pub(super) pool: PgPool,
-    pub(super) tables: Arc<Tables>,
+    pub(super) connections: Connections,
     pub(super) accepted: Accepted,
-}
-
-/// Where the records are, and what is said to the server about them.
-pub(super) struct Tables {
-    pub(super) names: Names,
-    pub(super) statements: Statements,
-}
-
-impl Tables {
-    fn of(names: Names) -> Arc<Self> {
-        Arc::new(Self {
-            statements: Statements::of(&names),
-            names,
-        })
-    }
 }
 
 impl PostgresStore {
@@ -119,48 +97,27 @@ impl PostgresStore {
             Some(_) => options,
             None => options.application_name(env!("CARGO_PKG_NAME")),
         };
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await
-            .map_err(failed)?;
-        Ok(Self::new(pool))
+        let connections = Connections::with_options(options);
+        connections.acquire().await?;
+        Ok(Self::of(connections))
     }
 
     /// Uses the application's pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
+        Self::of(Connections::of_pool(pool))
+    }
+
+    fn of(connections: Connections) -> Self {
         Self {
-            pool,
-            tables: Tables::of(Names::default()),
+            connections,
             accepted: Accepted::default(),
         }
     }
 
-    /// The schema of the tables. Default: whichever the connection's `search_path` finds first.
-    ///
-    /// # Errors
-    /// When the name is not of letters from A to Z, digits and underscores, up to 50. It counts as
-    /// written, also in upper case.
-    pub fn schema(mut self, schema: &str) -> Result<Self, StoreError> {
-        self.tables = Tables::of(self.tables.names.clone().in_schema(schema)?);
-        Ok(self)
-    }
-
-    /// The name of the table of records; that of marks has `_marks` appended. Default:
-    /// `notion_auth_credentials`.
-    ///
-    /// # Errors
-    /// As of [`schema`](Self::schema).
-    pub fn table(mut self, table: &str) -> Result<Self, StoreError> {
-        self.tables = Tables::of(self.tables.names.clone().of_table(table)?);
-        Ok(self)
-    }
-
-    /// Lets [`health`](crate::store::CredentialStore::health) pass whatever value this setting of the server has:
-    /// `fsync`, `full_page_writes`, `synchronous_commit` or `server_encoding`. Who accepts one of the first three
-    /// accepts that a crash loses connections.
+    /// Lets [`health`](crate::store::CredentialStore::health) accept any value of this setting of the server:
+    /// `fsync`, `full_page_writes`, `synchronous_commit` or `server_encoding`. To accept one of the first three is to
+    /// accept that a crash loses connections.
     ///
     /// # Errors
     /// When it is none of these.
@@ -169,43 +126,36 @@ impl PostgresStore {
         Ok(self)
     }
 
-    /// Makes the tables, if they are not there. They may be made by several processes at once, and by
-    /// each that starts: if they are there, no right to make tables is needed. Existing ones are never changed.
+    /// Creates the tables that are missing. Several processes may do so at once, and each that starts: if the tables
+    /// are there, no privilege to create them is needed. Existing ones are never changed.
     ///
-    /// Dropping the future leaves them made or not made.
+    /// Dropping the future leaves them created or not created.
     ///
     /// # Errors
-    /// When the server cannot be reached, the role may not make tables, the schema is not there, or a
-    /// table of that name is another application's or of a newer version of this crate.
+    /// When the server can't be reached, the role may not create tables, or a table of that name is another
+    /// application's or of a newer version of this crate.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut transaction = Transaction::begin(&self.pool).await?;
-        let made = schema::make(&mut transaction, &self.tables.names).await;
-        transaction.end(made).await
+        let mut transaction = Transaction::begin(&self.connections).await?;
+        schema::make(&mut transaction).await?;
+        transaction.commit().await
     }
 
-    /// The statements by which [`migrate`](Self::migrate) makes the tables, for those who run them
-    /// themselves. The tables' comments are part of it: by them the tables are known.
-    ///
-    /// Needs no connection: `PgPool::connect_lazy` makes a pool without one.
+    /// Returns the statements by which [`migrate`](Self::migrate) creates the tables, for migrations of your own. The
+    /// tables' comments are part of it: the tables are recognized by them.
     #[must_use]
-    pub fn schema_sql(&self) -> String {
-        schema::sql(&self.tables.names)
+    pub fn schema_sql() -> &'static str {
+        schema::SQL
     }
 
-    /// The pool, such as to close it.
+    /// Returns the pool, such as to close it.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.connections.pool
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore")
-            .field(
-                "table",
-                &format_args!("{}", self.tables.names.credentials()),
-            )
-            .finish_non_exhaustive()
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
     }
 }

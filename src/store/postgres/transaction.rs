@@ -1,93 +1,103 @@
 use sqlx::{
-    PgConnection, PgPool, Postgres, SqlSafeStr,
+    PgConnection, Postgres, Row,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 
-use super::failure::failed;
+use super::{
+    connections::Connections,
+    failure::{failed, read_only},
+};
 use crate::store::StoreError;
 
 pub(super) type Statement<'a> = Query<'a, Postgres, PgArguments>;
 
-/// A process that is suspended between its change and its commit loses the change before those who
-/// wait for the row give up, and those give up before the provider does.
+/// A process that is suspended between its change and its commit loses the change after 3 s. Those who wait for
+/// the row give up after 4 s, and the provider after 5 s.
+///
+/// Isolation is set because under a stricter default of the database an `UPDATE` that waited would fail, where it
+/// must look at the row again. Notices are off because sqlx logs them, and a trigger may put a row into one.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SET LOCAL client_min_messages = 'error'; \
      SET LOCAL idle_in_transaction_session_timeout = '3s'; \
-     SET LOCAL lock_timeout = '4s'";
+     SET LOCAL lock_timeout = '4s'; \
+     SELECT pg_is_in_recovery()";
 
-/// One operation on one connection.
+/// One operation on one connection of a primary.
 ///
-/// A pooler may lend out another connection after each transaction, and a statement goes over in two
-/// steps, so one statement is a transaction, too.
+/// One statement is a transaction too: sqlx sends it in two steps, between which a pooler in transaction mode may
+/// switch the connection.
 ///
-/// Not sqlx's own: let go of while it begins, that one gives back to the pool a connection on which a
-/// transaction is open, and whoever gets it next believes to commit and does not. Of this one, if it
-/// does not come to its end, the connection is closed.
+/// If it does not commit, its connection is closed, whatever the reason: the connection may lead to a standby or
+/// nowhere. sqlx's own transaction, dropped while it begins, would go back to the pool open, and whatever the
+/// application did next on that connection would never be committed.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
-    is_over: bool,
+    is_committed: bool,
 }
 
 impl Transaction {
-    pub(super) async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+    pub(super) async fn begin(connections: &Connections) -> Result<Self, StoreError> {
         let mut transaction = Self {
-            connection: pool.acquire().await.map_err(failed)?,
-            is_over: false,
+            connection: connections.acquire().await?,
+            is_committed: false,
         };
-        transaction.say(BEGIN).await?;
-        Ok(transaction)
+        let rows = sqlx::raw_sql(BEGIN).fetch_all(transaction.connection());
+        let rows = rows.await.map_err(failed)?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound);
+        match row.and_then(|row| row.try_get(0)).map_err(failed)? {
+            // A lagging standby would make a spent token look unspent.
+            true => Err(read_only("pg_is_in_recovery() is true")),
+            false => Ok(transaction),
+        }
     }
 
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 
-    /// Commits what was done, or undoes it if it failed.
-    pub(super) async fn end<T>(mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        match done {
-            Ok(_) => {
-                self.say("COMMIT").await?;
-                self.is_over = true;
-            }
-            Err(_) => self.is_over = self.say("ROLLBACK").await.is_ok(),
-        }
-        done
-    }
-
-    async fn say(&mut self, words: &'static str) -> Result<(), StoreError> {
-        let said = sqlx::raw_sql(words).execute(&mut *self.connection).await;
-        said.map(drop).map_err(failed)
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        let committed = sqlx::raw_sql("COMMIT").execute(self.connection()).await;
+        committed.map_err(failed)?;
+        self.is_committed = true;
+        Ok(())
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_committed {
             self.connection.close_on_drop();
         }
     }
 }
 
-/// A statement that leaves nothing prepared behind: the next one may be on another connection.
-pub(super) fn statement<'a>(sql: impl SqlSafeStr) -> Statement<'a> {
+/// A statement that leaves nothing prepared behind: behind a pooler, the next one may be on another connection.
+pub(super) fn statement(sql: &'static str) -> Statement<'static> {
     sqlx::query(sql).persistent(false)
 }
 
-/// One statement, by itself. Answers how many rows it changed.
-pub(super) async fn execute(pool: &PgPool, statement: Statement<'_>) -> Result<u64, StoreError> {
-    let mut transaction = Transaction::begin(pool).await?;
+/// Executes one statement, and returns how many rows it changed.
+pub(super) async fn execute(
+    connections: &Connections,
+    statement: Statement<'_>,
+) -> Result<u64, StoreError> {
+    let mut transaction = Transaction::begin(connections).await?;
     let done = statement.execute(transaction.connection()).await;
-    let done = transaction.end(done.map_err(failed)).await?;
+    let done = done.map_err(failed)?;
+    transaction.commit().await?;
     Ok(done.rows_affected())
 }
 
-/// One question, by itself.
+/// Executes one statement, and returns its rows.
 pub(super) async fn fetch(
-    pool: &PgPool,
+    connections: &Connections,
     statement: Statement<'_>,
 ) -> Result<Vec<PgRow>, StoreError> {
-    let mut transaction = Transaction::begin(pool).await?;
+    let mut transaction = Transaction::begin(connections).await?;
     let rows = statement.fetch_all(transaction.connection()).await;
-    transaction.end(rows.map_err(failed)).await
+    let rows = rows.map_err(failed)?;
+    transaction.commit().await?;
+    Ok(rows)
 }

@@ -93,7 +93,7 @@ impl Directory {
             .append(true)
             .open(self.log())
             .expect("a file for what is printed");
-        let mut command = Command::new(program);
+        let mut command = program_without_settings(program);
         command
             .current_dir(&self.path)
             .stdin(Stdio::null())
@@ -121,6 +121,17 @@ impl Directory {
     fn log(&self) -> PathBuf {
         self.path.join("log")
     }
+}
+
+/// A server's or client's program, to which no variable of the machine's `PG…` applies.
+pub(super) fn program_without_settings(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 impl Drop for Directory {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    directory::Directory,
+    directory::{Directory, program_without_settings},
     installed,
     server::{Program, Server},
 };
@@ -47,14 +47,19 @@ impl Postgres {
     }
 
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}@{}/{database}", self.address("127.0.0.1"))
+    }
+
+    /// Its port behind another name of this machine.
+    pub(crate) fn address(&self, host: &str) -> String {
+        format!("{host}:{}", self.port)
     }
 
     /// What the statements answer to an ordinary client: a line for each row, with `|` between columns.
     /// The address may be another server's.
     pub(crate) fn psql(&self, url: &str, statements: &str) -> String {
         let options = ["-XAqt", "-v", "ON_ERROR_STOP=1", "-c", statements, url];
-        let output = Command::new(self.program.directory.join("psql"))
+        let output = program_without_settings(&self.program.directory.join("psql"))
             .args(options)
             .output()
             .expect("a client starts");
@@ -124,7 +129,7 @@ pub(super) fn is_ready(
     port: u16,
     database: &str,
 ) -> bool {
-    Command::new(programs.join("pg_isready"))
+    program_without_settings(&programs.join("pg_isready"))
         .arg("-h")
         .arg(host)
         .args(["-p", &port.to_string(), "-U", "postgres", "-d", database])

@@ -1,67 +1,56 @@
 use notion_auth::{PostgresStore, store::CredentialStore, testing::store_conformance};
 
-use super::{super::two::Two, place};
+use super::database;
+use crate::faulty_store::FaultyStore;
 use crate::servers::pgbouncer;
 
 #[tokio::test]
 async fn conformance_of_the_postgres_store() {
-    let Some(place) = place() else { return };
-    store_conformance(place.store().await).await;
+    let Some(database) = database() else { return };
+    store_conformance(database.store().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conformance_of_the_postgres_store_through_two_pools() {
-    let Some(place) = place() else { return };
-    // What else the database is for may need more than this.
-    place.sql(&format!(
+async fn conformance_of_two_pools_under_serializable_isolation() {
+    let Some(database) = database() else { return };
+    database.sql(&format!(
         "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
-        place.database
+        database.name
     ));
-    store_conformance(Two::new(place.store().await, place.connect().await)).await;
+    let pools = FaultyStore::alternating([database.store().await, database.connect().await]);
+    store_conformance(pools).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conformance_of_the_postgres_store_through_a_pooler_in_transaction_mode() {
-    let Some(place) = place() else { return };
+async fn conformance_through_a_pooler_in_transaction_mode() {
+    let Some(database) = database() else { return };
     // It knows none of the parameters with which a client may begin.
     let settings = [("ignore_startup_parameters", "")];
-    let Some(bouncer) = pgbouncer::start_with(place.postgres, &settings) else {
+    let Some(bouncer) = pgbouncer::start_with(database.server, &settings) else {
         return;
     };
-    let url = bouncer.url_of(&place.database);
+    let url = bouncer.url_of(&database.name);
     let store = PostgresStore::connect(&url).await.unwrap();
     store.migrate().await.unwrap();
     let other = PostgresStore::connect(&url).await.unwrap();
-    store_conformance(Two::new(store, other)).await;
+    store_conformance(FaultyStore::alternating([store, other])).await;
 }
 
 #[tokio::test]
-async fn conformance_of_the_postgres_store_for_a_role_that_may_make_no_tables() {
-    let Some(place) = place() else { return };
-    let owner = place
-        .connect()
-        .await
-        .schema("Select")
-        .unwrap()
-        .table("1_Table")
-        .unwrap();
-    let role = place.role("application");
-    place.sql("CREATE SCHEMA \"Select\"");
-    place.sql(&owner.schema_sql());
-    place.sql(&format!(
-        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
-         GRANT USAGE ON SCHEMA \"Select\" TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE \
-         ON \"Select\".\"1_Table\", \"Select\".\"1_Table_marks\" TO {role}"
+async fn conformance_for_a_role_that_may_create_no_tables() {
+    let Some(database) = database() else { return };
+    let role = database.role("application");
+    database.sql("CREATE SCHEMA auth; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    let schema = PostgresStore::schema_sql();
+    database.sql(&format!("SET search_path = auth; {schema}"));
+    database.sql(&format!(
+        "ALTER ROLE {role} SET search_path = auth; \
+         GRANT USAGE ON SCHEMA auth TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON auth.notion_auth_credentials, auth.notion_auth_nonces TO {role}"
     ));
-    let store = PostgresStore::connect(&place.url_of(&role))
-        .await
-        .unwrap()
-        .schema("Select")
-        .unwrap()
-        .table("1_Table")
-        .unwrap();
+    let url = database.url_of(&role);
+    let store = PostgresStore::connect(&url).await.unwrap();
     store.migrate().await.unwrap();
+    store.health().await.unwrap();
     store_conformance(store).await;
-    owner.health().await.unwrap();
 }

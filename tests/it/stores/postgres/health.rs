@@ -1,14 +1,18 @@
+use std::fs;
+
 use notion_auth::{
     PostgresStore,
-    store::{CredentialStore, Expected, OnceKey, StoreErrorKind::Misconfigured},
+    store::{
+        CredentialStore, ListQuery,
+        StoreErrorKind::{Misconfigured, Unavailable},
+    },
 };
-use std::{fs, time::Duration};
 
-use super::{assert_says, connect_subject, key, place, save};
+use super::{assert_says, database, insert, key, load, record, replace};
 use crate::servers::postgres;
 
 #[tokio::test]
-async fn settings_that_lose_what_was_saved_are_refused_unless_accepted_by_name() {
+async fn health_with_a_lossy_setting_fails_unless_it_is_accepted() {
     let settings = [
         ("fsync", "off"),
         ("full_page_writes", "off"),
@@ -27,90 +31,96 @@ async fn settings_that_lose_what_was_saved_are_refused_unless_accepted_by_name()
         store = store.accept_setting(name).unwrap();
     }
     store.health().await.unwrap();
+    let error = store.accept_setting("fsnyc").expect_err("misspelt");
+    assert_says(&error, Misconfigured, "fsync, full_page_writes");
 }
 
 #[tokio::test]
-async fn commits_that_wait_for_less_than_a_standby_are_good() {
-    let Some(place) = place() else { return };
-    place.store().await;
+async fn health_with_any_synchronous_commit_but_off_is_good() {
+    let Some(database) = database() else { return };
+    database.store().await;
     for value in ["local", "remote_write", "on", "remote_apply"] {
-        place.sql(&format!(
+        database.sql(&format!(
             "ALTER DATABASE {} SET synchronous_commit = '{value}'",
-            place.database
+            database.name
         ));
-        place.connect().await.health().await.unwrap();
+        database.connect().await.health().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn an_encoding_that_has_not_all_characters_is_refused() {
-    let Some(mut place) = place() else { return };
-    let latin = format!("{}_latin", place.database);
-    place.sql(&format!(
+async fn health_with_another_encoding_fails_unless_it_is_accepted() {
+    let Some(mut database) = database() else {
+        return;
+    };
+    let latin = format!("{}_latin", database.name);
+    database.sql(&format!(
         "CREATE DATABASE {latin} ENCODING 'LATIN1' TEMPLATE template0"
     ));
-    place.database = latin;
-    let store = place.store().await;
+    database.name = latin;
+    let store = database.store().await;
     let error = store.health().await.expect_err("it cannot keep all");
     assert_says(&error, Misconfigured, "server_encoding is LATIN1");
-    let saved = save(&store, "\u{1f389}", Expected::Absent, "canary").await;
-    let error = saved.expect_err("it cannot keep this");
-    assert_says(&error, Misconfigured, "encoding must be UTF8");
-    connect_subject(&store, "é").await;
+    let new = record("canary");
+    let swapped = store.compare_and_swap(&key("\u{1f389}"), None, &new).await;
+    let error = swapped.expect_err("it cannot keep this");
+    assert_says(&error, Misconfigured, "SQLSTATE 22P05");
+    insert(&store, "\u{e9}").await;
     let store = store.accept_setting("server_encoding").unwrap();
     store.health().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_database_that_can_only_be_read_is_said() {
-    let Some(place) = place() else { return };
-    let store = place.store().await;
-    connect_subject(&store, "ann").await;
-    place.sql(&format!(
+async fn health_of_a_read_only_database_fails_and_loads_go_on() {
+    let Some(database) = database() else { return };
+    let store = database.store().await;
+    let seen = insert(&store, "ann").await;
+    database.sql(&format!(
         "ALTER DATABASE {} SET default_transaction_read_only = on",
-        place.database
+        database.name
     ));
-    let store = place.connect().await;
-    let error = store.health().await.expect_err("it cannot be written");
-    assert_says(&error, Misconfigured, "default_transaction_read_only");
-    let saved = save(&store, "ann", Expected::Generation(1), "canary").await;
-    let error = saved.expect_err("it cannot be written");
-    assert_says(&error, Misconfigured, "can only be read");
-    assert!(store.load(&key("ann")).await.unwrap().is_some());
+    let store = database.connect().await;
+    let replaced = replace(&store, &seen, &record("canary")).await.err();
+    for error in [store.health().await.err(), replaced] {
+        let error = error.expect("it cannot be written");
+        assert_says(&error, Unavailable, "default_transaction_read_only");
+    }
+    assert_eq!(load(&store).await, Some(seen));
 }
 
 #[tokio::test]
-async fn what_a_standby_says_is_not_believed() {
+async fn every_operation_on_a_standby_fails_until_it_is_promoted() {
     let Some(mut postgres) = postgres::start() else {
         return;
     };
     let store = PostgresStore::connect(&postgres.url()).await.unwrap();
     store.migrate().await.unwrap();
-    connect_subject(&store, "ann").await;
+    let seen = insert(&store, "ann").await;
     let data = postgres.psql(&postgres.url(), "SHOW data_directory");
     postgres.stop();
-    let signal = format!("{data}/standby.signal");
-    fs::write(&signal, "").unwrap();
+    fs::write(format!("{data}/standby.signal"), "").unwrap();
     postgres.start();
 
-    let store = PostgresStore::connect(&postgres.url()).await.unwrap();
     for error in [
         store.health().await.err(),
         store.load(&key("ann")).await.err(),
-        store.load(&key("nobody")).await.err(),
+        store.load(&key("ben")).await.err(),
+        store.list("test", &ListQuery::default()).await.err(),
+        replace(&store, &seen, &record("canary")).await.err(),
+        store.purge_expired().await.err(),
     ] {
-        assert_says(&error.unwrap(), Misconfigured, "the primary");
+        assert_says(&error.unwrap(), Unavailable, "connect to the primary");
     }
-    let mark = OnceKey::new("test", [1; 32]);
-    let error = store.once(&mark, Duration::from_secs(1)).await;
-    assert_says(&error.expect_err("read only"), Misconfigured, "the primary");
+    postgres.psql(&postgres.url(), "SELECT pg_promote()");
+    assert_eq!(load(&store).await.as_ref(), Some(&seen));
+    assert!(replace(&store, &seen, &record("promoted")).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_table_that_a_crash_empties_is_refused() {
-    let Some(place) = place() else { return };
-    let store = place.store().await;
-    place.sql("ALTER TABLE notion_auth_credentials SET UNLOGGED");
+async fn health_with_an_unlogged_table_fails() {
+    let Some(database) = database() else { return };
+    let store = database.store().await;
+    database.sql("ALTER TABLE notion_auth_credentials SET UNLOGGED");
     let error = store.health().await.expect_err("a crash empties it");
     assert_says(&error, Misconfigured, "SET LOGGED");
 }

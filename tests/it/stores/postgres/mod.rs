@@ -1,41 +1,47 @@
 //! Credentials in PostgreSQL.
 
 mod conformance;
+mod errors;
 mod health;
-mod outages;
-mod records;
+mod link;
+mod lists;
+mod recovery;
 mod schema;
+mod transactions;
+
+use std::time::{Duration, SystemTime};
 
 use notion_auth::{
     PostgresStore, Subject,
+    sqlx::{PgPool, postgres::PgPoolOptions},
     store::{
-        AttemptId, Change, CredentialStore, Expected, Labels, NewRecord, Payload, RecordKey, Saved,
-        StoreError, StoreErrorKind,
+        CredentialStore, RecordBytes, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
+        StoredRecord,
     },
 };
 
 use crate::servers::postgres::{self, Postgres};
 
 /// A database for one test.
-struct Place {
-    postgres: &'static Postgres,
-    database: String,
+struct Database {
+    server: &'static Postgres,
+    name: String,
 }
 
 /// `None`, and says so, if PostgreSQL is not installed.
-fn place() -> Option<Place> {
-    let postgres = postgres::shared()?;
-    let database = postgres::fresh_database(postgres);
-    Some(Place { postgres, database })
+fn database() -> Option<Database> {
+    let server = postgres::shared()?;
+    let name = postgres::fresh_database(server);
+    Some(Database { server, name })
 }
 
-impl Place {
+impl Database {
     fn url(&self) -> String {
         self.url_of("postgres")
     }
 
     fn url_of(&self, role: &str) -> String {
-        self.postgres.url_of(role, &self.database)
+        self.server.url_of(role, &self.name)
     }
 
     async fn connect(&self) -> PostgresStore {
@@ -45,13 +51,22 @@ impl Place {
     /// With its tables.
     async fn store(&self) -> PostgresStore {
         let store = self.connect().await;
+        until_idle(store.pool()).await;
+        store.migrate().await.unwrap();
+        until_idle(store.pool()).await;
+        store
+    }
+
+    /// With its tables, on a pool of the application's with a single connection.
+    async fn store_on_a_pool(&self) -> PostgresStore {
+        let store = PostgresStore::new(single(&self.url()));
         store.migrate().await.unwrap();
         store
     }
 
-    /// What an operator does, as superuser.
+    /// Runs statements of an operator, as superuser.
     fn sql(&self, statements: &str) -> String {
-        self.postgres.psql(&self.url(), statements)
+        self.server.psql(&self.url(), statements)
     }
 
     /// A role of this name, with a random suffix, since roles are the whole server's.
@@ -62,38 +77,56 @@ impl Place {
     }
 }
 
+/// An application's pool, of one connection, that doesn't wait long.
+fn single(url: &str) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_millis(200))
+        .connect_lazy(url)
+        .unwrap()
+}
+
+/// sqlx puts a connection back in the background, and asks it something before.
+async fn until_idle(pool: &PgPool) {
+    while pool.num_idle() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn key(subject: &str) -> RecordKey {
     RecordKey::new("test", Subject::new(subject))
 }
 
-fn holding(change: Change, payload: &str) -> NewRecord {
-    NewRecord {
-        change,
-        payload: Payload::from_bytes(payload.into()),
-        labels: Labels::default(),
+fn record(bytes: &str) -> StoredRecord {
+    StoredRecord {
+        revision: Revision::from_i64(fastrand::i64(..)),
+        state: RecordState::Active,
+        bot_id: None,
+        updated_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        bytes: RecordBytes::new(bytes.into()),
     }
 }
 
-async fn save(
+async fn insert(store: &PostgresStore, subject: &str) -> StoredRecord {
+    let new = record("canary");
+    let swapped = store.compare_and_swap(&key(subject), None, &new).await;
+    assert!(swapped.unwrap());
+    until_idle(store.pool()).await;
+    new
+}
+
+async fn replace(
     store: &PostgresStore,
-    subject: &str,
-    expected: Expected,
-    payload: &str,
-) -> Result<Saved, StoreError> {
-    let new = holding(Change::Connect, payload);
+    seen: &StoredRecord,
+    new: &StoredRecord,
+) -> Result<bool, StoreError> {
     store
-        .save(&key(subject), new, expected, AttemptId::random())
+        .compare_and_swap(&key("ann"), Some(seen.revision), new)
         .await
 }
 
-async fn connect_subject(store: &PostgresStore, subject: &str) {
-    let saved = save(store, subject, Expected::Absent, "canary").await;
-    assert_eq!(saved.unwrap(), Saved::Done(1));
-}
-
-async fn payload(store: &PostgresStore, subject: &str) -> String {
-    let record = store.load(&key(subject)).await.unwrap().unwrap();
-    String::from_utf8(record.payload.as_bytes().to_vec()).unwrap()
+async fn load(store: &PostgresStore) -> Option<StoredRecord> {
+    store.load(&key("ann")).await.unwrap().record
 }
 
 /// Asserts what the error says, and that neither it nor any of its causes shows a value.
