@@ -2,11 +2,12 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use notion_auth::store::{
-    CredentialStore, Filter, OnceAnswer, OnceKey, Record, RecordKey, Revision, StoreError, Summary,
+    CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+    StoredRecord, async_trait,
 };
 
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Two<S> {
     is_second: AtomicBool,
 }
 
-impl<S: CredentialStore> Two<S> {
+impl<S> Two<S> {
     pub(super) fn new(first: S, second: S) -> Self {
         Self {
             handles: [first, second],
@@ -29,44 +30,31 @@ impl<S: CredentialStore> Two<S> {
     }
 }
 
+#[async_trait]
 impl<S: CredentialStore> CredentialStore for Two<S> {
-    fn name(&self) -> &'static str {
-        self.next().name()
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         self.next().load(key).await
     }
 
-    async fn replace(
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
         seen: Option<Revision>,
-        new: &Record,
+        new: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        self.next().replace(key, seen, new).await
+        self.next().compare_and_swap(key, seen, new).await
     }
 
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        self.next().now().await
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+        self.next().consume_nonce(nonce, lifetime).await
     }
 
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-        self.next().once(key, ttl).await
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        self.next().list(namespace, query).await
     }
 
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
-        self.next().list(namespace, after, limit, filter).await
-    }
-
-    async fn sweep(&self) -> Result<u64, StoreError> {
-        self.next().sweep().await
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        self.next().purge_expired().await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
