@@ -9,12 +9,12 @@ use notion_auth::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn memory_store_conforms() {
+async fn conformance_of_the_memory_store() {
     store_conformance(MemoryStore::with_clock(TestClock::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_store_on_several_threads_conforms() {
+async fn conformance_of_the_memory_store_on_several_threads() {
     store_conformance(MemoryStore::new()).await;
 }
 

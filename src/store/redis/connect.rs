@@ -1,86 +1,11 @@
-use std::{error::Error as _, io, sync::Arc, time::Duration};
+//! What a URL says of the server.
 
-use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
-use rustls::crypto::{CryptoProvider, ring};
+use redis::Client;
 
-use super::{
-    failure::{self, failed},
-    link::PATIENCE,
-    store::NAME,
-};
+use super::failure::failed;
 use crate::store::StoreError;
 
-/// Two of these, and the pause between them, are less than what is waited for altogether.
-const CONNECTING: Duration = Duration::from_millis(1_500);
-const TRIED_AGAIN: usize = 1;
-
-/// After so long a connection is given up whose other end acknowledges nothing.
-const SILENCE: Duration = Duration::from_secs(10);
-
-pub(super) async fn connect(url: &str) -> Result<ConnectionManager, StoreError> {
-    let info = url.into_connection_info().map_err(failed)?;
-    let with_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-    if with_tls {
-        have_provider();
-    }
-    let client = Client::open(prepared(info)).map_err(failed)?;
-    let config = ConnectionManagerConfig::new()
-        .set_response_timeout(Some(PATIENCE))
-        .set_connection_timeout(Some(CONNECTING))
-        .set_number_of_retries(TRIED_AGAIN);
-    let connected = ConnectionManager::new_with_config(client, config);
-    match tokio::time::timeout(PATIENCE, connected).await {
-        Ok(Err(error)) if with_tls && is_about_tls(&error) => {
-            Err(StoreError::misconfigured(NAME, CERTIFICATE).with_source(error))
-        }
-        // Redis waits for the end of a line that never comes.
-        Ok(Err(error)) if with_tls && error.is_timeout() => {
-            Err(StoreError::unavailable(NAME, SILENT).with_source(error))
-        }
-        Ok(connected) => connected.map_err(failed),
-        Err(_) => Err(failure::too_slow()),
-    }
-}
-
-fn prepared(info: ConnectionInfo) -> ConnectionInfo {
-    // By the newer protocol the manager notices a connection that ends while it is idle.
-    let redis = info.redis_settings().clone();
-    let redis = redis.set_protocol(ProtocolVersion::RESP3);
-    let keepalive = TcpKeepalive::new()
-        .with_time(SILENCE)
-        .with_interval(SILENCE / 4);
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-    let tcp = tcp.set_user_timeout(SILENCE);
-    info.set_redis_settings(redis).set_tcp_settings(tcp)
-}
-
-/// Where the features of a program's dependencies name more than one provider, rustls would panic for
-/// want of a choice. Where they name one, it makes that the process's itself.
-fn have_provider() {
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else may have been faster, which is as good.
-        let _ = ring::default_provider().install_default();
-    }
-}
-
-const CERTIFICATE: &str = "the server's certificate is not accepted, or it does not speak TLS on that port. It must \
-                           be signed by one of the web's authorities; for one of your own, make the \
-                           ConnectionManager (redis::Client::build_with_tls), and give that to RedisStore::new";
-
-const SILENT: &str = "the server has not answered in time: it is busy, the network does not reach it, or it does \
-                      not speak TLS on that port";
-
-fn is_about_tls(error: &RedisError) -> bool {
-    let cause = error.source().and_then(|source| {
-        let shared = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>();
-        shared?.downcast_ref::<io::Error>()
-    });
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
+/// Returns the client of the server at the URL.
+pub(super) fn client(url: &str) -> Result<Client, StoreError> {
+    Client::open(url).map_err(failed)
 }

@@ -1,106 +1,101 @@
-use redis::{ErrorKind, RedisError, ServerError};
+use redis::{ErrorKind, RedisError};
 
 use super::store::NAME;
 use crate::store::{StoreError, StoreErrorKind};
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 
-/// What an error of Redis means, and what to do.
+/// What an error of Redis means: its kind, the server's own words, and what to do.
 pub(super) fn failed(error: RedisError) -> StoreError {
-    let refusal = error.clone().into_server_errors();
-    match refusal.as_deref().and_then(<[_]>::first) {
-        Some((_, refusal)) => refused(refusal, error),
+    match error.code() {
+        Some(code) => refused(code, error.detail().unwrap_or_default()),
         None => lost(error),
     }
 }
 
-/// The codes with which Redis begins its errors. What it says after these has no values in it.
-fn meaning(code: &str) -> Option<(StoreErrorKind, &'static str)> {
-    Some(match code {
+/// Whether the connection is of no more use: there was no answer, or that of a server that is not a primary, or
+/// not any more. Another one may be behind the same address by now.
+pub(super) fn ends_connection(error: &RedisError) -> bool {
+    match error.code() {
+        None => true,
+        Some(code) => [
+            "CLUSTERDOWN",
+            "LOADING",
+            "MASTERDOWN",
+            "NOAUTH",
+            "NOREPLICAS",
+            "READONLY",
+        ]
+        .contains(&code),
+    }
+}
+
+fn refused(code: &str, details: &str) -> StoreError {
+    let (kind, advice) = match code {
         "NOAUTH" | "WRONGPASS" => (Misconfigured, PASSWORD),
         "NOPERM" => (Misconfigured, PERMISSION),
-        "READONLY" | "MASTERDOWN" => (Unavailable, REPLICA),
-        "OOM" => (
-            Unavailable,
-            "the server has no memory left: raise maxmemory, or remove what is not needed",
-        ),
+        "OOM" => (Unavailable, "raise `maxmemory`, or remove other data"),
         "MISCONF" => (
             Unavailable,
-            "the server cannot write to its disk: make room there, and read its log",
+            "the server cannot write to its disk; make room there, and read its log",
         ),
-        "LOADING" => (Unavailable, LOADING),
-        "BUSY" => (
+        "LOADING" => (
             Unavailable,
-            "the server is held up by somebody's script: SCRIPT KILL ends it",
+            "the server was started and still reads its data; wait",
         ),
-        "NOREPLICAS" => (
+        "READONLY" | "MASTERDOWN" => (
             Unavailable,
-            "the server has fewer replicas than min-replicas-to-write asks for: bring them back",
+            "the server is a replica, perhaps since a failover. Only a primary counts; connect to the primary",
         ),
-        "CLUSTERDOWN" | "TRYAGAIN" => (
+        "CLUSTERDOWN" => (
             Unavailable,
-            "the cluster is not complete, or moves its slots: wait, or bring its nodes back",
-        ),
-        "MOVED" | "ASK" => (
-            Misconfigured,
-            "the server is one of several nodes that share the keys, and this store speaks with one: give \
-             it one that has all slots, or a proxy",
+            "the cluster is not complete, or moves its slots; wait, or bring its nodes back",
         ),
         "WRONGTYPE" => (
             Corrupt,
-            "a key with the store's prefix is of another type, and so another application's: give each a \
-             prefix of its own",
+            "another application has a key that begins with this store's prefix; use another prefix",
         ),
-        _ => return None,
-    })
-}
-
-const PERMISSION: &str = "the user may not do what a store must: allow it the commands that the documentation of \
-                          RedisStore lists, on the keys that begin with the prefix";
-
-const PASSWORD: &str = "the server does not accept the user and password: put the right ones in the URL, as in \
-                        redis://user:password@host";
-
-const LOADING: &str = "the server has started and still reads what it has stored: wait";
-
-pub(super) const REPLICA: &str = "the server is a replica, perhaps since a failover, and only a primary counts: connect to \
-                       the primary";
-
-fn refused(refusal: &ServerError, error: RedisError) -> StoreError {
-    let details = refusal.details().unwrap_or_default();
-    let begins = |words| details.starts_with(words);
-    let (kind, message) = match (refusal.code(), meaning(refusal.code())) {
-        (_, Some((kind, message))) => {
-            return StoreError::new(kind, NAME, message).with_source(error);
+        "MOVED" | "ASK" | "CROSSSLOT" | "DENIED" => (Misconfigured, ""),
+        "ERR" if begins(details, &["AUTH "]) => (Misconfigured, PASSWORD),
+        // Redis 7.0, of a command in a script.
+        "ERR" if begins(details, &["The user executing the script can't"]) => {
+            (Misconfigured, PERMISSION)
         }
-        ("ERR", _) if begins("The user executing the script can't") => (Misconfigured, PERMISSION),
-        // What follows may be the command's arguments, so the cause is not told.
-        ("ERR", _) if begins("unknown command") || begins("Unknown Redis command") => (
-            Misconfigured,
-            "the server does not know a command that a store needs: it is too old, or the command was \
-             renamed. The documentation of RedisStore lists them",
-        ),
-        ("ERR", _) if begins("max number of clients") => (
-            Unavailable,
-            "the server has as many clients as it takes: raise maxclients",
-        ),
-        _ => (
-            Unavailable,
-            "the server refuses what it was asked, for a reason that is not known here: read its log",
-        ),
+        "ERR" if begins(details, &SETTINGS) => (Misconfigured, ""),
+        _ => (Unavailable, ""),
+    };
+    // What follows are the command's arguments.
+    let details = details.split(", with args").next().unwrap_or_default();
+    let answer = format!("the server answered \"{code} {details}\"");
+    let message = match advice {
+        "" => answer,
+        advice => format!("{answer}: {advice}"),
     };
     StoreError::new(kind, NAME, message)
+}
+
+const PASSWORD: &str = "correct the user and password in the URL, as in redis://user:password@host";
+
+const PERMISSION: &str = "allow the user the commands that the documentation of `RedisStore` lists, on the keys that \
+                          begin with the prefix";
+
+/// How an `ERR` begins that waiting does not end.
+const SETTINGS: [&str; 5] = [
+    "DB index is out of range",
+    "invalid DB index",
+    "SELECT is not allowed in cluster mode",
+    "unknown command",
+    "Unknown Redis command",
+];
+
+fn begins(details: &str, with: &[&str]) -> bool {
+    with.iter().any(|it| details.starts_with(it))
 }
 
 /// No answer at all, or none that is one.
 fn lost(error: RedisError) -> StoreError {
     let (kind, message) = match error.kind() {
-        ErrorKind::AuthenticationFailed => (Misconfigured, PASSWORD),
-        ErrorKind::RESP3NotSupported => (
-            Misconfigured,
-            "the server is older than Redis 7: upgrade it",
-        ),
-        // Its cause may be a piece of the URL.
+        // Its cause may be a part of the URL.
         ErrorKind::InvalidClientConfig => {
             return StoreError::misconfigured(
                 NAME,
@@ -108,41 +103,30 @@ fn lost(error: RedisError) -> StoreError {
                  unix:///path",
             );
         }
-        // As for a database that it does not have.
-        ErrorKind::Server(_) => (
-            Misconfigured,
-            "the server refuses the connection: does it have the database with the URL's number?",
-        ),
+        // Its cause may show what was answered, which may be secret.
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return strange(),
-        _ if error.is_timeout() => return too_slow().with_source(error),
+        _ if error.is_timeout() => (
+            Unavailable,
+            "the server has not answered in time: it is busy, the network does not reach it, or it does not \
+             speak TLS on that port (rediss://)",
+        ),
         _ if error.is_connection_refusal() => (
             Unavailable,
-            "nobody answers at the server's address: start the server, or correct the address",
+            "no server listens at the address: start the server, or correct the address",
         ),
         _ if error.is_connection_dropped() => (
             Unavailable,
-            "the connection was lost before the answer came: ask again",
+            "the connection was lost before the answer came: try again",
         ),
         _ => (Unavailable, "the server cannot be reached: see the cause"),
     };
     StoreError::new(kind, NAME, message).with_source(error)
 }
 
-pub(super) fn loading() -> StoreError {
-    StoreError::unavailable(NAME, LOADING)
-}
-
-pub(super) fn too_slow() -> StoreError {
-    StoreError::unavailable(
-        NAME,
-        "the server has not answered in time: it is busy, or the network does not reach it",
-    )
-}
-
-/// Without what was answered, which may be secret.
+/// An answer that Redis does not give. It is not shown, because it may be secret.
 pub(super) fn strange() -> StoreError {
     StoreError::unavailable(
         NAME,
-        "what answers there does not speak as Redis does: is the address right?",
+        "the server's answer is not one of Redis: correct the address",
     )
 }

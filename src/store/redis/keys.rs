@@ -1,16 +1,39 @@
 use std::fmt::Write as _;
 
+use url::form_urlencoded::byte_serialize;
+
 use super::store::NAME;
-use crate::store::{OnceKey, RecordKey, StoreError};
+use crate::store::{Nonce, StoreError};
 
 const DEFAULT: &str = "notion-auth:";
 const LONGEST: usize = 64;
 
-/// The names of the keys. Namespaces and subjects are percent-encoded, so that no two of them make one
-/// key, and that nothing in them is a brace: what is in braces alone decides the slot in a cluster.
+/// The names of keys.
+///
+/// All keys of a namespace have the same [`Tag`]. Prefixes have no braces, so that the tag is the first thing in
+/// braces, which alone decides the hash slot.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub(super) prefix: String,
+}
+
+/// A namespace in braces: a hash tag.
+///
+/// The namespace is encoded, so that it has no braces. It is not empty, because Redis ignores an empty tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tag(String);
+
+impl Tag {
+    pub(super) fn of(namespace: &str) -> Self {
+        match namespace {
+            // Not the encoding of any namespace.
+            "" => Self("{%}".to_owned()),
+            _ => Self(format!(
+                "{{{}}}",
+                byte_serialize(namespace.as_bytes()).collect::<String>()
+            )),
+        }
+    }
 }
 
 impl Default for Keys {
@@ -28,8 +51,8 @@ impl Keys {
             return Err(StoreError::misconfigured(
                 NAME,
                 format!(
-                    "a prefix of keys is made of 1 to {LONGEST} ASCII letters, digits and \"-_.:/\", as \
-                     {DEFAULT:?} is"
+                    "a prefix of keys is made of 1 to {LONGEST} ASCII letters, digits and \"-_.:/\", such as \
+                     {DEFAULT:?}"
                 ),
             ));
         }
@@ -37,81 +60,91 @@ impl Keys {
     }
 
     /// A hash.
-    pub(super) fn record(&self, namespace: &str, subject: &str) -> String {
-        let (namespace, subject) = (encoded(namespace), encoded(subject));
-        format!("{}record:{{{namespace}/{subject}}}", self.prefix)
+    pub(super) fn record(&self, Tag(tag): &Tag, subject: &str) -> String {
+        format!("{}record:{tag}:{subject}", self.prefix)
     }
 
-    pub(super) fn record_of(&self, key: &RecordKey) -> String {
-        self.record(key.namespace(), key.subject().as_str())
+    /// A sorted set of the subjects that have a record. All scores are 0, so that it is in byte order.
+    pub(super) fn index(&self, Tag(tag): &Tag) -> String {
+        format!("{}{tag}", self.index_prefix())
     }
 
     /// A string that expires.
-    pub(super) fn mark(&self, key: &OnceKey) -> String {
-        let mut digest = String::new();
-        for byte in key.digest() {
+    pub(super) fn nonce(&self, nonce: &Nonce) -> String {
+        let Tag(tag) = Tag::of(nonce.namespace());
+        let mut key = format!("{}nonce:{tag}:", self.prefix);
+        for byte in nonce.digest() {
             // Writing to a `String` cannot fail.
-            let _ = write!(digest, "{byte:02x}");
+            let _ = write!(key, "{byte:02x}");
         }
-        let namespace = encoded(key.namespace());
-        format!("{}mark:{{{namespace}/{digest}}}", self.prefix)
+        key
     }
 
-    /// A sorted set of what there is in the namespace, for who wants to list it.
-    pub(super) fn index(&self, namespace: &str) -> String {
-        format!("{}index:{{{}}}", self.prefix, encoded(namespace))
+    /// The pattern of all indexes, as `SCAN` reads it. In no prefix is a special character.
+    pub(super) fn indexes(&self) -> String {
+        format!("{}{{*}}", self.index_prefix())
     }
 
-    /// A set of namespaces, for who wants to sweep them all.
-    pub(super) fn namespaces(&self) -> String {
-        format!("{}namespaces", self.prefix)
+    /// The namespace of the index that has this key.
+    pub(super) fn tag_of_index(&self, key: &str) -> Option<Tag> {
+        let tag = key.strip_prefix(&self.index_prefix())?;
+        Some(Tag(tag.to_owned()))
     }
-}
 
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~:,@+=".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
+    fn index_prefix(&self) -> String {
+        format!("{}index:", self.prefix)
     }
-    encoded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Subject;
 
     #[test]
-    fn keys_are_readable_and_their_braces_are_their_own() {
+    fn keys_of_a_namespace_have_one_hash_tag_that_no_other_has() {
         let keys = Keys::default();
-        for (namespace, subject, key) in [
-            ("app", "ann@acme", "notion-auth:record:{app/ann@acme}"),
-            (
-                "app",
-                "4:acme,3:ann,",
-                "notion-auth:record:{app/4:acme,3:ann,}",
-            ),
-            ("", "", "notion-auth:record:{/}"),
-            ("a/b", "c", "notion-auth:record:{a%2Fb/c}"),
-            ("a", "b/c", "notion-auth:record:{a/b%2Fc}"),
-            ("{a}", "é %", "notion-auth:record:{%7Ba%7D/%C3%A9%20%25}"),
+        for (namespace, tag) in [
+            ("app", "{app}"),
+            ("", "{%}"),
+            ("%", "{%25}"),
+            ("{a}", "{%7Ba%7D}"),
+            ("}", "{%7D}"),
+            ("a:b/c", "{a%3Ab%2Fc}"),
+            ("a b", "{a+b}"),
+            ("a+b", "{a%2Bb}"),
+            ("é\0", "{%C3%A9%00}"),
         ] {
-            let made = keys.record_of(&RecordKey::new(namespace, Subject::new(subject)));
-            assert_eq!(made, key);
+            let of = Tag::of(namespace);
+            assert_eq!(of, Tag(tag.to_owned()));
+            let index = keys.index(&of);
+            let nonce = keys.nonce(&Nonce::new(namespace, [0xab; 32]));
+            assert_eq!(index, format!("notion-auth:index:{tag}"));
+            assert_eq!(
+                keys.record(&of, "{x} é"),
+                format!("notion-auth:record:{tag}:{{x}} é")
+            );
+            assert_eq!(
+                nonce,
+                format!("notion-auth:nonce:{tag}:{}", "ab".repeat(32))
+            );
+            assert_eq!(keys.tag_of_index(&index), Some(of));
         }
     }
 
     #[test]
-    fn prefixes_with_braces_blanks_or_nothing_are_refused() {
-        for prefix in ["", "{app}:", "my app", "app\n", "äpp:", &"a".repeat(65)] {
+    fn prefixes_with_braces_patterns_blanks_or_nothing_are_refused() {
+        for prefix in [
+            "",
+            "{app}:",
+            "app*",
+            "my app",
+            "app\n",
+            "äpp:",
+            &"a".repeat(65),
+        ] {
             assert!(Keys::new(prefix.to_owned()).is_err(), "{prefix:?}");
         }
         let keys = Keys::new("my-app/1:".to_owned()).expect("it is plain");
-        assert_eq!(keys.index("a b"), "my-app/1:index:{a%20b}");
-        assert_eq!(keys.namespaces(), "my-app/1:namespaces");
+        assert_eq!(keys.indexes(), "my-app/1:index:{*}");
     }
 }

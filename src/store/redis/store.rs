@@ -1,11 +1,27 @@
-use std::fmt;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use redis::aio::ConnectionManager;
+use async_trait::async_trait;
+use redis::{Client, Cmd, cmd};
 
-use super::{connect::connect, durability::Accepted, keys::Keys, link::Link};
-#[cfg(doc)]
-use crate::store::CredentialStore;
-use crate::store::StoreError;
+use super::{
+    connect,
+    connection::Connection,
+    failure::strange,
+    health::Accepted,
+    keys::{Keys, Tag},
+};
+use crate::{
+    store::{
+        CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
+        RecordState, Revision, StoreError, StoredRecord, TOMBSTONE_AGE,
+        record::{duration_to_micros, from_micros, to_micros},
+    },
+    subject::Subject,
+};
 
 pub(super) const NAME: &str = "redis";
 
@@ -36,37 +52,37 @@ pub(super) const NAME: &str = "redis";
 /// | `appendonly` | `yes` | a restart loses what came after the last snapshot |
 /// | `appendfsync` | `always` | a crash of the machine loses, with `everysec`, the last second |
 /// | `no-appendfsync-on-rewrite` | `no` | the same, while the server rewrites its file |
-/// | `maxmemory-policy` | `noeviction` | what is not used goes when memory is short |
+/// | `maxmemory-policy` | `noeviction` | the server removes credentials when memory is short |
 ///
-/// Who can live with that, or has a managed server where it cannot be set or cannot be read, says so by
-/// name: [`accept_setting`](Self::accept_setting).
+/// If you accept the loss, or a managed server does not let you set or read a setting, accept it by name:
+/// [`accept_setting`](Self::accept_setting).
 ///
-/// # After a failover
+/// # Failures
+///
+/// A connection that fails is replaced by a new one, also after a time-out, or if the server at the address has
+/// become a replica. New connections are made one at a time, after a failure at most once a second. An operation
+/// fails after at most 4 seconds.
 ///
 /// Replicas follow later. A primary that dies may take the last changes with it, and with them a rotation
-/// that it had acknowledged: that connection is then refused by Notion, and its user connects again. Where
-/// this must not happen, keep credentials in PostgreSQL with a synchronous replica. A server that has
-/// become a replica is neither read nor written. The clock is the primary's, so it should be set by small
-/// steps, and the replicas' alike.
+/// that it had acknowledged: Notion then refuses that connection, and its user must connect again. Where
+/// this must not happen, keep credentials in PostgreSQL with a synchronous replica. The store's clock is the
+/// primary's, so set it by small steps, and the replicas' too.
 ///
 /// # What it keeps
 ///
-/// In clear are, also with keys: namespace, subject, state, workspace name, bot id, times, claims. A
-/// record is a hash, `notion-auth:record:{namespace/subject}`, that never expires; the mark of a used flow
-/// is a string that does. Each script and each command touches one key, so that the server
-/// may be a cluster behind a proxy, or one of a single node; the store itself speaks with one server.
+/// A record is the hash `notion-auth:record:{namespace}:subject`. In plaintext, also with keys, are namespace, subject,
+/// state, times, the refresh lease, the bot id, and the workspace's name and icon. All keys of a namespace are in one
+/// hash slot. The store speaks with one server, by RESP2: a server of its own, a cluster of one node, or a proxy.
+/// [`list`](CredentialStore::list) with a filter reads the states of all records in its range.
 ///
-/// The user needs, on these keys, `HGETALL`, `HMGET`, `HGET`, `HEXISTS`, `HSET`, `HDEL`, `DEL`, `EXISTS`, `TYPE`,
-/// `SET`, `SADD`, `SMEMBERS`, `ZADD`, `ZREM` and `ZRANGEBYLEX`, and beside them `EVAL`, `EVALSHA`, `TIME`, `INFO`,
-/// `CONFIG GET` and `HELLO`.
-///
-/// Dropping the future of an operation leaves it done or not done. Each command is waited for up to 4
-/// seconds.
+/// On keys that begin with `notion-auth:`, the user needs `HGET`, `HMGET`, `HSET`, `DEL`, `EXISTS`, `PERSIST`,
+/// `PEXPIRE`, `SET`, `ZADD`, `ZREM` and `ZRANGEBYLEX`. Besides, it needs `EVAL`, `TIME`, `INFO`, `PING`, `SCAN` and
+/// `CONFIG GET`.
 ///
 /// Clones are handles to the same connection.
 #[derive(Clone)]
 pub struct RedisStore {
-    pub(super) link: Link,
+    pub(super) connection: Arc<Connection>,
     pub(super) keys: Keys,
     pub(super) accepted: Accepted,
 }
@@ -75,28 +91,27 @@ impl RedisStore {
     /// Connects to a server: `redis://user:password@host:port/database`, `rediss://` with TLS, whose
     /// certificate must be signed by one of the web's authorities, or `unix:///path`.
     ///
-    /// A connection that is lost is made again. The protocol is RESP3, whatever the URL says. Within a Tokio
-    /// runtime.
-    ///
-    /// With `rediss://`, if the process has no default provider of cryptography for rustls yet, it is ring
-    /// from then on.
+    /// Within a Tokio runtime. With `rediss://`, if the process has no default provider of cryptography for rustls
+    /// yet, it is ring from then on.
     ///
     /// # Errors
-    /// When the URL is none of these, or the server cannot be reached within 4 seconds, or refuses the
+    /// When the URL is none of these, or the server cannot be reached within 2 seconds, or refuses the
     /// password. What else may be wrong with it, [`health`](CredentialStore::health) says.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
-        Ok(Self::new(connect(url.as_ref()).await?))
+        let store = Self::new(connect::client(url.as_ref())?);
+        store.connection.establish().await?;
+        Ok(store)
     }
 
-    /// By a connection that the application has already, or that needs more than a URL says, such as
-    /// certificates. `redis` is [`notion_auth::redis`](crate::redis).
+    /// Uses a client that the application has made, such as one with certificates of its own
+    /// (`redis::Client::build_with_tls`). `redis` is [`notion_auth::redis`](crate::redis).
     ///
-    /// Its response timeout counts as well as this store's own of 4 seconds; the default of the
-    /// `redis` crate is half a second, which a slow disk may exceed.
+    /// The first operation connects. The client's address, TLS, user, password and database count; the
+    /// protocol is RESP2.
     #[must_use]
-    pub fn new(connection: ConnectionManager) -> Self {
+    pub fn new(client: Client) -> Self {
         Self {
-            link: Link::new(connection),
+            connection: Arc::new(Connection::new(&client)),
             keys: Keys::default(),
             accepted: Accepted::default(),
         }
@@ -112,8 +127,7 @@ impl RedisStore {
         Ok(self)
     }
 
-    /// Accepts what the server's setting of that name is, also if it cannot be read, and what may be lost
-    /// by it.
+    /// Accepts the server's setting of that name as it is, also if it cannot be read.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), notion_auth::BoxError> {
@@ -132,6 +146,281 @@ impl RedisStore {
         self.accepted.add(name)?;
         Ok(self)
     }
+}
+
+/// A script that Redis runs in one step, if it is a primary.
+macro_rules! script {
+    ($name:literal) => {
+        concat!(
+            include_str!("scripts/primary.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        )
+    };
+}
+
+/// Returns the call of a script; the script's own arguments come after that.
+pub(super) fn call(script: &str, keys: &[String]) -> Cmd {
+    let mut call = cmd("EVAL");
+    call.arg(script).arg(keys.len()).arg(keys);
+    call
+}
+
+pub(super) const CHECK: &str = script!("check");
+
+/// The fields of a record. The first two are those that a [`Filter`] needs.
+const FIELDS: [&str; 5] = ["state", "bot", "revision", "updated_at", "bytes"];
+
+/// The values of [`FIELDS`], or of the first of them.
+type Fields = Vec<Option<Vec<u8>>>;
+
+/// Maximum number of records that one command reads, so that the server is never blocked for long.
+const CHUNK: usize = 100;
+
+/// A hundred years, in milliseconds. Redis has no room for `Duration::MAX`.
+const LONGEST_LIFETIME: u128 = 100 * 365 * 24 * 60 * 60 * 1_000;
+
+#[async_trait]
+impl CredentialStore for RedisStore {
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let (now, mut rows) = self.read(&FIELDS, &[self.record_key(key)]).await?;
+        let fields = rows.pop().ok_or_else(strange)?;
+        let record = stored(fields)?;
+        Ok(Loaded { record, now })
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &RecordKey,
+        seen: Option<Revision>,
+        new: &StoredRecord,
+    ) -> Result<bool, StoreError> {
+        let index = self.keys.index(&Tag::of(key.namespace()));
+        let seen = seen.map(|seen| seen.to_i64().to_string());
+        let lifetime = match new.state {
+            RecordState::Disconnected => TOMBSTONE_AGE.as_millis().to_string(),
+            _ => String::new(),
+        };
+        // The value of a field that is always there, or `HDEL` would be another step that may be refused.
+        let bot = match &new.bot_id {
+            Some(bot) => format!("={bot}"),
+            None => String::new(),
+        };
+        let mut call = call(script!("swap"), &[self.record_key(key), index]);
+        call.arg(seen.unwrap_or_default())
+            .arg(key.subject().as_str())
+            .arg(lifetime)
+            .arg(&[("state", new.state.code()), ("bot", &bot)])
+            .arg(&[
+                ("revision", new.revision.to_i64()),
+                ("updated_at", to_micros(new.updated_at)),
+            ])
+            .arg("bytes")
+            .arg(new.bytes.as_slice());
+        self.connection.send(&call).await
+    }
+
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+        let mut call = call(script!("consume"), &[self.keys.nonce(nonce)]);
+        let lifetime = lifetime.as_millis().clamp(1, LONGEST_LIFETIME);
+        call.arg(lifetime.to_string());
+        self.connection.send(&call).await
+    }
+
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        let tag = Tag::of(namespace);
+        let (mut from, to) = bounds(query);
+        let mut listed = Vec::new();
+        while listed.len() < query.limit {
+            let wanted = query.limit - listed.len();
+            let count = match query.filter {
+                Filter::All => wanted.min(CHUNK),
+                _ => CHUNK,
+            };
+            let subjects = self.subjects(&tag, &from, &to, count).await?;
+            let is_last = subjects.len() < count;
+            if let Some(last) = subjects.last() {
+                from = [b"(", last.as_bytes()].concat();
+            }
+            let found = self.records(&tag, subjects, &query.filter).await?;
+            listed.extend(found.into_iter().take(wanted));
+            if is_last {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        let mut cursor = 0;
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor)
+                .arg(&["MATCH", &self.keys.indexes()])
+                .arg("COUNT")
+                .arg(10 * CHUNK);
+            let indexes: Vec<String>;
+            (cursor, indexes) = self.connection.send::<(u64, _)>(&scan).await?;
+            for tag in indexes.iter().filter_map(|it| self.keys.tag_of_index(it)) {
+                removed += self.purge(&tag).await?;
+            }
+            if cursor == 0 {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.check().await
+    }
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+}
+
+impl RedisStore {
+    fn record_key(&self, key: &RecordKey) -> String {
+        let tag = Tag::of(key.namespace());
+        self.keys.record(&tag, key.subject().as_str())
+    }
+
+    /// Reads fields of records, and the server's clock.
+    async fn read(
+        &self,
+        fields: &[&str],
+        records: &[String],
+    ) -> Result<(SystemTime, Vec<Fields>), StoreError> {
+        let mut call = call(script!("read"), records);
+        call.arg(fields);
+        let (seconds, micros, rows): (i64, i64, Vec<Fields>) = self.connection.send(&call).await?;
+        if rows.len() != records.len() {
+            return Err(strange());
+        }
+        let now = seconds.saturating_mul(1_000_000).saturating_add(micros);
+        Ok((from_micros(now), rows))
+    }
+
+    /// Returns subjects of the index, between bounds as `ZRANGEBYLEX` takes them.
+    async fn subjects(
+        &self,
+        tag: &Tag,
+        from: &[u8],
+        to: &[u8],
+        count: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut range = cmd("ZRANGEBYLEX");
+        range.arg(self.keys.index(tag)).arg(from).arg(to);
+        range.arg("LIMIT").arg(0).arg(count);
+        self.connection.send(&range).await
+    }
+
+    /// Returns the records of those subjects that have one and are asked for.
+    async fn records(
+        &self,
+        tag: &Tag,
+        mut subjects: Vec<String>,
+        filter: &Filter,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let keys_of = |subjects: &[String]| -> Vec<String> {
+            let keys = subjects.iter();
+            keys.map(|subject| self.keys.record(tag, subject)).collect()
+        };
+        if *filter != Filter::All && !subjects.is_empty() {
+            let (_, rows) = self.read(&FIELDS[..2], &keys_of(&subjects)).await?;
+            let mut rows = rows.into_iter();
+            subjects.retain(|_| rows.next().is_some_and(|row| admits(filter, row)));
+        }
+        if subjects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (_, rows) = self.read(&FIELDS, &keys_of(&subjects)).await?;
+        let mut listed = Vec::new();
+        for (subject, fields) in subjects.into_iter().zip(rows) {
+            // It may have changed since.
+            if let Some(record) = stored(fields)?
+                && filter.admits(record.state, record.bot_id.as_deref())
+            {
+                let subject = Subject::new(subject);
+                listed.push(Listed { subject, record });
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn purge(&self, tag: &Tag) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        let mut from = b"-".to_vec();
+        loop {
+            let subjects = self.subjects(tag, &from, b"+", CHUNK).await?;
+            let Some(last) = subjects.last() else {
+                return Ok(removed);
+            };
+            from = [b"(", last.as_bytes()].concat();
+            let records = subjects.iter().map(|it| self.keys.record(tag, it));
+            let keys: Vec<String> = [self.keys.index(tag)].into_iter().chain(records).collect();
+            let mut call = call(script!("purge"), &keys);
+            call.arg(duration_to_micros(TOMBSTONE_AGE)).arg(&subjects);
+            removed += self.connection.send::<u64>(&call).await?;
+        }
+    }
+}
+
+/// The bounds of the subjects that a query is about, as `ZRANGEBYLEX` takes them.
+fn bounds(query: &ListQuery) -> (Vec<u8>, Vec<u8>) {
+    let prefix = query.prefix.as_bytes();
+    let after = query.after.as_ref().map(Subject::as_str);
+    // From whichever begins later.
+    let from = match after {
+        Some(after) if after.as_bytes() >= prefix => [b"(", after.as_bytes()].concat(),
+        _ => [b"[", prefix].concat(),
+    };
+    let to = match prefix.split_last() {
+        // Behind all that begin so. No byte of UTF-8 is 255.
+        Some((last, rest)) => [b"(", rest, &[last + 1]].concat(),
+        None => b"+".to_vec(),
+    };
+    (from, to)
+}
+
+fn admits(filter: &Filter, fields: Fields) -> bool {
+    let mut fields = fields.into_iter().flatten().map(String::from_utf8);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(state)), Some(Ok(bot))) => {
+            filter.admits(RecordState::from_code(&state), bot.strip_prefix('='))
+        }
+        _ => false,
+    }
+}
+
+/// The record that has these fields. `None` if it has none of them: then it is not there.
+fn stored(fields: Fields) -> Result<Option<StoredRecord>, StoreError> {
+    if fields.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let parsed = parsed(fields);
+    let damaged = || {
+        StoreError::corrupt(
+            NAME,
+            "a record's hash has not the fields that it must have: restore it from a backup, or delete it \
+             and connect again",
+        )
+    };
+    parsed.map(Some).ok_or_else(damaged)
+}
+
+fn parsed(fields: Fields) -> Option<StoredRecord> {
+    let fields: Option<Vec<Vec<u8>>> = fields.into_iter().collect();
+    let [state, bot, revision, updated_at, bytes]: [Vec<u8>; 5] = fields?.try_into().ok()?;
+    let [state, bot, revision, updated_at] =
+        [state, bot, revision, updated_at].map(|it| String::from_utf8(it).ok());
+    Some(StoredRecord {
+        revision: Revision::from_i64(revision?.parse().ok()?),
+        state: RecordState::from_code(&state?),
+        bot_id: bot?.strip_prefix('=').map(str::to_owned),
+        updated_at: from_micros(updated_at?.parse().ok()?),
+        bytes: RecordBytes::new(bytes),
+    })
 }
 
 impl fmt::Debug for RedisStore {

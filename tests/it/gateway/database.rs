@@ -24,12 +24,11 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
         "N",
         "E\0\0\0\x20SFATAL\0C28P01\0Mwho is ann?\0\0".to_owned(),
     );
-    // Each for what comes in one go: HELLO, and how the client is called.
     let redis = answering(
         "",
-        "-WRONGPASS invalid username-password pair\r\n".repeat(3),
+        "-WRONGPASS invalid username-password pair\r\n".to_owned(),
     );
-    let noauth = answering("", "-NOAUTH Authentication required.\r\n".repeat(3));
+    let noauth = answering("", "-NOAUTH Authentication required.\r\n".to_owned());
     for (url, words) in [
         ("sqlite".to_owned(), "must begin with"),
         ("postgres".to_owned(), "must begin with"),
@@ -56,7 +55,7 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
         ),
         (
             "redis://ann:hunter2@127.0.0.1:1/".to_owned(),
-            "nobody answers",
+            "no server listens",
         ),
         (
             "redis://ann:hunter2@127.0.0.1:hunter2/".to_owned(),

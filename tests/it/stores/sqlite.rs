@@ -92,13 +92,13 @@ fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &str) {
 }
 
 #[tokio::test]
-async fn sqlite_store_conforms() {
+async fn conformance_of_the_sqlite_store() {
     let place = Place::new();
     store_conformance(place.open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_store_through_two_handles_conforms() {
+async fn conformance_of_the_sqlite_store_through_two_handles() {
     let place = Place::new();
     let handles = [place.open().await, place.open().await];
     store_conformance(FaultyStore::alternating(handles)).await;

@@ -1,8 +1,7 @@
 use notion_auth::{PostgresStore, store::CredentialStore, testing::store_conformance};
 
 use super::database;
-use crate::faulty_store::FaultyStore;
-use crate::servers::pgbouncer;
+use crate::{faulty_store::FaultyStore, servers::pgbouncer};
 
 #[tokio::test]
 async fn conformance_of_the_postgres_store() {

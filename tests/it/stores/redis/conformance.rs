@@ -1,13 +1,10 @@
-use notion_auth::{RedisStore, redis, testing::store_conformance};
+use notion_auth::{RedisStore, redis::Client, testing::store_conformance};
 
-use super::{super::two::Two, connected};
-use crate::servers::redis::{Redis, start, start_cluster, start_valkey};
-
-/// By a connection such as an application has: the older protocol, and the client's own settings.
-async fn by_manager(server: &Redis) -> RedisStore {
-    let client = redis::Client::open(server.url()).unwrap();
-    RedisStore::new(client.get_connection_manager().await.unwrap())
-}
+use super::connected;
+use crate::{
+    faulty_store::FaultyStore,
+    servers::redis::{start, start_cluster, start_valkey},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store() {
@@ -27,8 +24,9 @@ async fn conformance_of_the_redis_store_in_a_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_through_two_connections() {
     let Some(server) = start() else { return };
-    let two = Two::new(connected(&server).await, by_manager(&server).await);
-    store_conformance(two).await;
+    let client = Client::open(server.url()).unwrap();
+    let handles = [connected(&server).await, RedisStore::new(client)];
+    store_conformance(FaultyStore::alternating(handles)).await;
 }
 
 #[tokio::test]
@@ -52,14 +50,15 @@ async fn conformance_of_the_redis_store_on_valkey() {
     store_conformance(connected(&server).await).await;
 }
 
-/// By what the documentation of `RedisStore` says that a user needs, and no more.
+/// By what the documentation of `RedisStore` says that a user needs, and no more: neither `HELLO`, `CLIENT`,
+/// `SCRIPT` nor `EVALSHA`.
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_with_a_user_of_few_rights() {
     let Some(server) = start() else { return };
     let mut user = vec!["ACL", "SETUSER", "app", "on", ">secret", "~notion-auth:*"];
-    user.extend("+hgetall +hmget +hget +hexists +hset +hdel +del +exists +type".split(' '));
-    user.extend("+set +sadd +smembers +zadd +zrem +zrangebylex".split(' '));
-    user.extend("+eval +evalsha +time +info +config|get +hello".split(' '));
+    user.extend("+hget +hmget +hset +del +exists +persist +pexpire +set".split(' '));
+    user.extend("+zadd +zrem +zrangebylex".split(' '));
+    user.extend("+eval +time +info +ping +scan +config|get".split(' '));
     server.ask(&user).unwrap();
     let url = server.url().replace("redis://", "redis://app:secret@");
     store_conformance(RedisStore::connect(url).await.unwrap()).await;

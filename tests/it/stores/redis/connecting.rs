@@ -1,12 +1,12 @@
 use notion_auth::{
-    RedisStore, redis,
+    RedisStore,
     store::{
-        CredentialStore, StoreError,
+        StoreError,
         StoreErrorKind::{Misconfigured, Unavailable},
     },
 };
 
-use super::{assert_says, connect_subject, connected, key};
+use super::{active, assert_says, connected, loaded, write};
 use crate::servers::redis::{Redis, start};
 
 fn url(server: &Redis, user: &str) -> String {
@@ -20,35 +20,30 @@ async fn refused(url: &str) -> StoreError {
 }
 
 #[tokio::test]
-async fn a_wrong_password_or_none_is_said_and_not_shown() {
+async fn connect_with_a_wrong_password_or_none_is_refused() {
     let Some(server) = start() else { return };
     let open = connected(&server).await;
-    connect_subject(&open, "ann").await;
+    write(&open, "ann", &active()).await;
+    let error = refused(&url(&server, ":canary")).await;
+    assert_says(&error, Misconfigured, "AUTH <password> called without any");
+
     let password = ["CONFIG", "SET", "requirepass", "right"];
     server.ask(&password).unwrap();
-    for url in [
-        server.url(),
-        url(&server, ":canary"),
-        url(&server, "canary:canary"),
+    for (url, code) in [
+        (server.url(), "NOAUTH"),
+        (url(&server, ":canary"), "WRONGPASS"),
+        (url(&server, "canary:canary"), "WRONGPASS"),
     ] {
-        assert_says(&refused(&url).await, Misconfigured, "user and password");
-        let older = format!("{url}?protocol=2");
-        if let Ok(client) = redis::Client::open(older)
-            .unwrap()
-            .get_connection_manager()
-            .await
-        {
-            let error = RedisStore::new(client).load(&key("ann")).await;
-            let error = error.expect_err("it has not said who it is");
-            assert_says(&error, Misconfigured, "user and password");
-        }
+        let error = refused(&url).await;
+        assert_says(&error, Misconfigured, code);
+        assert_says(&error, Misconfigured, "correct the user and password");
     }
     let store = RedisStore::connect(url(&server, ":right")).await.unwrap();
-    assert!(store.load(&key("ann")).await.unwrap().is_some());
+    assert!(loaded(&store, "ann").await.is_some());
 }
 
 #[tokio::test]
-async fn what_is_no_url_of_redis_is_said_and_not_shown() {
+async fn connect_to_a_url_that_is_not_one_of_redis_is_refused() {
     for url in [
         "",
         "127.0.0.1:6379",
@@ -56,7 +51,6 @@ async fn what_is_no_url_of_redis_is_said_and_not_shown() {
         "redis://:canary@",
         "redis://:canary@127.0.0.1/canary",
         "rediss://127.0.0.1/#canary",
-        "redis://127.0.0.1/?protocol=canary",
     ] {
         assert_says(
             &refused(url).await,
@@ -67,16 +61,31 @@ async fn what_is_no_url_of_redis_is_said_and_not_shown() {
 }
 
 #[tokio::test]
-async fn a_database_that_the_server_does_not_have_is_said() {
+async fn connect_to_a_database_selects_it_or_is_refused() {
     let Some(server) = start() else { return };
+    let third = RedisStore::connect(format!("{}3", server.url())).await;
+    write(&third.unwrap(), "ann", &active()).await;
+    assert!(loaded(&connected(&server).await, "ann").await.is_none());
+    let keys = server.ask(&["INFO", "keyspace"]).unwrap();
+    assert!(keys.contains("db3:keys=2,"), "{keys}");
+
     let error = refused(&format!("{}99", server.url())).await;
-    assert_says(&error, Misconfigured, "database with the URL's number");
+    assert_says(&error, Misconfigured, "ERR DB index is out of range");
 }
 
-/// Also where nobody has chosen a provider of cryptography for the process.
+/// Also where no provider of cryptography was chosen for the process.
 #[tokio::test]
-async fn tls_with_a_server_that_does_not_speak_it_is_an_error() {
+async fn connect_by_tls_to_a_port_without_it_is_refused() {
     let Some(server) = start() else { return };
     let error = refused(&server.url().replace("redis://", "rediss://")).await;
     assert_says(&error, Unavailable, "does not speak TLS on that port");
+}
+
+#[tokio::test]
+async fn connect_to_a_server_with_too_many_clients_is_refused_as_that() {
+    let Some(server) = start() else { return };
+    let _first = connected(&server).await;
+    server.ask(&["CONFIG", "SET", "maxclients", "1"]).unwrap();
+    let error = refused(&url(&server, ":canary")).await;
+    assert_says(&error, Unavailable, "ERR max number of clients reached");
 }

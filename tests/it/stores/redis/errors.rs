@@ -1,252 +1,262 @@
 use std::{fs, time::Duration};
 
 use notion_auth::{
-    MemoryStore, RedisStore,
+    RedisStore,
     store::{
-        AttemptId, Change, CredentialStore, Expected, Filter, Labels, OnceKey, Payload, Record,
-        Revision, StoreError,
+        CredentialStore, ListQuery, Nonce, RecordState, StoreError,
         StoreErrorKind::{self, Corrupt, Misconfigured, Unavailable},
+        StoredRecord,
     },
 };
 
-use super::{assert_says, connect_subject, connected, hash, holding, key, proxy::says, save};
-use crate::servers::redis::{start, start_with};
+use super::{
+    active, assert_says, connected, hash, key, listed, loaded, proxy::says, tombstone, write,
+};
+use crate::servers::redis::{Redis, start, start_with};
 
-#[tokio::test]
-async fn a_user_who_may_not_do_what_is_needed_is_told() {
-    let Some(server) = start() else { return };
-    let store = connected(&server).await;
-    connect_subject(&store, "canary").await;
-    for forbidden in ["-hgetall", "-info", "-evalsha", "-zadd", "-hset"] {
-        server
-            .ask(&["ACL", "SETUSER", "default", forbidden])
-            .unwrap();
-        let error = attempt(&store).await.expect_err("it is forbidden");
-        assert_says(&error, Misconfigured, "may not do what a store must");
-        let allowed = forbidden.replace('-', "+");
-        server
-            .ask(&["ACL", "SETUSER", "default", &allowed])
-            .unwrap();
-        attempt(&store).await.unwrap();
-    }
-    server
-        .ask(&["ACL", "SETUSER", "default", "resetkeys", "~my-app:*"])
-        .unwrap();
-    let error = attempt(&store).await.expect_err("the keys are others");
-    assert_says(&error, Misconfigured, "may not do what a store must");
-    let store = store.prefix("my-app:").unwrap();
-    connect_subject(&store, "canary").await;
-}
-
-/// Everything that a refresh asks of the record of `canary`.
+/// All operations, in turn, until one fails.
 async fn attempt(store: &RedisStore) -> Result<(), StoreError> {
     let key = key("canary");
-    let current = store.load(&key).await?.expect("it is there");
-    let new = Record {
-        revision: Revision::from_bytes(current.revision.to_bytes().map(|byte| byte ^ 1)),
-        ..current.clone()
-    };
-    assert!(store.replace(&key, Some(current.revision), &new).await?);
-    Ok(())
+    store
+        .consume_nonce(&nonce(), Duration::from_secs(60))
+        .await?;
+    for new in [active(), tombstone()] {
+        let seen = store.load(&key).await?.record.map(|it| it.revision);
+        assert!(store.compare_and_swap(&key, seen, &new).await?);
+        store.list("test", &ListQuery::default()).await?;
+    }
+    store.purge_expired().await?;
+    store.health().await
+}
+
+fn nonce() -> Nonce {
+    Nonce::new("canary", [7; 32])
+}
+
+fn set_user(server: &Redis, rule: &str) {
+    server.ask(&["ACL", "SETUSER", "default", rule]).unwrap();
+}
+
+#[tokio::test]
+async fn a_user_without_a_right_that_is_needed_is_told_which() {
+    let Some(server) = start() else { return };
+    let store = connected(&server).await;
+    attempt(&store).await.unwrap();
+    for command in
+        "hget hmget hset exists persist pexpire set zadd zrangebylex eval time info scan".split(' ')
+    {
+        set_user(&server, &format!("-{command}"));
+        let error = attempt(&store).await.expect_err(command);
+        assert_says(&error, Misconfigured, "allow the user the commands");
+        set_user(&server, &format!("+{command}"));
+        attempt(&store).await.expect(command);
+    }
+    set_user(&server, "resetkeys");
+    set_user(&server, "~my-app:*");
+    let error = attempt(&store).await.expect_err("the keys are others");
+    assert_says(&error, Misconfigured, "allow the user the commands");
+    attempt(&store.prefix("my-app:").unwrap()).await.unwrap();
 }
 
 /// The server quotes the beginning of a command that it does not know.
 #[tokio::test]
-async fn a_command_that_was_renamed_is_said_without_its_arguments() {
-    for renamed in ["HGETALL", "ZADD", "EVALSHA"] {
+async fn a_command_that_was_renamed_is_named_without_its_arguments() {
+    for renamed in ["EVAL", "HMGET", "ZADD", "ZRANGEBYLEX", "SET"] {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, format!("rename-command {renamed} \"\"\n")).unwrap();
         let path = file.path().to_str().unwrap();
         let Some(server) = start_with(&[("include", path)]) else {
             return;
         };
-        let store = connected(&server).await;
-        let record = Record {
-            labels: Labels {
-                workspace_name: Some("canary".to_owned()),
-                bot_id: Some("canary".to_owned()),
-            },
-            ..sample().await
-        };
-        let loaded = store.load(&key("canary")).await.map(drop);
-        let replaced = store.replace(&key("canary"), None, &record).await.map(drop);
-        let error = loaded.and(replaced).expect_err("the command is not there");
-        assert_says(&error, Misconfigured, "does not know a command");
+        let store = connected(&server).await.prefix("canary:").unwrap();
+        let error = attempt(&store).await.expect_err(renamed);
+        assert_says(&error, Misconfigured, "nknown ");
+        assert_says(&error, Misconfigured, "command");
     }
 }
 
-/// A record, from elsewhere.
-async fn sample() -> Record {
-    let store = MemoryStore::new();
-    let (key, new) = (key("canary"), holding(Change::Connect, None));
-    let attempt = AttemptId::random();
-    let saved = store.save(&key, new, Expected::Absent, attempt);
-    saved.await.unwrap();
-    store.load(&key).await.unwrap().unwrap()
-}
-
 #[tokio::test]
-async fn a_server_without_memory_refuses_and_loses_nothing() {
+async fn a_server_without_memory_refuses_changes_and_answers_loads() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    save(&store, "canary", holding(Change::Connect, Some("bot"))).await;
-    let before = store.load(&key("canary")).await.unwrap().unwrap();
+    let before = active();
+    write(&store, "ann", &before).await;
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
 
-    let error = attempt(&store).await.expect_err("there is no room");
-    assert_says(&error, Unavailable, "no memory left");
-    let after = store.load(&key("canary")).await.unwrap().unwrap();
-    assert_eq!(after.revision, before.revision);
-    assert_eq!(after.labels, before.labels);
-    assert_eq!(after.payload, before.payload);
+    for error in [
+        swap(&store, &before, &active()).await.unwrap_err(),
+        store.health().await.unwrap_err(),
+    ] {
+        assert_says(&error, Unavailable, "OOM command not allowed");
+        assert_says(&error, Unavailable, "raise `maxmemory`");
+    }
+    assert_eq!(loaded(&store, "ann").await, Some(before.clone()));
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
-    attempt(&store).await.unwrap();
+    assert!(swap(&store, &before, &active()).await.unwrap());
 }
 
+async fn swap(
+    store: &RedisStore,
+    seen: &StoredRecord,
+    new: &StoredRecord,
+) -> Result<bool, StoreError> {
+    let seen = Some(seen.revision);
+    store.compare_and_swap(&key("ann"), seen, new).await
+}
+
+/// Redis does not undo the commands of a script that come before one that is refused.
 #[tokio::test]
-async fn a_change_that_is_forbidden_in_part_is_not_made_at_all() {
+async fn a_change_that_is_refused_in_part_leaves_a_whole_record() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    save(&store, "ann", holding(Change::Connect, Some("bot"))).await;
-    let (ann, mine) = (key("ann"), AttemptId::random());
-    let claimed = store.claim(&ann, 1, mine, Duration::from_secs(600), None);
-    claimed.await.unwrap();
-    let fields = || server.ask(&["EVAL", FIELDS, "1", &hash("ann")]).unwrap();
-    let before = fields();
-    for forbidden in ["hset", "hdel"] {
-        let user = ["ACL", "SETUSER", "default", &format!("-{forbidden}")];
-        server.ask(&user).unwrap();
-        let new = holding(Change::Refresh, None);
-        let saved = store.save(&ann, new, Expected::Generation(1), mine).await;
-        let error = saved.expect_err("it is forbidden");
-        assert_says(&error, Misconfigured, "may not do what a store must");
-        assert_eq!(fields(), before, "without {forbidden}");
-        let user = ["ACL", "SETUSER", "default", &format!("+{forbidden}")];
-        server.ask(&user).unwrap();
+    for (before, new) in [
+        (active(), active()),
+        (active(), tombstone()),
+        (tombstone(), active()),
+    ] {
+        for command in ["zadd", "persist", "hset", "pexpire"] {
+            write(&store, "ann", &before).await;
+            set_user(&server, &format!("-{command}"));
+            let swapped = swap(&store, &before, &new).await;
+            let found = loaded(&store, "ann").await.unwrap();
+            match swapped {
+                Ok(swapped) => assert!(swapped && found == new, "{command}"),
+                Err(_) => assert!(found == before || found == new, "{command}"),
+            }
+            let ttl = server.ask(&["PTTL", &hash("ann")]).unwrap();
+            let stays = found.state == RecordState::Active;
+            assert!(!stays || ttl == "-1", "{command}: {ttl}");
+            assert_eq!(listed(&store, &ListQuery::default()).await, ["ann"]);
+            set_user(&server, &format!("+{command}"));
+        }
     }
-    save(&store, "ann", holding(Change::Refresh, None)).await;
-    assert_ne!(fields(), before);
 }
 
-/// All of a hash, in one order.
-const FIELDS: &str = "local names = redis.call('HKEYS', KEYS[1]) \
-                      table.sort(names) \
-                      local all = '' \
-                      for _, name in ipairs(names) do \
-                          all = all .. name .. '=' .. redis.call('HGET', KEYS[1], name) .. ' ' \
-                      end \
-                      return redis.sha1hex(all) .. ' ' .. #names";
-
 #[tokio::test]
-async fn each_refusal_says_what_to_do() {
-    let cases: [(_, StoreErrorKind, _); 15] = [
+async fn each_refusal_has_a_kind_the_servers_words_and_what_to_do() {
+    let cases: [(_, StoreErrorKind, _); 19] = [
         (
-            "-NOAUTH Authentication required.",
+            "NOAUTH Authentication required.",
             Misconfigured,
-            "user and password",
+            "correct the user and password",
         ),
         (
-            "-WRONGPASS invalid username-password pair",
+            "WRONGPASS invalid username-password pair",
             Misconfigured,
-            "user and password",
+            "correct the user and password",
         ),
         (
-            "-NOPERM No permissions to access a key",
+            "NOPERM No permissions to access a key",
             Misconfigured,
-            "allow it",
+            "allow the user the commands",
         ),
         (
-            "-READONLY You can't write against a read only replica.",
+            "READONLY You can't write against a read only replica.",
             Unavailable,
             "connect to the primary",
         ),
         (
-            "-MASTERDOWN Link with MASTER is down",
+            "MASTERDOWN Link with MASTER is down",
             Unavailable,
             "connect to the primary",
         ),
         (
-            "-OOM command not allowed when used memory > 'maxmemory'.",
+            "OOM command not allowed when used memory > 'maxmemory'.",
             Unavailable,
-            "raise maxmemory",
+            "raise `maxmemory`",
         ),
         (
-            "-MISCONF Errors writing to the AOF file: No space left on device",
+            "MISCONF Errors writing to the AOF file: No space left on device",
             Unavailable,
             "make room",
         ),
         (
-            "-LOADING Redis is loading the dataset in memory",
+            "LOADING Redis is loading the dataset in memory",
             Unavailable,
             "wait",
         ),
         (
-            "-BUSY Redis is busy running a script.",
-            Unavailable,
-            "SCRIPT KILL",
-        ),
-        (
-            "-NOREPLICAS Not enough good replicas to write.",
-            Unavailable,
-            "bring them back",
-        ),
-        (
-            "-CLUSTERDOWN Hash slot not served",
+            "CLUSTERDOWN Hash slot not served",
             Unavailable,
             "bring its nodes back",
         ),
         (
-            "-MOVED 3999 127.0.0.1:6381",
-            Misconfigured,
-            "give it one that has all slots",
-        ),
-        (
-            "-WRONGTYPE Operation against a key",
+            "WRONGTYPE Operation against a key",
             Corrupt,
-            "a prefix of its own",
+            "use another prefix",
         ),
-        ("-ERR something about canary", Unavailable, "read its log"),
-        ("-ODD something about canary", Unavailable, "read its log"),
+        ("BUSY Redis is busy running a script.", Unavailable, ""),
+        (
+            "NOREPLICAS Not enough good replicas to write.",
+            Unavailable,
+            "",
+        ),
+        ("MOVED 3999 127.0.0.1:6381", Misconfigured, ""),
+        (
+            "DENIED Redis is running in protected mode",
+            Misconfigured,
+            "",
+        ),
+        ("ERR DB index is out of range", Misconfigured, ""),
+        ("ERR max number of clients reached", Unavailable, ""),
+        ("ERR upstream failure", Unavailable, ""),
+        ("ODD answer", Unavailable, ""),
+        ("ODD", Unavailable, ""),
     ];
-    for (line, kind, words) in cases {
-        let store = says(line).await;
-        for error in all_errors(&store).await {
-            assert_says(&error, kind, words);
+    for (answer, kind, advice) in cases {
+        let store = says(format!("-{answer}").leak()).await;
+        let errors = all_errors(&store).await;
+        assert_eq!(errors.len(), 7, "{answer}");
+        for error in errors {
+            assert_says(&error, kind, answer);
+            assert_says(&error, kind, advice);
         }
     }
 }
 
 #[tokio::test]
-async fn answers_that_are_none_are_errors_that_do_not_show_them() {
-    for line in ["+canary", ":7", "$6\r\ncanary", "*1\r\n$6\r\ncanary", "$-1"] {
+async fn the_arguments_that_a_refusal_repeats_are_not_shown() {
+    let answer = "-ERR unknown command 'AUTH', with args beginning with: 'canary' 'canary'";
+    for error in all_errors(&says(answer).await).await {
+        assert_says(&error, Misconfigured, "ERR unknown command 'AUTH'\"");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_none_of_redis_are_errors_that_do_not_show_them() {
+    for line in [
+        "+canary",
+        "$6\r\ncanary",
+        "*1\r\n$6\r\ncanary",
+        "$-1",
+        "HTTP/1.1 400 canary",
+    ] {
         let store = says(line).await;
-        for error in all_errors(&store).await {
-            assert_says(&error, error.kind(), "");
+        let errors = all_errors(&store).await;
+        assert!(!errors.is_empty(), "{line}");
+        for error in errors {
+            assert_says(&error, Unavailable, "not one of Redis");
         }
     }
 }
 
-/// The errors of the operations that fail; `load` is always one of them.
+/// The errors of the operations that fail.
 async fn all_errors(store: &RedisStore) -> Vec<StoreError> {
     let key = key("canary");
-    let mark = OnceKey::new("canary", [7; 32]);
-    let record = Record {
-        payload: Payload::from_bytes(b"canary".to_vec()),
-        ..sample().await
-    };
-    let loaded = store.load(&key).await.map(drop);
-    assert!(loaded.is_err(), "{loaded:?}");
     let outcomes = [
-        loaded,
-        store.replace(&key, None, &record).await.map(drop),
+        store.load(&key).await.map(drop),
         store
-            .replace(&key, Some(record.revision), &record)
+            .compare_and_swap(&key, None, &active())
             .await
             .map(drop),
-        store.now().await.map(drop),
-        store.once(&mark, Duration::from_secs(60)).await.map(drop),
-        store.list("canary", None, 9, Filter::All).await.map(drop),
-        store.sweep().await.map(drop),
+        swap(store, &active(), &tombstone()).await.map(drop),
+        store
+            .consume_nonce(&nonce(), Duration::from_secs(60))
+            .await
+            .map(drop),
+        store.list("canary", &ListQuery::default()).await.map(drop),
+        store.purge_expired().await.map(drop),
+        store.health().await.map(drop),
     ];
     outcomes.into_iter().filter_map(Result::err).collect()
 }

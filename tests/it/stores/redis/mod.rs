@@ -1,24 +1,26 @@
 //! `RedisStore`, on servers of its own.
 //!
 //! [`conformance`] is the contract, on a server, in a cluster, through two connections; [`health`] what a
-//! server must be set to; [`records`] and [`index`] what is in the keys, and what becomes of it when
-//! somebody else has been there; [`outages`] servers that end, or are not reached, through a [`proxy`] that
-//! loses what they say; [`connecting`] and [`errors`] what is said about all that, and what is not.
+//! server must be set to; [`records`] and [`lists`] what is in the keys; [`recovery`] and [`outages`] servers that end,
+//! change or are not reached, through a [`proxy`]; [`connecting`] and [`errors`] what errors say, and what not.
 
 mod conformance;
 mod connecting;
 mod errors;
 mod health;
-mod index;
+mod lists;
 mod outages;
 mod proxy;
 mod records;
+mod recovery;
+
+use std::time::{Duration, SystemTime};
 
 use notion_auth::{
     RedisStore, Subject,
     store::{
-        AttemptId, Change, CredentialStore, Expected, Labels, NewRecord, Payload, RecordKey, Saved,
-        StoreError, StoreErrorKind,
+        CredentialStore, ListQuery, RecordBytes, RecordKey, RecordState, Revision, StoreError,
+        StoreErrorKind, StoredRecord,
     },
 };
 
@@ -34,55 +36,67 @@ fn key(subject: &str) -> RecordKey {
 
 /// The key of that subject's hash.
 fn hash(subject: &str) -> String {
-    format!("notion-auth:record:{{test/{subject}}}")
+    format!("notion-auth:record:{{test}}:{subject}")
 }
 
 const INDEX: &str = "notion-auth:index:{test}";
 
-fn holding(change: Change, bot: Option<&str>) -> NewRecord {
-    NewRecord {
-        change,
-        payload: Payload::from_bytes(b"canary".to_vec()),
-        labels: Labels {
-            workspace_name: None,
-            bot_id: bot.map(str::to_owned),
-        },
+/// A new revision of a record, whose bytes are a canary that no error may show.
+fn record(state: RecordState) -> StoredRecord {
+    StoredRecord {
+        revision: Revision::from_bytes(fastrand::u64(..).to_be_bytes()),
+        state,
+        bot_id: None,
+        updated_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        bytes: RecordBytes::new(b"canary".to_vec()),
     }
 }
 
-/// Saves over whatever is there, and answers the generation.
-async fn save(store: &RedisStore, subject: &str, new: NewRecord) -> u64 {
-    let key = key(subject);
-    let current = store.load(&key).await.unwrap();
-    let expected = current.map_or(Expected::Absent, |it| Expected::Generation(it.generation));
-    let saved = store.save(&key, new, expected, AttemptId::random());
-    match saved.await.unwrap() {
-        Saved::Done(generation) => generation,
-        other => panic!("nobody else saves: {other:?}"),
-    }
+fn active() -> StoredRecord {
+    record(RecordState::Active)
 }
 
-async fn connect_subject(store: &RedisStore, subject: &str) {
-    save(store, subject, holding(Change::Connect, None)).await;
+fn tombstone() -> StoredRecord {
+    record(RecordState::Disconnected)
 }
 
-/// What the error and its causes say, to people and to developers.
-fn whole_text(error: &StoreError) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(" {error} {error:?}");
-        cause = error.source();
-    }
-    text
+async fn loaded(store: &RedisStore, subject: &str) -> Option<StoredRecord> {
+    store.load(&key(subject)).await.unwrap().record
+}
+
+/// Writes over whatever record is there.
+async fn write(store: &RedisStore, subject: &str, new: &StoredRecord) {
+    let seen = loaded(store, subject).await.map(|it| it.revision);
+    let swapped = store.compare_and_swap(&key(subject), seen, new).await;
+    assert!(swapped.unwrap());
+}
+
+async fn listed(store: &RedisStore, query: &ListQuery) -> Vec<String> {
+    let listed = store.list("test", query).await.unwrap();
+    listed
+        .iter()
+        .map(|it| it.subject.as_str().to_owned())
+        .collect()
+}
+
+/// Lets this time pass for timers, without waiting. In a runtime of one thread.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 #[track_caller]
 fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &str) {
     let text = error.to_string();
     assert!(text.starts_with("redis store: "), "{text}");
-    assert!(text.contains(words), "{text}");
+    assert!(text.contains(words), "{words}: {text}");
     assert_eq!(error.kind(), kind, "{text}");
-    let whole = whole_text(error);
-    assert!(!whole.contains("canary"), "{whole}");
+    let mut shown = format!("{error:?}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        shown += &format!(" {error} {error:?}");
+        cause = error.source();
+    }
+    assert!(!shown.contains("canary"), "{shown}");
 }

@@ -1,110 +1,155 @@
-//! What stands between a client and a server, and loses answers or does something meanwhile; and what stands
-//! in a server's place.
+//! A link between a store and a server that can be broken, and a server that says what a test wants.
 
 use std::{
     net::Ipv4Addr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use notion_auth::{RedisStore, redis::Client};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
-
-use notion_auth::{RedisStore, redis};
 
 use crate::servers::redis::Redis;
 
+/// Passes on what clients and a server say.
 pub(super) struct Proxy {
     port: u16,
-    /// How often the word has come by.
-    pub(super) seen: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+    dead: watch::Sender<usize>,
+}
+
+struct Shared {
+    server: Mutex<String>,
+    /// The server hears a command with this word, and the connection ends before the answer.
+    lost: &'static str,
+    connections: AtomicUsize,
+    /// How many commands with the word were heard, or swallowed.
+    heard: watch::Sender<usize>,
+    swallowed: watch::Sender<usize>,
 }
 
 impl Proxy {
-    /// Whenever a client says the word, the server hears it, and its answer and the connection are lost.
-    pub(super) async fn that_loses(server: &Redis, word: &'static str) -> Self {
-        Self::start(server, word, None).await
+    pub(super) async fn to(server: &Redis) -> Self {
+        Self::to_address(address(server)).await
     }
 
-    /// Whenever a client says the word, something is done before the server hears it.
-    pub(super) async fn that_waits(
-        server: &Redis,
-        word: &'static str,
-        first: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
-        Self::start(server, word, Some(Arc::new(first))).await
+    pub(super) async fn to_address(server: String) -> Self {
+        Self::start(server, "no such word").await
     }
 
-    async fn start(server: &Redis, word: &'static str, first: Option<First>) -> Self {
+    pub(super) async fn losing(server: &Redis, lost: &'static str) -> Self {
+        Self::start(address(server), lost).await
+    }
+
+    async fn start(server: String, lost: &'static str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&seen);
-        let url = server.url();
-        let server = url.trim_start_matches("redis://").trim_end_matches('/');
-        let server = server.to_owned();
+        let shared = Arc::new(Shared {
+            server: Mutex::new(server),
+            lost,
+            connections: AtomicUsize::new(0),
+            heard: watch::Sender::new(0),
+            swallowed: watch::Sender::new(0),
+        });
+        let dead = watch::Sender::new(0);
+        let (accepting, links) = (Arc::clone(&shared), dead.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(
-                    client,
-                    server.clone(),
-                    word,
-                    Arc::clone(&counter),
-                    first.clone(),
-                ));
+                accepting.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(pass(client, Arc::clone(&accepting), links.subscribe()));
             }
         });
-        Self { port, seen }
+        Self { port, shared, dead }
     }
 
     pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
+
+    /// New connections go to that server.
+    pub(super) fn lead_to(&self, server: &Redis) {
+        *self.shared.server.lock().unwrap() = address(server);
+    }
+
+    /// From now on, the present connections swallow everything and stay open.
+    pub(super) fn swallow(&self) {
+        self.dead.send_modify(|epoch| *epoch += 1);
+    }
+
+    /// Waits until a swallowed connection has been written to.
+    pub(super) async fn has_swallowed(&self, times: usize) {
+        let mut swallowed = self.shared.swallowed.subscribe();
+        swallowed.wait_for(|count| *count >= times).await.unwrap();
+    }
+
+    /// How many connections were made.
+    pub(super) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn heard(&self) -> usize {
+        *self.shared.heard.borrow()
+    }
 }
 
-type First = Arc<dyn Fn() + Send + Sync>;
+fn address(server: &Redis) -> String {
+    let url = server.url();
+    url.trim_start_matches("redis://")
+        .trim_end_matches('/')
+        .to_owned()
+}
 
-async fn pass(
-    mut client: TcpStream,
-    server: String,
-    word: &str,
-    seen: Arc<AtomicUsize>,
-    first: Option<First>,
-) {
-    let server = TcpStream::connect(server).await;
-    let mut server = server.unwrap();
+async fn pass(mut client: TcpStream, shared: Arc<Shared>, mut dead: watch::Receiver<usize>) {
+    let address = shared.server.lock().unwrap().clone();
+    // A server that is not there: the connection ends.
+    let Ok(mut server) = TcpStream::connect(address).await else {
+        return;
+    };
     let (mut said, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
+            biased;
+            _ = dead.changed() => break,
             Ok(length @ 1..) = client.read(&mut said) => {
                 let said = &said[..length];
-                let is_said = said.windows(word.len()).any(|it| it == word.as_bytes());
-                seen.fetch_add(usize::from(is_said), Ordering::Relaxed);
-                if let Some(first) = first.as_ref().filter(|_| is_said) {
-                    first();
-                }
+                let word = shared.lost.as_bytes();
+                let is_lost = said.windows(word.len()).any(|it| it == word);
                 server.write_all(said).await.unwrap();
-                if is_said && first.is_none() {
+                if is_lost {
                     let _ = server.read(&mut answered).await.unwrap();
+                    shared.heard.send_modify(|count| *count += 1);
                     return;
                 }
             }
             Ok(length @ 1..) = server.read(&mut answered) => {
-                client.write_all(&answered[..length]).await.unwrap();
+                if client.write_all(&answered[..length]).await.is_err() {
+                    return;
+                }
             }
             else => return,
         }
     }
+    while let Ok(1..) = client.read(&mut said).await {
+        shared.swallowed.send_modify(|count| *count += 1);
+    }
 }
 
-/// A server that answers every command with the same line.
+/// A store whose server answers every command with the same line.
 pub(super) async fn says(line: &'static str) -> RedisStore {
+    let address = speaker(line).await;
+    RedisStore::new(Client::open(format!("redis://{address}")).unwrap())
+}
+
+/// The address of a server that answers every command with the same line.
+pub(super) async fn speaker(line: &'static str) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -113,11 +158,12 @@ pub(super) async fn says(line: &'static str) -> RedisStore {
                     let said = String::from_utf8_lossy(&said[..length]);
                     let commands = said.lines().filter(|line| line.starts_with('*')).count();
                     let answer = format!("{line}\r\n").repeat(commands);
-                    client.write_all(answer.as_bytes()).await.unwrap();
+                    if client.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
                 }
             });
         }
     });
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-    RedisStore::new(client.get_connection_manager().await.unwrap())
+    address
 }

@@ -1,157 +1,82 @@
 use std::time::Duration;
 
-use notion_auth::{
-    RedisStore,
-    credentials::ReauthorizationReason,
-    store::{
-        Change, CredentialStore, Filter, OnceKey, RecordState, Revision, StoreError,
-        StoreErrorKind, Summary, TOMBSTONE_AGE,
-    },
+use notion_auth::store::{
+    CredentialStore, Filter, ListQuery, Nonce, RecordState, StoreErrorKind::Corrupt,
 };
 
-use super::{assert_says, connect_subject, connected, hash, holding, key, save};
-use crate::servers::redis::{Redis, start};
-
-const UNREADABLE: RecordState =
-    RecordState::NeedsReauthorization(ReauthorizationReason::Unreadable);
-
-async fn all(store: &RedisStore) -> Vec<Summary> {
-    store.list("test", None, 99, Filter::All).await.unwrap()
-}
+use super::{INDEX, active, assert_says, connected, hash, key, loaded, write};
+use crate::servers::redis::start;
 
 #[tokio::test]
-async fn a_damaged_record_stops_only_its_subject_and_is_listed_as_unreadable() {
+async fn load_of_a_hash_that_is_no_record_is_an_error_for_its_subject_alone() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    for subject in ["zoe", "ann"] {
-        connect_subject(&store, subject).await;
-    }
+    write(&store, "ann", &active()).await;
     let zoe = hash("zoe");
-    for (command, words) in [
-        (["HSET", &zoe, "state", "canary"], "column state"),
-        (["HSET", &zoe, "generation", "canary"], "column generation"),
-        (["HSET", &zoe, "generation", "-1"], "column generation"),
-        (
-            ["HSET", &zoe, "committed_by", "canary"],
-            "column committed_by",
-        ),
-        (["HSET", &zoe, "claim_since", "1"], "column claim_since"),
-        (["HSET", &zoe, "v", "canary"], "column v"),
-        (
-            ["HSET", &zoe, "v", "2"],
-            "newer version of this crate: upgrade",
-        ),
-        (["HDEL", &zoe, "v", "v"], "column v"),
-        (["HDEL", &zoe, "payload", "payload"], "column payload"),
-        (
-            ["HDEL", &zoe, "updated_at", "updated_at"],
-            "column updated_at",
-        ),
-    ] {
-        server.ask(&command).unwrap();
+    for field in ["revision", "updated_at"] {
+        for value in ["canary", "", "1.5"] {
+            write_again(&store, &server).await;
+            server.ask(&["HSET", &zoe, field, value]).unwrap();
+            let error = store.load(&key("zoe")).await.expect_err("it is damaged");
+            assert_says(&error, Corrupt, "a record's hash");
+            assert!(loaded(&store, "ann").await.is_some());
+        }
+    }
+    for field in ["state", "bot", "revision", "updated_at", "bytes"] {
+        write_again(&store, &server).await;
+        server.ask(&["HDEL", &zoe, field]).unwrap();
         let error = store.load(&key("zoe")).await.expect_err("it is damaged");
-        assert_says(&error, StoreErrorKind::Corrupt, words);
-        assert!(!error.to_string().contains("zoe"), "{error}");
-        assert!(
-            !replaced(&store, "zoe", None).await.unwrap(),
-            "it is not overwritten"
-        );
-
-        let page = all(&store).await;
-        let page: Vec<_> = page
-            .iter()
-            .map(|it| (it.subject.as_str(), it.state))
-            .collect();
-        assert_eq!(
-            page,
-            [("ann", RecordState::Active), ("zoe", UNREADABLE)],
-            "{words}"
-        );
-        assert!(store.load(&key("ann")).await.unwrap().is_some());
-
-        server.ask(&["DEL", &zoe]).unwrap();
-        connect_subject(&store, "zoe").await;
+        assert_says(&error, Corrupt, "a record's hash");
     }
 }
 
-/// Whether Ann's record was put in that subject's place.
-async fn replaced(
-    store: &RedisStore,
-    subject: &str,
-    seen: Option<Revision>,
-) -> Result<bool, StoreError> {
-    let ann = store.load(&key("ann")).await.unwrap().unwrap();
-    store.replace(&key(subject), seen, &ann).await
+async fn write_again(store: &notion_auth::RedisStore, server: &crate::servers::redis::Redis) {
+    server.ask(&["DEL", &hash("zoe")]).unwrap();
+    write(store, "zoe", &active()).await;
+}
+
+/// A newer version may have more states.
+#[tokio::test]
+async fn a_record_of_an_unknown_state_is_unreadable_and_can_be_replaced() {
+    let Some(server) = start() else { return };
+    let store = connected(&server).await;
+    write(&store, "ann", &active()).await;
+    server.ask(&["HSET", &hash("ann"), "state", "new"]).unwrap();
+    let record = loaded(&store, "ann").await.unwrap();
+    assert_eq!(record.state, RecordState::Unreadable);
+    let all = store.list("test", &ListQuery::default()).await.unwrap();
+    assert_eq!(all[0].record.state, RecordState::Unreadable);
+    let active = ListQuery::default().filter(Filter::Active);
+    assert!(store.list("test", &active).await.unwrap().is_empty());
+    write(&store, "ann", &super::active()).await;
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_said_to_be_another_applications() {
+async fn a_key_of_another_type_is_an_error_and_left_alone() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    for subject in ["zoe", "ann"] {
-        connect_subject(&store, subject).await;
-    }
-    server.ask(&["SET", &hash("zoe"), "canary"]).unwrap();
+    server.ask(&["SET", &hash("ann"), "canary"]).unwrap();
+    let error = store.load(&key("ann")).await.expect_err("it is no hash");
+    assert_says(&error, Corrupt, "WRONGTYPE");
+    let swapped = store.compare_and_swap(&key("ann"), None, &active()).await;
+    assert_says(&swapped.expect_err("it is no hash"), Corrupt, "WRONGTYPE");
+    assert_eq!(server.ask(&["GET", &hash("ann")]).unwrap(), "canary");
 
-    let error = store.load(&key("zoe")).await.expect_err("it is no hash");
-    assert_says(&error, StoreErrorKind::Corrupt, "another application's");
-    assert!(!replaced(&store, "zoe", None).await.unwrap());
-    let seen = Some(Revision::from_bytes([7; 8]));
-    let error = replaced(&store, "zoe", seen)
-        .await
-        .expect_err("it is no hash");
-    assert_says(&error, StoreErrorKind::Corrupt, "another application's");
-    let page = all(&store).await;
-    assert_eq!(page.len(), 2);
-    assert_eq!(page[1].state, UNREADABLE);
-    assert_eq!(store.sweep().await.unwrap(), 0);
-    assert_eq!(server.ask(&["GET", &hash("zoe")]).unwrap(), "canary");
-}
-
-fn age(server: &Redis, subject: &str, micros: u128) {
-    let micros = format!("-{micros}");
-    let aged = server.ask(&["HINCRBY", &hash(subject), "updated_at", &micros]);
-    aged.unwrap();
+    server.ask(&["SET", INDEX, "canary"]).unwrap();
+    let swapped = store.compare_and_swap(&key("ben"), None, &active()).await;
+    let error = swapped.expect_err("it cannot be listed");
+    assert_says(&error, Corrupt, "use another prefix");
+    assert_eq!(server.ask(&["EXISTS", &hash("ben")]).unwrap(), "0");
 }
 
 #[tokio::test]
-async fn tombstones_are_swept_after_a_day_and_nothing_else_is() {
+async fn nonces_expire_by_themselves_whatever_their_lifetime() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    for subject in ["ann", "ben", "eve"] {
-        save(&store, subject, holding(Change::Connect, Some("bot"))).await;
-    }
-    save(&store, "ben", holding(Change::Disconnect, Some("bot"))).await;
-    save(&store, "eve", holding(Change::Disconnect, Some("bot"))).await;
-    // Of a newer version, which may mean something else by it.
-    server.ask(&["HSET", &hash("eve"), "v", "2"]).unwrap();
-    let second = 1_000_000;
-    for subject in ["ann", "ben", "eve"] {
-        age(&server, subject, TOMBSTONE_AGE.as_micros() - 60 * second);
-    }
-    assert_eq!(store.sweep().await.unwrap(), 0);
-    assert!(store.load(&key("ben")).await.unwrap().is_some());
-    for subject in ["ann", "ben", "eve"] {
-        age(&server, subject, 60 * second);
-    }
-    assert_eq!(store.sweep().await.unwrap(), 1);
-    assert!(store.load(&key("ben")).await.unwrap().is_none());
-    let page = all(&store).await;
-    let left: Vec<_> = page.iter().map(|it| it.subject.as_str()).collect();
-    assert_eq!(left, ["ann", "eve"]);
-    assert_eq!(store.sweep().await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn records_never_expire_and_marks_do() {
-    let Some(server) = start() else { return };
-    let store = connected(&server).await;
-    connect_subject(&store, "ann").await;
-    assert_eq!(server.ask(&["TTL", &hash("ann")]).unwrap(), "-1");
-    let mark = OnceKey::new("test", [0xab; 32]);
-    for ttl in [Duration::MAX, Duration::ZERO] {
-        store.once(&mark, ttl).await.unwrap();
-        let key = format!("notion-auth:mark:{{test/{}}}", "ab".repeat(32));
+    for lifetime in [Duration::MAX, Duration::ZERO, Duration::from_secs(60)] {
+        let nonce = Nonce::new("test", [0xab; 32]);
+        assert!(store.consume_nonce(&nonce, lifetime).await.unwrap());
+        let key = format!("notion-auth:nonce:{{test}}:{}", "ab".repeat(32));
         assert_ne!(server.ask(&["PTTL", &key]).unwrap(), "-1");
         server.ask(&["DEL", &key]).unwrap();
     }

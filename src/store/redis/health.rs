@@ -1,14 +1,13 @@
 use std::collections::HashMap;
 
+use redis::cmd;
+
 use super::{
-    failure,
-    link::{Answer, commands, exactly, understood},
-    store::{NAME, RedisStore},
+    failure::{ends_connection, failed},
+    keys::Tag,
+    store::{CHECK, NAME, RedisStore, call},
 };
 use crate::store::StoreError;
-
-/// The first version that can do what a store needs, and which Valkey says it is compatible with.
-const OLDEST: u32 = 7;
 
 /// A setting on which it rests that what was acknowledged is there tomorrow.
 struct Setting {
@@ -84,32 +83,23 @@ impl Accepted {
 
 impl RedisStore {
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let mut commands = commands();
-        commands.cmd("INFO");
-        for setting in [FSYNC, FSYNC_ON_REWRITE] {
-            commands.cmd("CONFIG").arg("GET").arg(setting.name);
-        }
-        let answers = self.link.send_repeatable(&commands).await?;
-        let [info, fsync, on_rewrite] = exactly(answers)?;
-        let info = Info(understood(info)?);
-        info.check_version()?;
-        if info.get("loading") == Some("1") {
-            return Err(failure::loading());
-        }
-        if info.get("role") != Some("master") {
-            return Err(StoreError::misconfigured(NAME, failure::REPLICA));
-        }
-        let append_only = info.get("aof_enabled").map(|enabled| match enabled {
+        let any_index = self.keys.index(&Tag::of(""));
+        let check = call(CHECK, &[any_index]);
+        self.connection.send::<u64>(&check).await?;
+        let info: String = self.connection.send(&cmd("INFO")).await?;
+        let append_only = said(&info, "aof_enabled").map(|enabled| match enabled {
             "1" => "yes",
             _ => "no",
         });
         let mut found = vec![(APPEND_ONLY, append_only.map(str::to_owned))];
         // Without the file it does not matter when that is written.
         if append_only != Some("no") {
-            found.push((FSYNC, configured(fsync, &FSYNC)));
-            found.push((FSYNC_ON_REWRITE, configured(on_rewrite, &FSYNC_ON_REWRITE)));
+            for setting in [FSYNC, FSYNC_ON_REWRITE] {
+                let value = self.configured(&setting).await?;
+                found.push((setting, value));
+            }
         }
-        found.push((EVICTION, info.get("maxmemory_policy").map(str::to_owned)));
+        found.push((EVICTION, said(&info, "maxmemory_policy").map(str::to_owned)));
         let refused: Vec<String> = found
             .iter()
             .filter_map(|(setting, value)| self.accepted.refuses(setting, value.as_deref()))
@@ -119,37 +109,25 @@ impl RedisStore {
         }
         Err(StoreError::misconfigured(NAME, refused.join(". And ")))
     }
-}
 
-/// `None` if that is forbidden, or the command has another name.
-fn configured(answer: Answer, setting: &Setting) -> Option<String> {
-    let mut values: HashMap<String, String> = understood(answer).ok()?;
-    values.remove(setting.name)
+    /// `None` if the server refuses to say it.
+    async fn configured(&self, setting: &Setting) -> Result<Option<String>, StoreError> {
+        let mut config = cmd("CONFIG");
+        config.arg("GET").arg(setting.name);
+        match self
+            .connection
+            .ask::<HashMap<String, String>>(&config)
+            .await
+        {
+            Ok(mut values) => Ok(values.remove(setting.name)),
+            Err(error) if ends_connection(&error) => Err(failed(error)),
+            Err(_) => Ok(None),
+        }
+    }
 }
 
 /// What `INFO` says: `name:value`, line by line.
-struct Info(String);
-
-impl Info {
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut lines = self.0.lines().filter_map(|line| line.split_once(':'));
-        lines.find_map(|(found, value)| (found == name).then_some(value))
-    }
-
-    fn check_version(&self) -> Result<(), StoreError> {
-        let version = self.get("redis_version").unwrap_or("unknown");
-        let major = version
-            .split('.')
-            .next()
-            .and_then(|major| major.parse().ok());
-        if major.is_some_and(|major: u32| major >= OLDEST) {
-            return Ok(());
-        }
-        Err(StoreError::misconfigured(
-            NAME,
-            format!(
-                "the server's version is {version}: Redis {OLDEST}, Valkey 7.2, or newer is needed"
-            ),
-        ))
-    }
+fn said<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    lines.find_map(|(found, value)| (found == name).then_some(value))
 }

@@ -1,0 +1,257 @@
+//! The connection to the server, which is replaced when it fails.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, RedisConnectionInfo, RedisError,
+    Value, aio::MultiplexedConnection, cmd,
+};
+use rustls::crypto::{CryptoProvider, ring};
+use tokio::time::{Instant, timeout};
+
+use super::failure::{ends_connection, failed};
+use crate::store::StoreError;
+
+/// For one command, with all that precedes it. Less than the provider waits for one operation.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// For the answer to a command.
+const RESPONSE: Duration = Duration::from_secs(3);
+
+/// For a new connection, with TLS and authentication.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// After so long without an answer, a connection is checked before it is used. Servers and networks end idle
+/// connections, and a command on such a connection has an unknown outcome.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// For the answer to that check.
+const CHECK: Duration = Duration::from_secs(1);
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One connection for all operations. It is thrown away when it fails, and the next command makes a new one.
+///
+/// The redis crate's `ConnectionManager` keeps a connection after a time-out, and to a server that has become a
+/// replica.
+pub(super) struct Connection {
+    client: ConnectionInfo,
+    slot: tokio::sync::Mutex<Slot>,
+}
+
+/// Locked while a connection is made or checked, so that this happens once.
+#[derive(Default)]
+struct Slot {
+    live: Option<Arc<Live>>,
+    /// How many connections in a row were not made, or of no use.
+    failures: u32,
+    last_failure: Option<Failure>,
+}
+
+struct Live {
+    connection: MultiplexedConnection,
+    state: Mutex<State>,
+}
+
+struct State {
+    answered_at: Instant,
+    /// Whether it has answered a command, and not only that it is there.
+    is_of_use: bool,
+    failure: Option<Failure>,
+}
+
+#[derive(Clone)]
+struct Failure {
+    cause: RedisError,
+    at: Instant,
+}
+
+impl Connection {
+    /// To the client's server, by its address, TLS, user, password and database.
+    pub(super) fn new(client: &Client) -> Self {
+        Self {
+            client: client.get_connection_info().clone(),
+            slot: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Sends the command, once.
+    pub(super) async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.ask(command).await.map_err(failed)
+    }
+
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        within(PATIENCE, async {
+            let live = self.live().await?;
+            let answer = live.ask(command, RESPONSE).await;
+            live.state().is_of_use |= answer.is_ok();
+            answer
+        })
+        .await
+    }
+
+    /// Makes a connection, if there is none.
+    pub(super) async fn establish(&self) -> Result<(), StoreError> {
+        self.live().await.map(drop).map_err(failed)
+    }
+
+    async fn live(&self) -> Result<Arc<Live>, RedisError> {
+        let mut slot = self.slot.lock().await;
+        if let Some(live) = slot.live.clone() {
+            match live.check().await {
+                Ok(()) => return Ok(live),
+                Err(failure) => {
+                    slot.live = None;
+                    if live.state().is_of_use {
+                        slot.failures = 0;
+                    }
+                    slot.note(failure);
+                }
+            }
+        }
+        if let Some(failure) = &slot.last_failure
+            && failure.at.elapsed() < slot.pause()
+        {
+            return Err(failure.cause.clone());
+        }
+        match within(CONNECT, connect(&self.client)).await {
+            Ok(connection) => Ok(Arc::clone(
+                slot.live.insert(Arc::new(Live::new(connection))),
+            )),
+            Err(cause) => {
+                slot.note(Failure::now(&cause));
+                Err(cause)
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn note(&mut self, failure: Failure) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(failure);
+    }
+
+    /// How long after the last failure that is the answer, instead of a new connection.
+    ///
+    /// The first failure has no pause: most often the server ended the connection, and takes a new one.
+    fn pause(&self) -> Duration {
+        match self.failures {
+            0 | 1 => Duration::ZERO,
+            2..=6 => Duration::from_millis(25 << (self.failures - 1)),
+            _ => LONGEST_PAUSE,
+        }
+    }
+}
+
+impl Failure {
+    fn now(cause: &RedisError) -> Self {
+        Self {
+            cause: cause.clone(),
+            at: Instant::now(),
+        }
+    }
+}
+
+impl Live {
+    fn new(connection: MultiplexedConnection) -> Self {
+        let state = State {
+            answered_at: Instant::now(),
+            is_of_use: false,
+            failure: None,
+        };
+        Self {
+            connection,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Sends the command, and notes whether the connection can still be used.
+    async fn ask<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        limit: Duration,
+    ) -> Result<T, RedisError> {
+        let mut connection = self.connection.clone();
+        let answer = within(limit, command.query_async(&mut connection)).await;
+        let mut state = self.state();
+        match &answer {
+            Err(error) if ends_connection(error) => state.failure = Some(Failure::now(error)),
+            _ => state.answered_at = Instant::now(),
+        }
+        answer
+    }
+
+    /// Whether it can be used.
+    async fn check(&self) -> Result<(), Failure> {
+        let is_idle = self.state().answered_at.elapsed() >= IDLE;
+        if is_idle {
+            // The outcome is noted. Any answer will do.
+            let _ = self.ask::<Value>(&cmd("PING"), CHECK).await;
+        }
+        match &self.state().failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a connection that has authenticated and answers.
+///
+/// The redis crate authenticates too, but says of every refusal that the password is wrong; and with RESP3 it
+/// sends `HELLO`, which some managed servers refuse.
+async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        have_provider();
+    }
+    let plain = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    let client = Client::open(info.clone().set_redis_settings(plain).set_tcp_settings(tcp))?;
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    let settings = info.redis_settings();
+    if let Some(password) = settings.password() {
+        let mut auth = cmd("AUTH");
+        auth.arg(settings.username()).arg(password);
+        auth.exec_async(&mut connection).await?;
+    }
+    if settings.db() != 0 {
+        let mut select = cmd("SELECT");
+        select.arg(settings.db());
+        select.exec_async(&mut connection).await?;
+    }
+    match cmd("PING").exec_async(&mut connection).await {
+        Err(error) if ends_connection(&error) => Err(error),
+        _ => Ok(connection),
+    }
+}
+
+/// Where the features of a program's dependencies name more than one provider, rustls would panic for want of a
+/// choice.
+fn have_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster, which is as good.
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
