@@ -8,6 +8,7 @@
 
 mod axum_stack;
 mod cancellation;
+mod connections;
 mod credentials;
 #[cfg(feature = "encryption")]
 mod encryption;

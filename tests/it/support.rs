@@ -57,7 +57,15 @@ impl World {
 
     /// Another process that shares the store.
     pub(crate) fn another_provider(&self) -> NotionAuthProvider {
-        provider_on(&self.notion, &self.store, &self.clock, |builder| builder)
+        self.provider_with(|builder| builder)
+    }
+
+    /// The same with other settings.
+    pub(crate) fn provider_with(
+        &self,
+        set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
+    ) -> NotionAuthProvider {
+        provider_on(&self.notion, &self.store, &self.clock, set)
     }
 
     /// Connects the subject, and answers what was stored.

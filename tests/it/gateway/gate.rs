@@ -1,4 +1,4 @@
-//! Notion's token endpoint behind a gate: its answers are on their way when the test says so.
+//! The token endpoint behind a gate: a test holds its answers back.
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -12,17 +12,17 @@ use tower::ServiceExt as _;
 
 pub(super) struct Gate {
     pub(super) token_url: String,
-    /// How many answers wait or have waited.
+    /// How many answers wait or have waited since the gate was closed.
     waiting: watch::Sender<usize>,
     is_open: watch::Sender<bool>,
 }
 
 impl Gate {
-    /// Closed.
+    /// An open gate.
     pub(super) async fn before(notion: &MockNotion) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let (waiting, is_open) = (watch::Sender::new(0), watch::Sender::new(false));
+        let (waiting, is_open) = (watch::Sender::new(0), watch::Sender::new(true));
         let (service, told, opened) = (notion.service(), waiting.clone(), is_open.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -37,7 +37,13 @@ impl Gate {
         }
     }
 
-    /// Waits until Notion has decided and the answer is held back.
+    /// Holds back answers from now on.
+    pub(super) fn close(&self) {
+        self.is_open.send_replace(false);
+        self.waiting.send_replace(0);
+    }
+
+    /// Waits until the server has decided and the answer is held back.
     pub(super) async fn holds_an_answer(&self) {
         let mut waiting = self.waiting.subscribe();
         waiting.wait_for(|count| *count > 0).await.expect("a gate");

@@ -15,22 +15,22 @@ use super::{
 };
 use crate::servers;
 
-/// A gateway for which Notion holds back what it answers to refreshes, and to which Ann is connected
-/// with a token that Notion no longer takes.
+/// A gateway whose token endpoint holds answers back, with a connection of Ann whose access token was revoked.
 async fn due_for_a_refresh(settings: &[(&str, &str)]) -> (Gateway, Gate, String) {
     let mut gateway = Gateway::start_with(settings).await;
-    gateway.connect(ANN).await;
+    // Before the connection is made: credentials belong to the token server that issued them.
     let gate = Gate::before(&gateway.notion).await;
     gateway.restart_with(&[("NOTION_TOKEN_URL", &gate.token_url)]);
+    gateway.connect(ANN).await;
     let bot = gateway.bot(ANN).await;
     gateway.revoke_the_last_token();
+    gate.close();
     (gateway, gate, bot)
 }
 
-/// Whether a program that is started anew has what the one before it was given.
+/// Asserts that a restarted program has the tokens that the one before it obtained.
 async fn assert_saved(mut gateway: Gateway, bot: &str) {
-    let token_url = gateway.notion.token_url();
-    gateway.restart_with(&[("NOTION_TOKEN_URL", &token_url)]);
+    gateway.restart_with(&[]);
     assert_eq!(gateway.bot(ANN).await, bot);
     let ledger = gateway.notion.ledger();
     assert_eq!(ledger.refreshes().len(), 1);

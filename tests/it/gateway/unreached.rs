@@ -58,6 +58,8 @@ async fn a_proxy_that_never_speaks_is_given_up_and_no_refresh_token_counts_as_se
     store_expired(SqliteStore::open(&path).await.expect("a store")).await;
     let gateway = Gateway::start_with(&[
         ("NOTION_API_URL", "https://notion.invalid"),
+        ("NOTION_CLIENT_ID", "id"),
+        ("NOTION_CLIENT_SECRET", "secret"),
         ("HTTPS_PROXY", &format!("http://{address}")),
         ("DATABASE_URL", &format!("sqlite:{}", path.display())),
         ("NOTION_AUTH_KEYS", KEYS),
@@ -85,6 +87,7 @@ async fn a_proxy_that_never_speaks_is_given_up_and_no_refresh_token_counts_as_se
 /// Credentials of Ann's that must be refreshed before they are used.
 async fn store_expired(store: SqliteStore) {
     let app = NotionAppCredentials::builder()
+        .token_url("https://notion.invalid/v1/oauth/token")
         .client_id("id")
         .client_secret("secret");
     let provider = NotionAuthProvider::builder()
