@@ -121,7 +121,8 @@ impl Setup {
             .keys(Keyring::new([[7; 32]]).unwrap())
             .api_url(&self.notion)
             .refresh_timings(timings())
-            .acquire_timeout(Duration::from_secs(6))
+            // Longer than a take-over takes, and than two cores need for a round of nine processes.
+            .acquire_timeout(Duration::from_secs(30))
             .revalidation_age(Duration::from_secs(1))
     }
 }
