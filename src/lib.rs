@@ -263,7 +263,7 @@ pub use crate::{
 #[doc(no_inline)]
 pub use sqlx;
 
-/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes a connection of it.
+/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes one.
 #[cfg(feature = "redis")]
 pub use ::redis;
 

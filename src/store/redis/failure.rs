@@ -13,8 +13,8 @@ pub(super) fn failed(error: RedisError) -> StoreError {
     }
 }
 
-/// Whether the connection is of no more use: there was no answer, or that of a server that is not a primary, or
-/// not any more. Another one may be behind the same address by now.
+/// Whether the connection must be replaced: there was no answer, or it is that of a server that is not a ready
+/// primary. By now, another server may be at the same address.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     match error.code() {
         None => true,
@@ -45,7 +45,8 @@ fn refused(code: &str, details: &str) -> StoreError {
         ),
         "READONLY" | "MASTERDOWN" => (
             Unavailable,
-            "the server is a replica, perhaps since a failover. Only a primary counts; connect to the primary",
+            "it is a replica, perhaps since a failover. The store connects again; if the error stays, correct the \
+             address to that of the primary",
         ),
         "CLUSTERDOWN" => (
             Unavailable,
@@ -64,8 +65,9 @@ fn refused(code: &str, details: &str) -> StoreError {
         "ERR" if begins(details, &SETTINGS) => (Misconfigured, ""),
         _ => (Unavailable, ""),
     };
-    // What follows are the command's arguments.
+    // What follows are the command's arguments, which may be secret.
     let details = details.split(", with args").next().unwrap_or_default();
+    let details: String = details.chars().take(LONGEST).collect();
     let answer = format!("the server answered \"{code} {details}\"");
     let message = match advice {
         "" => answer,
@@ -73,6 +75,9 @@ fn refused(code: &str, details: &str) -> StoreError {
     };
     StoreError::new(kind, NAME, message)
 }
+
+/// Of what the server says. Some answers are a page of advice.
+const LONGEST: usize = 200;
 
 const PASSWORD: &str = "correct the user and password in the URL, as in redis://user:password@host";
 

@@ -43,9 +43,8 @@ pub(super) const NAME: &str = "redis";
 ///
 /// # What the server must be set to
 ///
-/// Redis is a cache unless it is told otherwise, and a refresh token that was exchanged and then forgotten
-/// is a connection that is lost. [`health`](CredentialStore::health) refuses a server that is not set so,
-/// and says what is wrong:
+/// By default Redis is a cache, and a refresh token that it forgets is a connection that is lost.
+/// [`health`](CredentialStore::health) refuses other settings than these, and names them:
 ///
 /// | setting | must be | otherwise |
 /// |---|---|---|
@@ -271,7 +270,7 @@ impl CredentialStore for RedisStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        self.check().await
+        self.check_settings().await
     }
 
     fn name(&self) -> &'static str {

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use notion_auth::store::{
-    CredentialStore, Filter, ListQuery, Nonce, RecordState,
-    StoreErrorKind::Corrupt,
+    CredentialStore, Filter, ListQuery, Nonce, RecordState, StoreErrorKind::Corrupt,
 };
 
 use super::{INDEX, active, assert_says, connected, hash, key, loaded, write};
