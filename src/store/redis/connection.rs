@@ -115,9 +115,8 @@ impl Connection {
                 }
             }
         }
-        if let Some(failure) = &slot.last_failure
-            && failure.at.elapsed() < slot.pause()
-        {
+        let last = slot.last_failure.as_ref();
+        if let Some(failure) = last.filter(|it| it.at.elapsed() < slot.pause()) {
             return Err(failure.cause.clone());
         }
         match within(CONNECT, connect(&self.client)).await {

@@ -325,7 +325,7 @@ impl RedisStore {
             let keys = subjects.iter();
             keys.map(|subject| self.keys.record(tag, subject)).collect()
         };
-        if *filter != Filter::All && !subjects.is_empty() {
+        if *filter != Filter::All {
             let (_, rows) = self.read(&FIELDS[..2], &keys_of(&subjects)).await?;
             let mut rows = rows.into_iter();
             subjects.retain(|_| rows.next().is_some_and(|row| admits(filter, row)));
@@ -336,10 +336,9 @@ impl RedisStore {
         let (_, rows) = self.read(&FIELDS, &keys_of(&subjects)).await?;
         let mut listed = Vec::new();
         for (subject, fields) in subjects.into_iter().zip(rows) {
-            // It may have changed since.
-            if let Some(record) = stored(fields)?
-                && filter.admits(record.state, record.bot_id.as_deref())
-            {
+            // It may have changed since its state was read.
+            let record = stored(fields)?.filter(|it| filter.admits(it.state, it.bot_id.as_deref()));
+            if let Some(record) = record {
                 let subject = Subject::new(subject);
                 listed.push(Listed { subject, record });
             }
