@@ -6,14 +6,18 @@ use std::{
     fs::{self, DirBuilder, File},
     io::Write as _,
     os::unix::{
-        fs::{DirBuilderExt as _, MetadataExt as _, chown},
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use super::user::User;
+use super::{authority::Issued, user::User};
+
+/// Where [`Directory::write_certificate`] puts its files.
+pub(super) const CERTIFICATE: &str = "server.crt";
+pub(super) const KEY: &str = "server.key";
 
 /// Reads which process is to be ended, the last line counts, until nobody is left who could write. It
 /// comes to that also when the tests are killed, and the directory goes then, too. A process has ended
@@ -93,7 +97,7 @@ impl Directory {
             .append(true)
             .open(self.log())
             .expect("a file for what is printed");
-        let mut command = Command::new(program);
+        let mut command = program_without_settings(program);
         command
             .current_dir(&self.path)
             .stdin(Stdio::null())
@@ -103,6 +107,20 @@ impl Directory {
             command.uid(user.uid).gid(user.gid);
         }
         command
+    }
+
+    /// For the directory's user alone, as PostgreSQL demands of a key.
+    pub(super) fn write_certificate(&self, issued: &Issued) {
+        for (name, text) in [(CERTIFICATE, &issued.certificate), (KEY, &issued.key)] {
+            let path = self.path.join(name);
+            let mut options = File::options();
+            options.create_new(true).write(true).mode(0o600);
+            let mut file = options.open(&path).expect("a new file");
+            file.write_all(text.as_bytes()).expect("it is ours");
+            if let Some(user) = &self.user {
+                chown(&path, Some(user.uid), Some(user.gid)).expect("root may");
+            }
+        }
     }
 
     /// What its programs printed.
@@ -121,6 +139,17 @@ impl Directory {
     fn log(&self) -> PathBuf {
         self.path.join("log")
     }
+}
+
+/// A server's or client's program, to which no variable of the machine's `PG…` applies.
+pub(super) fn program_without_settings(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 impl Drop for Directory {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    directory::program_without_settings,
     pgbouncer, postgres, redis,
     server::{Program, Server},
 };
@@ -43,7 +44,7 @@ fn postgres_stops_though_clients_have_open_transactions() {
         return;
     };
     let url = postgres.url();
-    let mut client = Command::new(postgres.program.directory.join("psql"))
+    let mut client = program_without_settings(&postgres.program.directory.join("psql"))
         .args(["-c", "SELECT pg_sleep(3600)", &url])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -8,4 +8,6 @@ mod redis;
 mod small_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod tls;
 mod two;
