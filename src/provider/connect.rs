@@ -83,6 +83,7 @@ impl NotionAuthProvider {
             Connected::Done { record, is_changed } => {
                 shared.emit(Event::Connected {
                     subject: subject.clone(),
+                    lineage: record.lineage,
                     generation: record.generation,
                 });
                 if is_changed {
@@ -123,6 +124,9 @@ impl NotionAuthProvider {
                 Ok(seen) => seen,
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
+            if let Err(error) = self.shared().check_replaceable(&seen) {
+                return Ok(Connected::NotSaved(error.with_subject(subject)));
+            }
             let is_changed = Self::is_another(&seen, credentials);
             if is_changed && admission != Admission::Any {
                 return Ok(Connected::Refused);
@@ -139,6 +143,17 @@ impl NotionAuthProvider {
             }
         }
         Ok(Connected::NotSaved(contended(subject)))
+    }
+
+    /// Checks that a connection for `subject` would not replace credentials of another OAuth client or token server.
+    ///
+    /// # Errors
+    /// When it would, and when the store fails.
+    #[cfg(feature = "routes")]
+    pub(crate) async fn check_connectable(&self, subject: &Subject) -> Result<(), AuthError> {
+        let seen = self.load(subject).await?;
+        let checked = self.shared().check_replaceable(&seen);
+        checked.map_err(|error| error.with_subject(subject))
     }
 
     fn report_change(&self, subject: &Subject, is_refused: bool) {

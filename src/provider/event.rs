@@ -17,6 +17,8 @@ pub enum Event {
     Connected {
         /// Whose.
         subject: Subject,
+        /// The grant.
+        lineage: Lineage,
         /// The record's generation now.
         generation: u64,
     },
@@ -24,6 +26,8 @@ pub enum Event {
     Refreshed {
         /// Whose.
         subject: Subject,
+        /// The grant.
+        lineage: Lineage,
         /// The record's generation now.
         generation: u64,
     },
@@ -32,6 +36,8 @@ pub enum Event {
     Recovered {
         /// Whose.
         subject: Subject,
+        /// The grant.
+        lineage: Lineage,
         /// The record's generation now.
         generation: u64,
     },
@@ -39,6 +45,8 @@ pub enum Event {
     RefreshFailed {
         /// Whose.
         subject: Subject,
+        /// The grant.
+        lineage: Lineage,
         /// The record's generation.
         generation: u64,
     },

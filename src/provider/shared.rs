@@ -25,7 +25,7 @@ use crate::{
     error::AuthError,
     oauth::OAuthFlow,
     observe::Hits,
-    store::{Issuer, Record, Records},
+    store::{Issuer, Record, RecordState, Records, Snapshot},
 };
 
 /// What all handles of a provider, its layers and its refresh tasks share.
@@ -71,6 +71,14 @@ impl Shared {
                      another namespace; after a migration, call `adopt_other_issuers` on the builder",
                 ))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for credentials that a connect would replace. Those of a connection that ended can be replaced.
+    pub(super) fn check_replaceable(&self, seen: &Snapshot) -> Result<(), AuthError> {
+        match seen.record() {
+            Some(record) if record.state != RecordState::Disconnected => self.check_issuer(record),
             _ => Ok(()),
         }
     }

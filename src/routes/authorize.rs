@@ -5,11 +5,11 @@ use http::request::Parts;
 use super::{
     answer::{Answer, What},
     flow_cookie::Flow,
-    service::{Routes, return_to},
+    service::{Routes, problem_of, return_to},
 };
 use crate::provider::FlowProblem;
 
-pub(super) fn answer(routes: &Routes, head: &Parts) -> Answer {
+pub(super) async fn answer(routes: &Routes, head: &Parts) -> Answer {
     let return_to = match return_to(head) {
         Ok(asked) if routes.targets.find(asked.as_deref()).is_some() => asked,
         _ => return FlowProblem::InvalidReturnTarget.into(),
@@ -18,6 +18,9 @@ pub(super) fn answer(routes: &Routes, head: &Parts) -> Answer {
     let Some(bound_to) = routes.subjects.bound_to(signed_in.as_ref()) else {
         return Answer::from(FlowProblem::NoSubject).returning_to(return_to);
     };
+    if let Err(error) = routes.provider.check_connectable(&bound_to).await {
+        return problem_of(&error).into();
+    }
     let authorization = match routes.provider.oauth().authorize(&bound_to) {
         Ok(authorization) => authorization,
         Err(error) => {

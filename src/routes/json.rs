@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
     let Some(connection) = connection else {
         return json!({
-            "connected": false, "needs_reauthorization": null, "workspace": null,
+            "connected": false, "state": null, "needs_reauthorization": null, "workspace": null,
             "connected_at": null, "refreshed_at": null,
         });
     };
@@ -21,6 +21,7 @@ pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
     };
     json!({
         "connected": connection.state == RecordState::Active,
+        "state": connection.state.code(),
         "needs_reauthorization": reason,
         "workspace": {
             "id": connection.workspace_id,

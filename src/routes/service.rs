@@ -93,7 +93,7 @@ async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
         _ if head.uri.query().unwrap_or_default().len() > LONGEST_QUERY => {
             FlowProblem::QueryTooLong.into()
         }
-        Some("authorize") if is_get => authorize::answer(routes, head),
+        Some("authorize") if is_get => authorize::answer(routes, head).await,
         Some("callback") if is_get => callback::answer(routes, head).await,
         Some("status") if is_get => connection::status(routes, head).await,
         Some("disconnect") if is_post => connection::disconnect(routes, head).await,

@@ -13,7 +13,7 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
-    CredentialStore, ListQuery, Nonce, RecordKey, RecordState, Revision, StoreError,
+    CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError,
     StoreErrorKind,
     encryption::{Binding, Encryption},
     payload::{Payload, UnreadableReason, UnreadableRecord},
@@ -255,7 +255,7 @@ impl Records {
         digest: [u8; 32],
         lifetime: Duration,
     ) -> Result<bool, StoreError> {
-        let nonce = Nonce::new(Arc::clone(&self.namespace), digest);
+        let nonce = super::Nonce::new(Arc::clone(&self.namespace), digest);
         self.bounded(self.store.consume_nonce(&nonce, lifetime))
             .await
     }

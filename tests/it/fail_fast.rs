@@ -61,6 +61,8 @@ async fn it_finds_what_a_refreshing_process_has_stored() {
         .refresh(&"ann".into())
         .await
         .unwrap();
+    // At the revalidation age.
+    sleep(Duration::from_secs(61)).await;
     assert_eq!(send(&world, world.get("ann")).await.unwrap(), 200);
 }
 

@@ -5,15 +5,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use notion_auth::{
-    Event, MemoryStore, NotionAuthProvider, ReauthorizationReason,
+    Event, MemoryStore, NotionAuthProvider,
     store::{
-        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
-        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Revision, Saved,
-        StoreError, Summary,
+        CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+        StoredRecord, async_trait,
     },
     testing::{
         MockNotion, TestClock,
@@ -35,11 +34,11 @@ pub(crate) struct TroubledStore {
 #[derive(Debug, Default)]
 struct Trouble {
     load_delay: Mutex<Duration>,
-    once_delay: Mutex<Duration>,
+    nonce_delay: Mutex<Duration>,
     is_down: AtomicBool,
     loads: AtomicUsize,
     /// What is read instead of what was saved since: an operator has restored a backup.
-    backup: Mutex<Option<Record>>,
+    backup: Mutex<Option<StoredRecord>>,
 }
 
 impl TroubledStore {
@@ -64,9 +63,9 @@ impl TroubledStore {
         *self.trouble.load_delay.lock().unwrap() = delay;
     }
 
-    /// From now on, a mark is set this long before that is told.
-    pub(crate) fn set_once_delay(&self, delay: Duration) {
-        *self.trouble.once_delay.lock().unwrap() = delay;
+    /// From now on, a nonce is consumed this long before the answer comes.
+    pub(crate) fn set_nonce_delay(&self, delay: Duration) {
+        *self.trouble.nonce_delay.lock().unwrap() = delay;
     }
 
     pub(crate) fn set_down(&self, is_down: bool) {
@@ -81,7 +80,7 @@ impl TroubledStore {
         *self.inner.lock().unwrap() = store;
     }
 
-    fn restore(&self, backup: Option<Record>) {
+    fn restore(&self, backup: Option<StoredRecord>) {
         *self.trouble.backup.lock().unwrap() = backup;
     }
 
@@ -104,133 +103,63 @@ impl TroubledStore {
     }
 }
 
+#[async_trait]
 impl CredentialStore for TroubledStore {
-    fn name(&self) -> &'static str {
-        "troubled"
-    }
-
-    async fn replace(
-        &self,
-        key: &RecordKey,
-        seen: Option<Revision>,
-        new: &Record,
-    ) -> Result<bool, StoreError> {
-        self.check()?;
-        self.inner().replace(key, seen, new).await
-    }
-
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        self.check()?;
-        self.inner().now().await
-    }
-
-    fn is_persistent(&self) -> bool {
-        false
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         self.check()?;
         self.trouble.loads.fetch_add(1, Ordering::Relaxed);
         let backup = self.trouble.backup.lock().unwrap().clone();
-        let current = self.inner().load(key).await?;
-        let record = match (backup, current) {
-            (Some(backup), Some(current)) => Ok(Some(Record {
-                read_at: current.read_at,
-                ..backup
-            })),
-            (_, current) => Ok(current),
-        };
+        let mut loaded = self.inner().load(key).await?;
+        if let Some(backup) = backup {
+            loaded.record = loaded.record.map(|_| backup);
+        }
         self.stall().await;
-        record
+        Ok(loaded)
     }
 
-    async fn save(
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
-        new: NewRecord,
-        expected: Expected,
-        attempt: AttemptId,
-    ) -> Result<Saved, StoreError> {
+        seen: Option<Revision>,
+        new: &StoredRecord,
+    ) -> Result<bool, StoreError> {
         self.check()?;
-        self.inner().save(key, new, expected, attempt).await
+        self.inner().compare_and_swap(key, seen, new).await
     }
 
-    async fn condemn(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        reason: ReauthorizationReason,
-        attempt: AttemptId,
-    ) -> Result<Condemned, StoreError> {
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
         self.check()?;
-        self.inner().condemn(key, generation, reason, attempt).await
-    }
-
-    async fn claim(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        attempt: AttemptId,
-        lease: Duration,
-        taking_over: Option<AttemptId>,
-    ) -> Result<ClaimAnswer, StoreError> {
-        self.check()?;
-        let inner = self.inner();
-        let claim = inner.claim(key, generation, attempt, lease, taking_over);
-        claim.await
-    }
-
-    async fn release(
-        &self,
-        key: &RecordKey,
-        attempt: AttemptId,
-        back_off: Option<Duration>,
-    ) -> Result<Released, StoreError> {
-        self.check()?;
-        self.inner().release(key, attempt, back_off).await
-    }
-
-    async fn reseal(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        payload: Payload,
-    ) -> Result<Resealed, StoreError> {
-        self.check()?;
-        self.inner().reseal(key, generation, payload).await
-    }
-
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-        self.check()?;
-        let answer = self.inner().once(key, ttl).await;
-        let delay = *self.trouble.once_delay.lock().unwrap();
+        let answer = self.inner().consume_nonce(nonce, lifetime).await;
+        let delay = *self.trouble.nonce_delay.lock().unwrap();
         if !delay.is_zero() {
             sleep(delay).await;
         }
         answer
     }
 
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
         self.check()?;
         self.stall().await;
-        self.inner().list(namespace, after, limit, filter).await
+        self.inner().list(namespace, query).await
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
         self.check()?;
         self.stall().await;
-        self.inner().sweep().await
+        self.inner().purge_expired().await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
         self.stall().await;
         self.check()
+    }
+
+    fn name(&self) -> &'static str {
+        "troubled"
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
     }
 
     fn is_private(&self) -> bool {
@@ -453,8 +382,12 @@ async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
         world.provider.delete_credentials(&ann).await.unwrap_err(),
         world.provider.disconnect(&ann).await.unwrap_err(),
         world.provider.health().await.unwrap_err(),
-        world.provider.sweep().await.unwrap_err(),
-        world.provider.list(Filter::All, None, 1).await.unwrap_err(),
+        world.provider.purge_expired().await.unwrap_err(),
+        world
+            .provider
+            .list(&ListQuery::default())
+            .await
+            .unwrap_err(),
     ];
     for error in errors {
         assert!(error.is_transient(), "{error}");
@@ -468,7 +401,7 @@ async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_
     let (world, events) = observed_on(&store);
     world.connect("ann").await;
     let key = RecordKey::new("notion", "ann".into());
-    let backup = store.load(&key).await.unwrap();
+    let backup = store.load(&key).await.unwrap().record;
     world.provider.refresh(&"ann".into()).await.unwrap();
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
     world.notion.revoke_access_token(acquired.expose_token());
@@ -529,7 +462,7 @@ async fn a_connection_made_after_its_tombstone_was_purged_starts_anew() {
     world.connect("ann").await;
     world.provider.disconnect(&"ann".into()).await.unwrap();
     sleep(Duration::from_secs(25 * 3600)).await;
-    assert_eq!(world.provider.sweep().await.unwrap(), 1);
+    assert_eq!(world.provider.purge_expired().await.unwrap(), 1);
     world.connect("ann").await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
 }

@@ -73,11 +73,13 @@ pub(super) async fn commit(
     shared.emit(if was_invalidated {
         Event::Recovered {
             subject: subject.clone(),
+            lineage: next.lineage,
             generation: next.generation,
         }
     } else {
         Event::Refreshed {
             subject: subject.clone(),
+            lineage: next.lineage,
             generation: next.generation,
         }
     });

@@ -134,7 +134,14 @@ async fn wait_in_doubt(
 ) -> Result<bool, Failed> {
     let shared = &task.shared;
     let timings = &shared.settings.timings;
-    match lease.renew(task, pause + timings.lease).await {
+    // Long enough for the pause and the next call.
+    let is_long = pause + timings.call + timings.margin >= timings.lease;
+    let duration = if is_long {
+        pause + timings.lease
+    } else {
+        timings.lease
+    };
+    match lease.renew(task, duration).await {
         Ok(true) => {}
         Ok(false) => return Ok(false),
         // It may expire during the pause. Whoever takes it over replays as this attempt would.
@@ -223,6 +230,7 @@ async fn not_spent(
 fn emit_failure(task: &Task, loaded: &Loaded) {
     task.shared.emit(Event::RefreshFailed {
         subject: task.subject.clone(),
+        lineage: loaded.record.lineage,
         generation: loaded.record.generation,
     });
 }

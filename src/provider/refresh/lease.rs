@@ -170,7 +170,12 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
             false => Waited::TakeOver,
         };
     }
-    let is_long = left > shared.settings.acquire_timeout || lease.duration > timings.lease;
+    // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
+    let is_long = if remaining.is_zero() {
+        until_take_over > shared.settings.acquire_timeout
+    } else {
+        remaining > timings.lease
+    };
     let (low, high) = if is_long {
         task.delay(error);
         (Duration::from_secs(1), Duration::from_secs(5))

@@ -57,6 +57,7 @@ pub(super) struct Handle<K: Eq + Hash + Clone, G, O> {
 }
 
 /// Work that [`SingleFlight::idle`] waits for.
+#[cfg(feature = "routes")]
 pub(crate) struct Tracked(watch::Sender<usize>);
 
 impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
@@ -192,7 +193,7 @@ impl<K: Eq + Hash + Clone, G, O> Handle<K, G, O> {
     fn finish(&self, outcome: O) {
         {
             let mut tasks = self.owner.tasks.lock();
-            let tasks = tasks.as_mut().map_err(|poisoned| poisoned.get_mut());
+            let tasks = tasks.as_mut().map_err(PoisonError::get_mut);
             let (Ok(tasks) | Err(tasks)) = tasks;
             tasks.remove(&self.key);
         }
@@ -209,6 +210,7 @@ impl<K: Eq + Hash + Clone, G, O> Drop for Handle<K, G, O> {
     }
 }
 
+#[cfg(feature = "routes")]
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);

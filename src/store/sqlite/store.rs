@@ -65,8 +65,8 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;
-        // An absolute path: the process may change its directory.
-        let path = std::path::absolute(&path).unwrap_or(path);
+        // As SQLite resolves it: the process may change its directory, and the path may be a link.
+        let path = std::fs::canonicalize(&path).unwrap_or(path);
         let files = Arc::new(OpenFiles::of(&path));
         Ok(Self { pool, files })
     }
@@ -75,6 +75,14 @@ impl SqliteStore {
     /// is left. Operations fail from then on.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// What an error of SQLite means. One about a file that is gone says so.
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        match self.files.check() {
+            Ok(()) => failed(error),
+            Err(gone) => gone.with_source(error),
+        }
     }
 }
 
@@ -89,8 +97,12 @@ impl CredentialStore for SqliteStore {
         .bind(key.subject().as_str())
         .fetch_optional(&self.pool)
         .await
-        .map_err(failed)?;
-        let record = row.as_ref().map(stored).transpose().map_err(failed)?;
+        .map_err(|error| self.failed(error))?;
+        let record = row
+            .as_ref()
+            .map(stored)
+            .transpose()
+            .map_err(|error| self.failed(error))?;
         Ok(Loaded {
             record,
             now: SystemTime::now(),
@@ -126,7 +138,7 @@ impl CredentialStore for SqliteStore {
             .bind(new.bytes.as_slice())
             .execute(&self.pool)
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.failed(error))?;
         self.files.check()?;
         Ok(done.rows_affected() == 1)
     }
@@ -143,7 +155,7 @@ impl CredentialStore for SqliteStore {
         .bind(now)
         .execute(&self.pool)
         .await
-        .map_err(failed)?;
+        .map_err(|error| self.failed(error))?;
         self.files.check()?;
         Ok(done.rows_affected() == 1)
     }
@@ -162,7 +174,8 @@ impl CredentialStore for SqliteStore {
              WHERE namespace = ?1 AND (?2 IS NULL OR subject > ?2) \
              AND subject >= ?3 AND substr(subject, 1, length(?3)) = ?3 \
              AND CASE ?4 WHEN 'all' THEN TRUE WHEN 'bot' THEN bot_id = ?5 \
-                 WHEN 'needs reauthorization' THEN state NOT IN ('active', 'disconnected') \
+                 WHEN 'needs reauthorization' \
+                 THEN state IN ('revoked', 'rotation_lost', 'no_refresh_token', 'expired') \
                  ELSE state = ?4 END \
              ORDER BY subject LIMIT ?6",
         )
@@ -174,14 +187,16 @@ impl CredentialStore for SqliteStore {
         .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await
-        .map_err(failed)?;
+        .map_err(|error| self.failed(error))?;
         let listed = rows.iter().map(|row| {
             Ok(Listed {
                 subject: Subject::new(row.try_get::<String, _>("subject")?),
                 record: stored(row)?,
             })
         });
-        listed.collect::<Result<_, sqlx::Error>>().map_err(failed)
+        listed
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(|error| self.failed(error))
     }
 
     async fn purge_expired(&self) -> Result<u64, StoreError> {
@@ -192,23 +207,27 @@ impl CredentialStore for SqliteStore {
         .bind(now.saturating_sub(duration_to_micros(TOMBSTONE_AGE)))
         .execute(&self.pool)
         .await
-        .map_err(failed)?;
+        .map_err(|error| self.failed(error))?;
         let nonces = sqlx::query("DELETE FROM nonces WHERE ends_at <= ?1")
             .bind(now)
             .execute(&self.pool)
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.failed(error))?;
         Ok(tombstones.rows_affected() + nonces.rows_affected())
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(|error| self.failed(error))?;
         let version = read_version(&mut connection).await?;
         // Changes nothing, but as a write: a database that is read-only is noticed.
         sqlx::query("DELETE FROM nonces WHERE FALSE")
             .execute(&mut *connection)
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.failed(error))?;
         self.files.check()?;
         match version {
             Version::Current => Ok(()),

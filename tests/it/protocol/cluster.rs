@@ -7,7 +7,7 @@ use http::{Request, Response};
 use notion_auth::{
     AuthError, BoxError, CloneBody, Event, MemoryStore, NotionAuthLayer, NotionAuthProvider,
     Subject,
-    store::{CredentialStore, Record, RecordKey},
+    store::CredentialStore,
     testing::{MockNotion, TestClock, notion::MockBody},
 };
 use tower::{Layer, ServiceExt, service_fn};
@@ -15,6 +15,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use super::{
     history::{History, Sent},
     life::{Life, Stop},
+    record::{Record, key},
     store::{ProcessStore, StoreFaults},
     wire::{Wire, WireFaults},
 };
@@ -109,8 +110,8 @@ impl Cluster {
     }
 
     pub(super) async fn record(&self, subject: &Subject) -> Option<Record> {
-        let key = RecordKey::new("notion", subject.clone());
-        self.store.load(&key).await.unwrap()
+        let loaded = self.store.load(&key(subject)).await.unwrap();
+        loaded.record.as_ref().map(Record::of)
     }
 
     /// Ends the subject's living access token without notice.
@@ -194,9 +195,9 @@ impl Process {
             .clock(clock.clone())
             .jitter_seed(seed)
             .observer(move |event: &Event| events.lock().unwrap().push(event.clone()))
-            .interrupt(move |point| {
+            .failpoint(move |failpoint| {
                 let life = Arc::clone(&points);
-                async move { life.reach(point).await }
+                async move { life.reach(failpoint).await }
             })
             .build()
             .unwrap();

@@ -3,11 +3,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use notion_auth::{
-    NotionUserCredentials, ReauthorizationReason, Subject,
-    store::{AttemptId, Change, Payload},
-};
+use notion_auth::{ReauthorizationReason, Subject, store::RecordState, testing::MockNotion};
 use tokio::time::Instant;
+
+use super::record::Record;
 
 /// All that happened: what the store accepted, what was presented, what went wrong.
 #[derive(Clone, Default)]
@@ -16,7 +15,7 @@ pub(super) struct History(Arc<Mutex<Events>>);
 #[derive(Default)]
 pub(super) struct Events {
     pub(super) saves: Vec<Save>,
-    pub(super) condemnations: Vec<Condemnation>,
+    pub(super) invalidations: Vec<Invalidation>,
     pub(super) presentations: Vec<Presentation>,
     /// Faults of the store that somebody noticed, calls that were lost on their way, and the ends and
     /// sleeps of processes.
@@ -24,9 +23,9 @@ pub(super) struct Events {
     pub(super) requests: Vec<Sent>,
     /// Subjects for which the application asked for a refresh.
     pub(super) asked: HashSet<Subject>,
-    /// Whether tombstones were purged: then generations may have begun again.
-    pub(super) is_swept: bool,
-    /// Condemnations of a grant that lived, and whose tokens were saved.
+    /// The lineage of each reinstate.
+    pub(super) reinstated: Vec<String>,
+    /// Invalidations of a grant that lived, and whose tokens were saved.
     pub(super) false_deaths: Vec<String>,
 }
 
@@ -38,23 +37,30 @@ pub(super) struct Sent {
     pub(super) after_saves: usize,
 }
 
-/// A change that the store accepted, once, however often it was asked.
+/// What a change of a record was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Connect,
+    Refresh,
+    Disconnect,
+}
+
+/// A connect, a refresh or a disconnect that the store accepted.
 pub(super) struct Save {
     pub(super) subject: Subject,
+    pub(super) lineage: String,
     pub(super) generation: u64,
     pub(super) change: Change,
-    pub(super) attempt: AttemptId,
     /// Access token and refresh token; none in a tombstone.
     pub(super) pair: Option<(String, String)>,
 }
 
-pub(super) struct Condemnation {
-    pub(super) subject: Subject,
+pub(super) struct Invalidation {
+    pub(super) lineage: String,
     pub(super) generation: u64,
     pub(super) reason: ReauthorizationReason,
-    pub(super) attempt: AttemptId,
-    /// How many saves there were before.
-    pub(super) after_saves: usize,
+    /// How many times it was reinstated before.
+    pub(super) reinstated: usize,
 }
 
 /// A refresh token that reached Notion.
@@ -84,17 +90,72 @@ impl History {
         self.0.lock().unwrap()
     }
 
+    /// Notes a change that the store accepted.
+    pub(super) fn note_change(
+        &self,
+        subject: &Subject,
+        before: Option<&Record>,
+        after: Record,
+        notion: &MockNotion,
+    ) {
+        let state = |record: &Record| record.state;
+        let is_new_lineage = before.is_none_or(|before| before.lineage != after.lineage);
+        let is_same_generation =
+            !is_new_lineage && before.is_some_and(|before| before.generation == after.generation);
+        let change = if after.state == RecordState::Disconnected {
+            let was_ended = before.map(state) == Some(RecordState::Disconnected);
+            (!was_ended).then_some(Change::Disconnect)
+        } else if is_new_lineage {
+            Some(Change::Connect)
+        } else {
+            (!is_same_generation).then_some(Change::Refresh)
+        };
+        let mut events = self.events();
+        if let Some(change) = change {
+            events.saves.push(Save {
+                subject: subject.clone(),
+                lineage: after.lineage,
+                generation: after.generation,
+                change,
+                pair: after.pair,
+            });
+            return;
+        }
+        match (before.and_then(Record::reason), after.reason()) {
+            (None, Some(reason)) => {
+                let ledger = notion.ledger();
+                let lives = events.saves.iter().any(|save| {
+                    let refresh = save.pair.as_ref().map(|pair| &pair.1);
+                    save.subject == *subject
+                        && save.lineage == after.lineage
+                        && refresh.is_some_and(|token| ledger.is_refresh_token_live(token))
+                });
+                if lives {
+                    let what = format!("{reason:?} of generation {}", after.generation);
+                    events.false_deaths.push(what);
+                }
+                let reinstated = events
+                    .reinstated
+                    .iter()
+                    .filter(|lineage| **lineage == after.lineage)
+                    .count();
+                events.invalidations.push(Invalidation {
+                    lineage: after.lineage,
+                    generation: after.generation,
+                    reason,
+                    reinstated,
+                });
+            }
+            (Some(_), None) => {
+                // The refresh token is presented again though its fate is known.
+                events.excuses.push(Instant::now());
+                events.reinstated.push(after.lineage);
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn excuse(&self) {
         self.events().excuses.push(Instant::now());
     }
-}
-
-/// The tokens in a payload: the store does not look, a test may.
-pub(super) fn pair(payload: &Payload) -> Option<(String, String)> {
-    let json = payload.as_bytes().get(1..)?;
-    let credentials: NotionUserCredentials = serde_json::from_slice(json).ok()?;
-    Some((
-        credentials.access_token.expose().to_owned(),
-        credentials.refresh_token?.expose().to_owned(),
-    ))
 }

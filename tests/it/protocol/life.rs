@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use notion_auth::provider::Point;
+use notion_auth::provider::Failpoint;
 use tokio::time::{Instant, sleep_until};
 
 use super::history::History;
@@ -19,7 +19,7 @@ pub(super) struct Life {
 struct State {
     is_dead: bool,
     asleep_until: Option<Instant>,
-    armed: Vec<(Point, Stop)>,
+    armed: Vec<(Failpoint, Stop)>,
 }
 
 /// What happens to a process at a point.
@@ -42,7 +42,7 @@ impl Life {
     }
 
     /// The next time the process reaches this point, it stops.
-    pub(super) fn arm(&self, point: Point, stop: Stop) {
+    pub(super) fn arm(&self, point: Failpoint, stop: Stop) {
         self.state().armed.push((point, stop));
     }
 
@@ -63,7 +63,7 @@ impl Life {
         self.state().is_dead
     }
 
-    pub(super) async fn reach(&self, point: Point) {
+    pub(super) async fn reach(&self, point: Failpoint) {
         let armed = {
             let mut state = self.state();
             let at = state.armed.iter().position(|(at, _)| *at == point);

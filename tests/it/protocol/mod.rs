@@ -12,6 +12,7 @@ mod oracle;
 mod outages;
 mod property;
 mod races;
+mod record;
 mod store;
 mod table;
 #[cfg(feature = "https")]

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use notion_auth::{
     AuthError, Event, ReauthorizationReason, Subject,
-    store::{Change, RecordState},
+    store::{CredentialStore, RecordState},
 };
 
 use super::{
     cluster::{AGES, Cluster},
-    history::{Events, Reply},
+    history::{Change, Events, Reply},
     life::Stop,
+    record::key,
 };
 
 /// Ends all that goes wrong, gives everything time, and asks for each subject through each process.
@@ -30,7 +31,7 @@ async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<La
         cluster.refuse(bot);
         // A server may have left the old access token good, when the pair after it was lost.
         let record = cluster.record(subject).await;
-        if let Some((access, _)) = record.and_then(|it| super::history::pair(&it.payload)) {
+        if let Some((access, _)) = record.and_then(|it| it.pair) {
             cluster.notion.revoke_access_token(&access);
         }
     }
@@ -75,7 +76,7 @@ pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)])
     for ((subject, bot), last) in subjects.iter().zip(last) {
         no_false_death(cluster, subject, bot, last, &mut broken).await;
     }
-    told_once(cluster, &mut broken);
+    reported_once(cluster, &mut broken);
     no_orphans(cluster, subjects, &mut broken).await;
     broken
 }
@@ -110,36 +111,36 @@ fn spent_once(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I2: each generation follows its predecessor, and a refresh's pair is what the predecessor's
+/// I2: within a lineage each generation follows its predecessor, and a refresh's pair is what the predecessor's
 /// refresh token was exchanged for.
 fn no_regression(events: &Events, broken: &mut Vec<String>) {
-    let mut current: HashMap<&Subject, (u64, Option<&str>)> = HashMap::new();
-    let mut buried = HashSet::new();
+    let mut current: HashMap<&str, (u64, Option<&str>)> = HashMap::new();
     for save in &events.saves {
-        let (generation, spent) = current.get(&save.subject).copied().unwrap_or((0, None));
-        let begins_again = events.is_swept && buried.contains(&save.subject);
-        if save.generation != generation + 1 && !(begins_again && save.generation == 1) {
-            broken.push(format!("I2: {} after {generation}", save.generation));
+        let (generation, spent) = current.get(&*save.lineage).copied().unwrap_or_default();
+        let follows = match save.change {
+            Change::Disconnect => save.generation == generation,
+            Change::Connect | Change::Refresh => save.generation == generation + 1,
+        };
+        if !follows {
+            broken.push(format!(
+                "I2: {:?} made {} after {generation}",
+                save.change, save.generation
+            ));
         }
         let obtained = save.pair.as_ref().map(|(_, refresh)| refresh.as_str());
         if save.change == Change::Refresh {
-            let follows = events.presentations.iter().any(|it| {
+            let is_exchanged = events.presentations.iter().any(|it| {
                 Some(it.token.as_str()) == spent
                     && matches!(&it.result, Reply::Pair(token) if Some(token.as_str()) == obtained)
             });
-            if !follows {
+            if !is_exchanged {
                 broken.push(format!(
                     "I2: generation {} is not what {generation} was exchanged for",
                     save.generation
                 ));
             }
         }
-        current.insert(&save.subject, (save.generation, obtained));
-        if save.change == Change::Disconnect {
-            buried.insert(&save.subject);
-        } else {
-            buried.remove(&save.subject);
-        }
+        current.insert(&save.lineage, (save.generation, obtained));
     }
 }
 
@@ -184,39 +185,35 @@ fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I8: one transition for each subject and generation.
+/// I8: one transition for each lineage and generation, between two reinstates.
 fn one_transition(events: &Events, broken: &mut Vec<String>) {
     let mut seen = HashSet::new();
-    for it in &events.condemnations {
-        let lives = events.saves[..it.after_saves]
-            .iter()
-            .filter(|save| save.subject == it.subject && save.change == Change::Disconnect)
-            .count();
-        if !seen.insert((&it.subject, lives, it.generation)) {
+    for it in &events.invalidations {
+        if !seen.insert((&it.lineage, it.generation, it.reinstated)) {
             broken.push(format!(
-                "I8: generation {} was condemned again ({:?})",
+                "I8: generation {} was invalidated again ({:?})",
                 it.generation, it.reason
             ));
         }
     }
 }
 
-/// I8: told at most once by each process.
-fn told_once(cluster: &Cluster, broken: &mut Vec<String>) {
-    if cluster.history.events().is_swept {
+/// I8: reported at most once by each process.
+fn reported_once(cluster: &Cluster, broken: &mut Vec<String>) {
+    if !cluster.history.events().reinstated.is_empty() {
         return;
     }
-    for told in &cluster.told {
+    for reported in &cluster.told {
         let mut seen = HashSet::new();
-        for event in told.lock().unwrap().iter() {
+        for event in reported.lock().unwrap().iter() {
             if let Event::NeedsReauthorization {
-                subject,
+                lineage,
                 generation,
                 ..
             } = event
             {
-                if !seen.insert((subject.clone(), *generation)) {
-                    broken.push(format!("I8: generation {generation} was told twice"));
+                if !seen.insert((*lineage, *generation)) {
+                    broken.push(format!("I8: generation {generation} was reported twice"));
                 }
             }
         }
@@ -245,7 +242,7 @@ async fn no_false_death(
     match record.state {
         RecordState::Disconnected => {}
         RecordState::Active => {
-            let stored = super::history::pair(&record.payload);
+            let stored = record.pair.clone();
             if stored.is_none() || stored != living {
                 broken.push(format!(
                     "I3: stored as good, but Notion holds {living:?}, not {stored:?}"
@@ -258,7 +255,9 @@ async fn no_false_death(
             if let Some((_, refresh)) = &living {
                 if was_saved(refresh) {
                     broken.push(format!("I3: {reason:?}, but {refresh} lives and was saved"));
-                } else if reason == ReauthorizationReason::Revoked {
+                } else if reason == ReauthorizationReason::Revoked
+                    && !events.reinstated.contains(&record.lineage)
+                {
                     broken.push(format!("I3: called revoked, but {refresh} lives: lost"));
                 }
             }
@@ -275,22 +274,20 @@ async fn no_false_death(
     }
 }
 
-/// I6: at rest no flight is in the air, and no claim is live.
+/// I6: at rest no refresh task runs, and no lease is live.
 async fn no_orphans(cluster: &Cluster, subjects: &[(Subject, String)], broken: &mut Vec<String>) {
     for process in &cluster.processes {
         let shutdown = process.provider.shutdown(std::time::Duration::ZERO);
         if shutdown.await.is_err() {
-            broken.push("I6: a flight is in the air at rest".to_owned());
+            broken.push("I6: a refresh task runs at rest".to_owned());
         }
         process.life.stop(Stop::Die);
     }
     for (subject, _) in subjects {
         if let Some(record) = cluster.record(subject).await {
-            let is_live = record
-                .claim
-                .is_some_and(|claim| claim.since + claim.lease > record.read_at);
-            if is_live {
-                broken.push(format!("I6: a claim is live at rest: {:?}", record.claim));
+            let now = cluster.store.load(&key(subject)).await.unwrap().now;
+            if record.lease.as_ref().is_some_and(|it| it.ends_at > now) {
+                broken.push(format!("I6: a lease is live at rest: {:?}", record.lease));
             }
         }
     }

@@ -10,17 +10,14 @@ use std::{
     time::Duration,
 };
 
-use notion_auth::{
-    Subject,
-    provider::Point,
-    store::{CredentialStore, RecordKey},
-    testing::MockNotion,
-};
+use notion_auth::{Subject, provider::Failpoint, store::Lineage, testing::MockNotion};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::progress::Progress;
 
-use super::{cluster::Cluster, life::Stop, oracle, store::StoreFault, wire::WireFault};
+use super::{
+    cluster::Cluster, life::Stop, oracle, record::edit, store::StoreFault, wire::WireFault,
+};
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +50,7 @@ enum Operation {
     StoreDown(Duration),
     StopAt {
         process: usize,
-        point: Point,
+        at: Failpoint,
         stop: Stop,
     },
     StopNow {
@@ -74,10 +71,19 @@ enum Operation {
         process: usize,
         subject: usize,
     },
-    /// A day, and what is then no longer needed goes.
-    Sweep,
-    Reseal {
+    /// A day passes, and tombstones are removed.
+    Purge,
+    /// The record is encrypted again.
+    ReEncrypt {
         subject: usize,
+    },
+    /// An operator undoes an invalidation.
+    Reinstate {
+        subject: usize,
+    },
+    /// The store's clock is set, by seconds.
+    StoreClock {
+        by: i32,
     },
 }
 
@@ -118,7 +124,7 @@ fn operation(random: &mut fastrand::Rng) -> Operation {
         82..84 => Operation::StoreDown(seconds(random, 120)),
         84..91 => Operation::StopAt {
             process,
-            point: Point::ALL[random.usize(..Point::ALL.len())],
+            at: Failpoint::ALL[random.usize(..Failpoint::ALL.len())],
             stop,
         },
         91..92 => Operation::StopNow { process, stop },
@@ -126,8 +132,12 @@ fn operation(random: &mut fastrand::Rng) -> Operation {
         95..97 => Operation::Reconnect { subject },
         97 => Operation::Disconnect { subject },
         98 if random.bool() => Operation::Delete { process, subject },
-        98 if random.u32(..4) == 0 => Operation::Sweep,
-        _ => Operation::Reseal { subject },
+        98 if random.u32(..4) == 0 => Operation::Purge,
+        98 => Operation::Reinstate { subject },
+        _ if random.bool() => Operation::ReEncrypt { subject },
+        _ => Operation::StoreClock {
+            by: random.i32(-300..300),
+        },
     }
 }
 
@@ -206,11 +216,7 @@ async fn apply(
             sleep(time).await;
             cluster.store_faults.set_down(false);
         }
-        Operation::StopAt {
-            process,
-            point,
-            stop,
-        } => cluster.processes[process].life.arm(point, stop),
+        Operation::StopAt { process, at, stop } => cluster.processes[process].life.arm(at, stop),
         Operation::StopNow { process, stop } => cluster.processes[process].life.stop(stop),
         Operation::Restart { process } => cluster.restart(process),
         Operation::Reconnect { subject } => {
@@ -225,19 +231,28 @@ async fn apply(
             let subject = subjects[subject].0.clone();
             requests.spawn(async move { drop(provider.delete_credentials(&subject).await) });
         }
-        Operation::Sweep => {
+        Operation::Purge => {
             sleep(Duration::from_secs(25 * 3600)).await;
-            cluster.operator.provider.sweep().await.unwrap();
-            cluster.history.events().is_swept = true;
+            cluster.operator.provider.purge_expired().await.unwrap();
         }
-        Operation::Reseal { subject } => {
-            let key = RecordKey::new("notion", subjects[subject].0.clone());
-            if let Some(record) = cluster.store.load(&key).await.unwrap() {
-                let store = &cluster.store;
-                let reseal = store.reseal(&key, record.generation, record.payload);
-                reseal.await.unwrap();
+        Operation::ReEncrypt { subject } => {
+            let subject = &subjects[subject].0;
+            let record = cluster.record(subject).await;
+            if record.is_some_and(|record| record.lease.is_none()) {
+                edit(&cluster.store, subject, |_, _| {}).await;
             }
         }
+        Operation::Reinstate { subject } => {
+            let subject = &subjects[subject].0;
+            let record = cluster.record(subject).await;
+            if let Some(record) = record.filter(|record| record.reason().is_some()) {
+                let lineage: Lineage = record.lineage.parse().unwrap();
+                let provider = &cluster.operator.provider;
+                let reinstated = provider.reinstate(subject, lineage, record.generation);
+                assert!(reinstated.await.unwrap());
+            }
+        }
+        Operation::StoreClock { by } => cluster.store_faults.step_clock(by),
     }
 }
 

@@ -3,26 +3,22 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use notion_auth::{
-    MemoryStore, ReauthorizationReason,
+    MemoryStore,
     store::{
-        AttemptId, ClaimAnswer, Condemned, CredentialStore, Expected, Filter, NewRecord,
-        OnceAnswer, OnceKey, Payload, Record, RecordKey, Released, Resealed, Revision, Saved,
-        StoreError, Summary,
+        CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
+        StoredRecord, async_trait,
     },
     testing::MockNotion,
 };
 use tokio::time::sleep;
 
-use super::{
-    history::{Condemnation, History, Save, pair},
-    life::Life,
-};
+use super::{history::History, life::Life, record::Record};
 
 /// A process's way to the shared store.
 #[derive(Clone)]
@@ -41,6 +37,8 @@ pub(super) struct ProcessStore {
 pub(super) struct StoreFaults {
     next: Arc<Mutex<VecDeque<StoreFault>>>,
     is_down: Arc<AtomicBool>,
+    /// How far the store's clock was set, in seconds.
+    clock: Arc<AtomicI32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +59,17 @@ impl StoreFaults {
 
     pub(super) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// Sets the store's clock.
+    pub(super) fn step_clock(&self, by: i32) {
+        self.clock.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn set(&self, now: SystemTime) -> SystemTime {
+        let by = self.clock.load(Ordering::Relaxed);
+        let seconds = Duration::from_secs(by.unsigned_abs().into());
+        if by < 0 { now - seconds } else { now + seconds }
     }
 
     pub(super) fn clear(&self) {
@@ -112,158 +121,57 @@ impl ProcessStore {
     }
 }
 
+#[async_trait]
 impl CredentialStore for ProcessStore {
-    fn name(&self) -> &'static str {
-        "faulty"
+    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
+        let mut loaded = self.perform(self.inner.load(key)).await?;
+        loaded.now = self.faults.set(loaded.now);
+        Ok(loaded)
     }
 
-    async fn replace(
+    async fn compare_and_swap(
         &self,
         key: &RecordKey,
         seen: Option<Revision>,
-        new: &Record,
+        new: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        self.perform(self.inner.replace(key, seen, new)).await
-    }
-
-    async fn now(&self) -> Result<SystemTime, StoreError> {
-        self.perform(self.inner.now()).await
-    }
-
-    fn is_persistent(&self) -> bool {
-        false
-    }
-
-    async fn load(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        self.perform(self.inner.load(key)).await
-    }
-
-    async fn save(
-        &self,
-        key: &RecordKey,
-        new: NewRecord,
-        expected: Expected,
-        attempt: AttemptId,
-    ) -> Result<Saved, StoreError> {
         self.perform(async {
-            let (change, pair) = (new.change, pair(&new.payload));
-            let saved = self.inner.save(key, new, expected, attempt).await?;
-            if let Saved::Done(generation) = saved {
-                let mut events = self.history.events();
-                let is_repeated = events.saves.iter().any(|save| {
-                    (&save.subject, save.generation, save.attempt)
-                        == (key.subject(), generation, attempt)
-                });
-                if !is_repeated {
-                    events.saves.push(Save {
-                        subject: key.subject().clone(),
-                        generation,
-                        change,
-                        attempt,
-                        pair,
-                    });
-                }
+            let before = self.inner.load(key).await?.record;
+            let is_done = self.inner.compare_and_swap(key, seen, new).await?;
+            if is_done {
+                let before = before.as_ref().map(Record::of);
+                let after = Record::of(new);
+                self.history
+                    .note_change(key.subject(), before.as_ref(), after, &self.notion);
             }
-            Ok(saved)
+            Ok(is_done)
         })
         .await
     }
 
-    async fn condemn(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        reason: ReauthorizationReason,
-        attempt: AttemptId,
-    ) -> Result<Condemned, StoreError> {
-        self.perform(async {
-            let condemned = self.inner.condemn(key, generation, reason, attempt).await?;
-            if condemned == Condemned::Done {
-                let ledger = self.notion.ledger();
-                let mut events = self.history.events();
-                let lives = events.saves.iter().any(|save| {
-                    save.subject == *key.subject()
-                        && save
-                            .pair
-                            .as_ref()
-                            .is_some_and(|pair| ledger.is_refresh_token_live(&pair.1))
-                });
-                if lives {
-                    let what = format!("{reason:?} of generation {generation}");
-                    events.false_deaths.push(what);
-                }
-                let is_repeated = events.condemnations.iter().any(|it| it.attempt == attempt);
-                if !is_repeated {
-                    let after_saves = events.saves.len();
-                    events.condemnations.push(Condemnation {
-                        after_saves,
-                        subject: key.subject().clone(),
-                        generation,
-                        reason,
-                        attempt,
-                    });
-                }
-            }
-            Ok(condemned)
-        })
-        .await
-    }
-
-    async fn claim(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        attempt: AttemptId,
-        lease: Duration,
-        taking_over: Option<AttemptId>,
-    ) -> Result<ClaimAnswer, StoreError> {
-        let claim = self
-            .inner
-            .claim(key, generation, attempt, lease, taking_over);
-        self.perform(claim).await
-    }
-
-    async fn release(
-        &self,
-        key: &RecordKey,
-        attempt: AttemptId,
-        back_off: Option<Duration>,
-    ) -> Result<Released, StoreError> {
-        self.perform(self.inner.release(key, attempt, back_off))
+    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
+        self.perform(self.inner.consume_nonce(nonce, lifetime))
             .await
     }
 
-    async fn reseal(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        payload: Payload,
-    ) -> Result<Resealed, StoreError> {
-        self.perform(self.inner.reseal(key, generation, payload))
-            .await
+    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        self.perform(self.inner.list(namespace, query)).await
     }
 
-    async fn once(&self, key: &OnceKey, ttl: Duration) -> Result<OnceAnswer, StoreError> {
-        self.perform(self.inner.once(key, ttl)).await
-    }
-
-    async fn list(
-        &self,
-        namespace: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Filter,
-    ) -> Result<Vec<Summary>, StoreError> {
-        self.perform(self.inner.list(namespace, after, limit, filter))
-            .await
-    }
-
-    async fn sweep(&self) -> Result<u64, StoreError> {
-        self.perform(self.inner.sweep()).await
+    async fn purge_expired(&self) -> Result<u64, StoreError> {
+        self.perform(self.inner.purge_expired()).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
         self.perform(self.inner.health()).await
+    }
+
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
     }
 }
 

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use notion_auth::{
-    AuthError, ReauthorizationReason, Subject,
-    provider::Point,
-    store::{AttemptId, CredentialStore, RecordKey, RecordState},
+    AuthError, ReauthorizationReason, Subject, provider::Failpoint, store::RecordState,
     testing::MockNotion,
 };
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::{
     cluster::{AGES, Cluster},
     life::Stop,
+    record::edit,
     wire::WireFault,
 };
 
@@ -26,7 +26,7 @@ enum Situation {
     /// Another process is refreshing, and succeeds.
     HeldByTheLiving,
     BackingOff,
-    Condemned,
+    Invalidated,
     Disconnected,
     Absent,
     /// The user connects again while the answer is on its way.
@@ -74,8 +74,8 @@ const LOST: Answer = Answer::Reauthorize(ReauthorizationReason::RotationLost);
 
 use Answer::{AppRejected, Good, NotConnected, Transient};
 use Situation::{
-    Absent, BackingOff, Condemned, Disconnected, DisconnectedMeanwhile, Free, HeldByTheDead,
-    HeldByTheLiving, Reconnected,
+    Absent, BackingOff, Disconnected, DisconnectedMeanwhile, Free, HeldByTheDead, HeldByTheLiving,
+    Invalidated, Reconnected,
 };
 use WireFault as W;
 
@@ -170,13 +170,8 @@ const ROWS: &[Row] = &[
     // The call is the other process's.
     (HeldByTheLiving, Outcome::Wire(W::None), Good, Good, 1),
     (HeldByTheLiving, Outcome::Wire(LATE), Good, Good, 1),
-    (
-        HeldByTheLiving,
-        Outcome::Wire(W::NotSent),
-        Transient,
-        Good,
-        1,
-    ),
+    // The other process backs off, and this one does not.
+    (HeldByTheLiving, Outcome::Wire(W::NotSent), Good, Good, 1),
     (
         HeldByTheLiving,
         Outcome::Wire(W::RateLimited),
@@ -419,7 +414,7 @@ const ROWS: &[Row] = &[
 
 /// Where there is nothing to refresh, no call is made.
 const NO_CALL: &[(Situation, Answer)] = &[
-    (Condemned, REVOKED),
+    (Invalidated, REVOKED),
     (Disconnected, NotConnected),
     (Absent, NotConnected),
 ];
@@ -465,26 +460,33 @@ async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) 
     let mut busy = None;
     match situation {
         Free => {}
-        HeldByTheDead => drop(claim(&cluster, &subject).await),
+        HeldByTheDead => {
+            // The lease of an attempt that will never do anything.
+            edit(&cluster.store, &subject, |record, now| {
+                record["lease"] = json!({
+                    "attempt": "0123456789abcdef0123456789abcdef", "since": now,
+                    "duration": 30_000_000, "in_doubt": false,
+                });
+            })
+            .await;
+        }
         HeldByTheLiving => {
             let process = &cluster.processes[1];
-            process.life.arm(Point::Claimed, Stop::Sleep(MOMENT * 2));
+            process.life.arm(Failpoint::Leased, Stop::Sleep(MOMENT * 2));
             busy = Some(tokio::spawn(cluster.request(process, &subject)));
             sleep(MOMENT).await;
         }
         BackingOff => {
-            let (key, attempt) = claim(&cluster, &subject).await;
-            let back_off = Some(Duration::from_secs(100));
-            let release = cluster.store.release(&key, attempt, back_off);
-            release.await.unwrap();
+            edit(&cluster.store, &subject, |record, now| {
+                record["back_off_until"] = json!(now + 100_000_000);
+            })
+            .await;
         }
-        Condemned => {
-            let key = RecordKey::new("notion", subject.clone());
-            let condemn =
-                cluster
-                    .store
-                    .condemn(&key, 1, ReauthorizationReason::Revoked, AttemptId::random());
-            condemn.await.unwrap();
+        Invalidated => {
+            edit(&cluster.store, &subject, |record, _| {
+                record["state"] = json!("revoked");
+            })
+            .await;
         }
         Disconnected => {
             let operator = &cluster.operator.provider;
@@ -493,7 +495,7 @@ async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) 
         Absent => {}
         Reconnected | DisconnectedMeanwhile => {
             let life = &cluster.processes[0].life;
-            life.arm(Point::Answered, Stop::Sleep(MOMENT * 2));
+            life.arm(Failpoint::Answered, Stop::Sleep(MOMENT * 2));
         }
     }
     let asked = if situation == Absent {
@@ -542,14 +544,4 @@ async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) 
     drop(busy);
     let presentations = cluster.history.events().presentations.len();
     (Answer::of(&first), Answer::of(&last), presentations)
-}
-
-/// The claim of an attempt that will never do anything.
-async fn claim(cluster: &Cluster, subject: &Subject) -> (RecordKey, AttemptId) {
-    let key = RecordKey::new("notion", subject.clone());
-    let attempt = AttemptId::random();
-    let lease = Duration::from_secs(30);
-    let claim = cluster.store.claim(&key, 1, attempt, lease, None);
-    claim.await.unwrap();
-    (key, attempt)
 }
