@@ -228,6 +228,8 @@ pub mod store;
 mod subject;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(any(feature = "https", feature = "postgres", feature = "redis"))]
+mod tls;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
@@ -263,7 +265,7 @@ pub use crate::{
 #[doc(no_inline)]
 pub use sqlx;
 
-/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes a connection of it.
+/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes one.
 #[cfg(feature = "redis")]
 pub use ::redis;
 

@@ -47,7 +47,7 @@ pub(super) struct Connection {
 #[derive(Default)]
 struct Slot {
     live: Option<Arc<Live>>,
-    /// How many connections in a row were not made, or of no use.
+    /// How many connections in a row were not made, or failed before they had answered a command.
     failures: u32,
     last_failure: Option<Failure>,
 }
@@ -59,8 +59,10 @@ struct Live {
 
 struct State {
     answered_at: Instant,
-    /// Whether it has answered a command, and not only that it is there.
-    is_of_use: bool,
+    /// Since when there is a question, and no answer to any. It may be that of an operation that was dropped since.
+    unanswered_since: Option<Instant>,
+    /// Whether it has answered a command, and not only a check.
+    is_proven: bool,
     failure: Option<Failure>,
 }
 
@@ -88,7 +90,7 @@ impl Connection {
         within(PATIENCE, async {
             let live = self.live().await?;
             let answer = live.ask(command, RESPONSE).await;
-            live.state().is_of_use |= answer.is_ok();
+            live.state().is_proven |= answer.is_ok();
             answer
         })
         .await
@@ -106,16 +108,15 @@ impl Connection {
                 Ok(()) => return Ok(live),
                 Err(failure) => {
                     slot.live = None;
-                    if live.state().is_of_use {
+                    if live.state().is_proven {
                         slot.failures = 0;
                     }
                     slot.note(failure);
                 }
             }
         }
-        if let Some(failure) = &slot.last_failure
-            && failure.at.elapsed() < slot.pause()
-        {
+        let last = slot.last_failure.as_ref();
+        if let Some(failure) = last.filter(|it| it.at.elapsed() < slot.pause()) {
             return Err(failure.cause.clone());
         }
         match within(CONNECT, connect(&self.client)).await {
@@ -161,7 +162,8 @@ impl Live {
     fn new(connection: MultiplexedConnection) -> Self {
         let state = State {
             answered_at: Instant::now(),
-            is_of_use: false,
+            unanswered_since: None,
+            is_proven: false,
             failure: None,
         };
         Self {
@@ -177,19 +179,33 @@ impl Live {
         limit: Duration,
     ) -> Result<T, RedisError> {
         let mut connection = self.connection.clone();
+        let now = Instant::now();
+        self.state().unanswered_since.get_or_insert(now);
         let answer = within(limit, command.query_async(&mut connection)).await;
         let mut state = self.state();
         match &answer {
             Err(error) if ends_connection(error) => state.failure = Some(Failure::now(error)),
-            _ => state.answered_at = Instant::now(),
+            _ => {
+                state.answered_at = Instant::now();
+                state.unanswered_since = None;
+            }
         }
         answer
     }
 
     /// Whether it can be used.
     async fn check(&self) -> Result<(), Failure> {
-        let is_idle = self.state().answered_at.elapsed() >= IDLE;
-        if is_idle {
+        let (is_idle, is_silent) = {
+            let state = self.state();
+            let unanswered_since = state.unanswered_since;
+            (
+                state.answered_at.elapsed() >= IDLE,
+                unanswered_since.is_some_and(|since| since.elapsed() >= RESPONSE),
+            )
+        };
+        if is_silent {
+            self.state().failure = Some(Failure::now(&timed_out()));
+        } else if is_idle {
             // The outcome is noted. Any answer will do.
             let _ = self.ask::<Value>(&cmd("PING"), CHECK).await;
         }
@@ -253,5 +269,9 @@ async fn within<T>(
 ) -> Result<T, RedisError> {
     timeout(limit, asked)
         .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        .unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }

@@ -1,7 +1,12 @@
+use std::{error::Error as _, io, sync::Arc};
+
 use redis::{ErrorKind, RedisError};
 
 use super::store::NAME;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{
+    StoreError, StoreErrorKind,
+    tls::{handshake_failed, tls_error},
+};
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 
@@ -13,8 +18,8 @@ pub(super) fn failed(error: RedisError) -> StoreError {
     }
 }
 
-/// Whether the connection is of no more use: there was no answer, or that of a server that is not a primary, or
-/// not any more. Another one may be behind the same address by now.
+/// Whether the connection must be replaced: there was no answer, or it is that of a server that is not a ready
+/// primary. By now, another server may be at the same address.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     match error.code() {
         None => true,
@@ -45,7 +50,8 @@ fn refused(code: &str, details: &str) -> StoreError {
         ),
         "READONLY" | "MASTERDOWN" => (
             Unavailable,
-            "the server is a replica, perhaps since a failover. Only a primary counts; connect to the primary",
+            "it is a replica, perhaps since a failover. The store connects again; if the error stays, correct the \
+             address to that of the primary",
         ),
         "CLUSTERDOWN" => (
             Unavailable,
@@ -64,8 +70,9 @@ fn refused(code: &str, details: &str) -> StoreError {
         "ERR" if begins(details, &SETTINGS) => (Misconfigured, ""),
         _ => (Unavailable, ""),
     };
-    // What follows are the command's arguments.
+    // What follows are the command's arguments, which may be secret.
     let details = details.split(", with args").next().unwrap_or_default();
+    let details: String = details.chars().take(LONGEST).collect();
     let answer = format!("the server answered \"{code} {details}\"");
     let message = match advice {
         "" => answer,
@@ -73,6 +80,9 @@ fn refused(code: &str, details: &str) -> StoreError {
     };
     StoreError::new(kind, NAME, message)
 }
+
+/// Of what the server says. Some answers are a page of advice.
+const LONGEST: usize = 200;
 
 const PASSWORD: &str = "correct the user and password in the URL, as in redis://user:password@host";
 
@@ -94,14 +104,13 @@ fn begins(details: &str, with: &[&str]) -> bool {
 
 /// No answer at all, or none that is one.
 fn lost(error: RedisError) -> StoreError {
+    if let Some(message) = handshake(&error) {
+        return StoreError::misconfigured(NAME, message).with_source(error);
+    }
     let (kind, message) = match error.kind() {
         // Its cause may be a part of the URL.
         ErrorKind::InvalidClientConfig => {
-            return StoreError::misconfigured(
-                NAME,
-                "the URL is not one of Redis: write redis://host:port, rediss://host:port for TLS, or \
-                 unix:///path",
-            );
+            return StoreError::misconfigured(NAME, "the settings of the client are not valid");
         }
         // Its cause may show what was answered, which may be secret.
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return strange(),
@@ -121,6 +130,14 @@ fn lost(error: RedisError) -> StoreError {
         _ => (Unavailable, "the server cannot be reached: see the cause"),
     };
     StoreError::new(kind, NAME, message).with_source(error)
+}
+
+/// What failed in a TLS handshake, if that is where the connection ended.
+fn handshake(error: &RedisError) -> Option<String> {
+    let shared = error.source()?;
+    let shared = shared.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+    let error = tls_error(shared.downcast_ref::<io::Error>()?)?;
+    Some(handshake_failed(error, ""))
 }
 
 /// An answer that Redis does not give. It is not shown, because it may be secret.

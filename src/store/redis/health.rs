@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// A setting on which it rests that what was acknowledged is there tomorrow.
+/// A setting that decides whether the server keeps what it acknowledged.
 struct Setting {
     name: &'static str,
     must_be: &'static str,
@@ -82,12 +82,12 @@ impl Accepted {
 }
 
 impl RedisStore {
-    pub(super) async fn check(&self) -> Result<(), StoreError> {
+    pub(super) async fn check_settings(&self) -> Result<(), StoreError> {
         let any_index = self.keys.index(&Tag::of(""));
         let check = call(CHECK, &[any_index]);
         self.connection.send::<u64>(&check).await?;
         let info: String = self.connection.send(&cmd("INFO")).await?;
-        let append_only = said(&info, "aof_enabled").map(|enabled| match enabled {
+        let append_only = field(&info, "aof_enabled").map(|enabled| match enabled {
             "1" => "yes",
             _ => "no",
         });
@@ -99,7 +99,10 @@ impl RedisStore {
                 found.push((setting, value));
             }
         }
-        found.push((EVICTION, said(&info, "maxmemory_policy").map(str::to_owned)));
+        found.push((
+            EVICTION,
+            field(&info, "maxmemory_policy").map(str::to_owned),
+        ));
         let refused: Vec<String> = found
             .iter()
             .filter_map(|(setting, value)| self.accepted.refuses(setting, value.as_deref()))
@@ -110,7 +113,7 @@ impl RedisStore {
         Err(StoreError::misconfigured(NAME, refused.join(". And ")))
     }
 
-    /// `None` if the server refuses to say it.
+    /// Returns the setting's value. `None` if the server refuses that.
     async fn configured(&self, setting: &Setting) -> Result<Option<String>, StoreError> {
         let mut config = cmd("CONFIG");
         config.arg("GET").arg(setting.name);
@@ -126,8 +129,8 @@ impl RedisStore {
     }
 }
 
-/// What `INFO` says: `name:value`, line by line.
-fn said<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// Returns a field of what `INFO` returns: `name:value`, line by line.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = info.lines().filter_map(|line| line.split_once(':'));
     lines.find_map(|(found, value)| (found == name).then_some(value))
 }

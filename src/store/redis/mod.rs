@@ -1,6 +1,6 @@
 //! Credentials in Redis or Valkey.
 //!
-//! [`store`] is the contract, one script for each step; [`keys`] says what is kept where. [`connect`] reads a URL,
+//! [`store`] is the contract, one script for each step; [`keys`] says what is kept where. [`url`] reads a URL,
 //! [`connection`] is the one connection, [`health`] checks what the server must be set to, and [`failure`] says what
 //! its errors mean.
 //!
@@ -12,11 +12,11 @@
 //!
 //! The scripts are sent whole, by `EVAL` over RESP2: some managed servers refuse `SCRIPT LOAD` and `HELLO`.
 
-mod connect;
 mod connection;
 mod failure;
 mod health;
 mod keys;
 mod store;
+mod url;
 
 pub use self::store::RedisStore;

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use redis::{Client, Cmd, cmd};
 
 use super::{
-    connect,
     connection::Connection,
     failure::strange,
     health::Accepted,
     keys::{Keys, Tag},
+    url,
 };
 use crate::{
     store::{
@@ -43,9 +43,8 @@ pub(super) const NAME: &str = "redis";
 ///
 /// # What the server must be set to
 ///
-/// Redis is a cache unless it is told otherwise, and a refresh token that was exchanged and then forgotten
-/// is a connection that is lost. [`health`](CredentialStore::health) refuses a server that is not set so,
-/// and says what is wrong:
+/// By default Redis is a cache, and a refresh token that it forgets is a connection that is lost.
+/// [`health`](CredentialStore::health) refuses other settings than these, and names them:
 ///
 /// | setting | must be | otherwise |
 /// |---|---|---|
@@ -88,23 +87,36 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a server: `redis://user:password@host:port/database`, `rediss://` with TLS, whose
-    /// certificate must be signed by one of the web's authorities, or `unix:///path`.
+    /// Connects to a server at `redis://user:password@host:port/database`, `rediss://…` with TLS, or
+    /// `unix:///path`.
     ///
-    /// Within a Tokio runtime. With `rediss://`, if the process has no default provider of cryptography for rustls
-    /// yet, it is ring from then on.
+    /// Within a Tokio runtime.
+    ///
+    /// # TLS
+    ///
+    /// The authorities that count are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. `#insecure`
+    /// is refused. If the process has no default provider of cryptography for rustls yet, it is ring from then on.
+    ///
+    /// `redis://` is plain text. To another machine it needs `?sslmode=disable`, for a network that you trust. This
+    /// machine is `localhost`, a loopback address or a Unix socket.
+    ///
+    /// `unix://` has the parameters `db`, `user` and `pass`. There are no others. For anything else, give
+    /// [`new`](Self::new) a client. Its settings are not checked.
     ///
     /// # Errors
-    /// When the URL is none of these, or the server cannot be reached within 2 seconds, or refuses the
-    /// password. What else may be wrong with it, [`health`](CredentialStore::health) says.
+    /// When the URL is not valid, has an unknown parameter or one that is set twice, is plain text to another machine,
+    /// the root certificates cannot be read, or the server cannot be reached within 2 seconds, is not trusted, or
+    /// refuses the password. No error shows a parameter's value. What else may be wrong with the server,
+    /// [`health`](CredentialStore::health) says.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
-        let store = Self::new(connect::client(url.as_ref())?);
+        let store = Self::new(url::client(url.as_ref()).await?);
         store.connection.establish().await?;
         Ok(store)
     }
 
-    /// Uses a client that the application has made, such as one with certificates of its own
-    /// (`redis::Client::build_with_tls`). `redis` is [`notion_auth::redis`](crate::redis).
+    /// Uses a client that the application has made, such as one with a client's certificate
+    /// (`redis::Client::build_with_tls`). Its TLS is the application's. `redis` is
+    /// [`notion_auth::redis`](crate::redis).
     ///
     /// The first operation connects. The client's address, TLS, user, password and database count; the
     /// protocol is RESP2.
@@ -271,7 +283,7 @@ impl CredentialStore for RedisStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        self.check().await
+        self.check_settings().await
     }
 
     fn name(&self) -> &'static str {
@@ -326,7 +338,7 @@ impl RedisStore {
             let keys = subjects.iter();
             keys.map(|subject| self.keys.record(tag, subject)).collect()
         };
-        if *filter != Filter::All && !subjects.is_empty() {
+        if *filter != Filter::All {
             let (_, rows) = self.read(&FIELDS[..2], &keys_of(&subjects)).await?;
             let mut rows = rows.into_iter();
             subjects.retain(|_| rows.next().is_some_and(|row| admits(filter, row)));
@@ -337,10 +349,9 @@ impl RedisStore {
         let (_, rows) = self.read(&FIELDS, &keys_of(&subjects)).await?;
         let mut listed = Vec::new();
         for (subject, fields) in subjects.into_iter().zip(rows) {
-            // It may have changed since.
-            if let Some(record) = stored(fields)?
-                && filter.admits(record.state, record.bot_id.as_deref())
-            {
+            // It may have changed since its state was read.
+            let record = stored(fields)?.filter(|it| filter.admits(it.state, it.bot_id.as_deref()));
+            if let Some(record) = record {
                 let subject = Subject::new(subject);
                 listed.push(Listed { subject, record });
             }

@@ -8,3 +8,5 @@ mod redis;
 mod small_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod tls;

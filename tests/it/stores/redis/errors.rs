@@ -153,12 +153,12 @@ async fn each_refusal_has_a_kind_the_servers_words_and_what_to_do() {
         (
             "READONLY You can't write against a read only replica.",
             Unavailable,
-            "connect to the primary",
+            "it is a replica",
         ),
         (
             "MASTERDOWN Link with MASTER is down",
             Unavailable,
-            "connect to the primary",
+            "it is a replica",
         ),
         (
             "OOM command not allowed when used memory > 'maxmemory'.",

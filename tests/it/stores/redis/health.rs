@@ -13,7 +13,7 @@ async fn refusal(store: &RedisStore) -> StoreError {
 }
 
 #[tokio::test]
-async fn health_of_a_server_that_keeps_what_it_is_told_is_good() {
+async fn health_of_a_durable_server_is_good() {
     let Some(server) = start() else { return };
     connected(&server).await.health().await.unwrap();
 }
@@ -131,7 +131,7 @@ async fn health_of_a_replica_is_refused_also_if_it_takes_writes() {
         let setting = ["CONFIG", "SET", "replica-read-only", read_only];
         server.ask(&setting).unwrap();
         let error = refusal(&store).await;
-        assert_says(&error, StoreErrorKind::Unavailable, "is a replica");
+        assert_says(&error, StoreErrorKind::Unavailable, "it is a replica");
         pass(Duration::from_secs(1)).await;
     }
     server.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use notion_auth::{
     RedisStore,
     store::{CredentialStore, Filter, ListQuery, StoredRecord},
@@ -118,7 +116,7 @@ async fn tombstones_expire_after_24_hours_and_reconnected_records_do_not() {
         let ttl = server.ask(&["PTTL", &hash("ann")]).unwrap();
         ttl.parse().unwrap()
     };
-    let day = Duration::from_secs(24 * 60 * 60).as_millis() as i64;
+    let day = 24 * 60 * 60 * 1_000;
     write(&store, "ann", &active()).await;
     assert_eq!(lifetime(), -1);
     for _ in 0..2 {

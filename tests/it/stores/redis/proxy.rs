@@ -93,6 +93,10 @@ impl Proxy {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    pub(super) fn swallowed(&self) -> usize {
+        *self.shared.swallowed.borrow()
+    }
+
     pub(super) fn heard(&self) -> usize {
         *self.shared.heard.borrow()
     }

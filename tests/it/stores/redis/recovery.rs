@@ -44,11 +44,7 @@ async fn a_primary_that_became_a_replica_is_left_for_the_one_at_its_address() {
         become_replica(&old);
         proxy.lead_to(&new);
         let error = failure(&store).await;
-        assert_says(
-            &error,
-            StoreErrorKind::Unavailable,
-            "connect to the primary",
-        );
+        assert_says(&error, StoreErrorKind::Unavailable, "it is a replica");
         assert_eq!(loaded(&store, "ann").await, Some(after.clone()));
         assert_eq!(proxy.connections(), 2, "stale data: {stale}");
 
@@ -91,7 +87,7 @@ async fn each_operation_notices_that_the_server_became_a_replica() {
             _ => store.health().await,
         };
         let error = done.expect_err("a replica");
-        assert_says(&error, StoreErrorKind::Unavailable, "is a replica");
+        assert_says(&error, StoreErrorKind::Unavailable, "it is a replica");
         server.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
         assert_eq!(loaded(&store, "ann").await, Some(ann.clone()));
         assert_eq!(proxy.connections(), before + 1, "operation {operation}");
@@ -131,6 +127,24 @@ async fn a_link_that_swallows_commands_is_noticed_before_the_next_one_is_sent() 
     });
     assert!(ann.is_some());
     assert_eq!(proxy.connections(), 2);
+}
+
+/// As of a provider with a shorter limit than the store's.
+#[tokio::test]
+async fn a_link_that_swallows_commands_is_left_if_each_operation_is_dropped() {
+    let Some(server) = start() else { return };
+    let proxy = Proxy::to(&server).await;
+    let store = RedisStore::connect(proxy.url()).await.unwrap();
+    write(&store, "ann", &active()).await;
+    proxy.swallow();
+    tokio::select! {
+        ann = loaded(&store, "ann") => panic!("{ann:?}"),
+        () = proxy.has_swallowed(1) => {}
+    }
+    pass(Duration::from_secs(3)).await;
+    assert!(loaded(&store, "ann").await.is_some());
+    assert_eq!(proxy.connections(), 2);
+    assert_eq!(proxy.swallowed(), 1, "no check is sent");
 }
 
 #[tokio::test]
@@ -243,7 +257,7 @@ async fn connections_to_a_replica_are_made_with_pauses() {
     let since = Instant::now();
     for _ in 0..500 {
         let error = failure(&store).await;
-        assert_says(&error, StoreErrorKind::Unavailable, "is a replica");
+        assert_says(&error, StoreErrorKind::Unavailable, "it is a replica");
     }
     let most = 3 + since.elapsed().as_millis() / 50;
     let made = proxy.connections() - 1;
