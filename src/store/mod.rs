@@ -9,6 +9,8 @@
 //! A record's (lineage, generation) is its *fencing token*. A connect draws a new lineage; each refresh adds one
 //! to the generation. A change names the token that it is about, and is refused under another.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod connection_url;
 mod contract;
 mod encryption;
 mod error;
@@ -23,6 +25,8 @@ mod redis;
 mod rules;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod tls;
 
 /// The macro that [`CredentialStore`]'s implementations need.
 pub use async_trait::async_trait;
