@@ -12,14 +12,11 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
     let error = error.into();
     let (kind, message) = match &*error {
         sqlx::Error::Database(error) => return refused(&**error),
-        sqlx::Error::PoolTimedOut => (
-            Unavailable,
-            "the server does not answer: check its host and port, and the network between",
-        ),
         sqlx::Error::PoolClosed => (Unavailable, "the pool was closed by this process"),
         sqlx::Error::Io(_) => (
             Unavailable,
-            "the server cannot be reached, or closed the connection: check that it runs, and its host and port",
+            "the server cannot be reached, or closed the connection: check that it runs, its host and port, and \
+             the network between",
         ),
         sqlx::Error::Tls(_) => (
             Misconfigured,
