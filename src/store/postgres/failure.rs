@@ -20,10 +20,6 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
     let error = error.into();
     let (kind, message) = match &*error {
         sqlx::Error::Database(error) => return refused(&**error),
-        sqlx::Error::PoolTimedOut => (
-            Unavailable,
-            "the server does not answer: check its host and port, and the network between",
-        ),
         sqlx::Error::PoolClosed => (Unavailable, "the pool was closed by this process"),
         sqlx::Error::Io(io) => match tls_error(io) {
             Some(tls) => {
@@ -32,7 +28,8 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
             }
             None => (
                 Unavailable,
-                "the server cannot be reached, or closed the connection: check that it runs, and its host and port",
+                "the server cannot be reached, or closed the connection: check that it runs, its host and port, and \
+                 the network between",
             ),
         },
         // The causes of these may be values of parameters, or a file's content.
