@@ -1,4 +1,5 @@
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -97,6 +98,6 @@ async fn probe(options: &PgConnectOptions) -> Probed {
     let connected = timeout(PROBE, async { options.connect().await?.close().await });
     match connected.await {
         Ok(probed) => probed.map_err(Arc::new),
-        Err(_) => Err(Arc::new(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(Arc::new(io::Error::from(io::ErrorKind::TimedOut).into())),
     }
 }

@@ -3,33 +3,56 @@ use std::sync::Arc;
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
 use super::store::NAME;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{
+    StoreError, StoreErrorKind,
+    tls::{handshake_failed, tls_error},
+};
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
+
+/// sqlx's text for a server that answers `N` to a request for TLS.
+const NO_TLS: &str = "server does not support TLS";
+
+const OWN_ROOT: &str = ", or add `sslrootcert` to the URL with such a file";
 
 /// What an error means, and what to do.
 pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
     let error = error.into();
     let (kind, message) = match &*error {
         sqlx::Error::Database(error) => return refused(&**error),
-        sqlx::Error::PoolTimedOut => (
-            Unavailable,
-            "the server does not answer: check its host and port, and the network between",
-        ),
         sqlx::Error::PoolClosed => (Unavailable, "the pool was closed by this process"),
-        sqlx::Error::Io(_) => (
-            Unavailable,
-            "the server cannot be reached, or closed the connection: check that it runs, and its host and port",
-        ),
-        sqlx::Error::Tls(_) => (
-            Misconfigured,
-            "no secure connection can be made: check the URL's `sslmode` and `sslrootcert`, and the server's \
-             certificate",
-        ),
-        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => (
-            Misconfigured,
-            "the settings of the connection are not valid",
-        ),
+        sqlx::Error::Io(io) => match tls_error(io) {
+            Some(tls) => {
+                let message = handshake_failed(tls, OWN_ROOT);
+                return StoreError::misconfigured(NAME, message).with_source(error);
+            }
+            None => (
+                Unavailable,
+                "the server cannot be reached, or closed the connection: check that it runs, its host and port, and \
+                 the network between",
+            ),
+        },
+        // The causes of these may be values of parameters, or a file's content.
+        sqlx::Error::Tls(cause) if cause.to_string() == NO_TLS => {
+            return StoreError::misconfigured(
+                NAME,
+                "the server does not offer TLS: set `ssl = on` in its configuration, or, in a network that you \
+                 trust, add `sslmode=disable` to the URL for plain text",
+            );
+        }
+        sqlx::Error::Tls(_) => {
+            return StoreError::misconfigured(
+                NAME,
+                "no TLS connection can be made: check the URL's host, and the files of `sslrootcert`, `sslcert` \
+                 and `sslkey`",
+            );
+        }
+        sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
+            return StoreError::misconfigured(
+                NAME,
+                "the settings of the connection are not valid: check the files of `sslcert` and `sslkey`",
+            );
+        }
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::ColumnIndexOutOfBounds { .. }

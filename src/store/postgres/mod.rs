@@ -1,6 +1,6 @@
 //! Credentials in PostgreSQL, for processes on any number of hosts.
 //!
-//! - [`store`]: the type and its options
+//! - [`store`]: the type and its options; [`url`]: the connection URL and the variables `PG…`, checked
 //! - [`operations`]: the contract, one statement for each operation
 //! - [`transaction`]: each operation is a short transaction of its own
 //! - [`connections`]: connections that no longer lead to a primary are not used again, and why none came
@@ -15,5 +15,6 @@ mod operations;
 mod schema;
 mod store;
 mod transaction;
+mod url;
 
 pub use self::store::PostgresStore;

@@ -60,8 +60,8 @@ impl SqliteStore {
     /// Opens the database at that path. If there is none, it is created, readable by this user alone.
     ///
     /// # Errors
-    /// When it can't be opened, created or written, is another application's, is of a newer version of this crate, or is
-    /// locked for more than 4 seconds.
+    /// When the path is a URL or `:memory:`, or the database can't be opened, created or written, is another
+    /// application's, is of a newer version of this crate, or is locked for more than 4 seconds.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;

@@ -1,6 +1,10 @@
 //! Connections that lead to a standby, to a server that ends, or nowhere, are not used again.
 
-use std::{process::Command, time::Duration};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process::Command,
+    time::Duration,
+};
 
 use notion_auth::{
     PostgresStore,
@@ -189,6 +193,17 @@ async fn server_that_shuts_down_is_named() {
         "SQLSTATE 57P03: the database system is shutting down",
     );
     drop(client);
+}
+
+#[tokio::test]
+async fn server_that_does_not_answer_is_named() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let store = PostgresStore::new(single(&format!("postgres://ann@127.0.0.1:{port}/app")));
+    let error = store.load(&key("ann")).await.expect_err("it is silent");
+    assert_says(&error, Unavailable, "the network between");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("timed out"), "{cause}");
 }
 
 #[tokio::test]
