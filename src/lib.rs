@@ -228,6 +228,8 @@ pub mod store;
 mod subject;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(any(feature = "https", feature = "postgres", feature = "redis"))]
+mod tls;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, https_client};
