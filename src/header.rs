@@ -1,6 +1,39 @@
-//! Names of headers that `http` does not know.
+//! Headers that `http` has no name or no reader for.
 
-use http::HeaderName;
+use std::time::{Duration, SystemTime};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{DATE, RETRY_AFTER},
+};
 
 /// `Notion-Version`: which version of Notion's API a request is written for.
 pub const NOTION_VERSION: HeaderName = HeaderName::from_static("notion-version");
+
+/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, also with a fraction, or a date.
+///
+/// A date counts from the response's own `Date`, so that the clock of this machine may be wrong; one that
+/// is past means now. A value that is neither counts as `longest`, because the server did ask to wait. A
+/// blank one counts as absent, and of several headers the longest counts.
+pub(crate) fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
+    let values = headers.get_all(RETRY_AFTER).iter();
+    let values = values.filter(|value| !value.as_bytes().trim_ascii().is_empty());
+    let pause = |value: &HeaderValue| {
+        let text = value.to_str().ok()?.trim();
+        seconds(text).or_else(|| {
+            let until = httpdate::parse_http_date(text).ok()?;
+            let sent = headers.get(DATE).and_then(|date| date.to_str().ok());
+            let sent = sent.and_then(|date| httpdate::parse_http_date(date).ok());
+            let sent = sent.unwrap_or_else(SystemTime::now);
+            Some(until.duration_since(sent).unwrap_or_default())
+        })
+    };
+    values.map(|value| pause(value).unwrap_or(longest)).max()
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
+    // More than fits is longer than anything that is waited for.
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, header::RETRY_AFTER};
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
@@ -46,8 +46,7 @@ pub(super) fn definite(
 }
 
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let after = Duration::from_secs(text.trim().parse().ok()?);
+    let after = crate::header::retry_after(&answer.headers, LONGEST_WAIT)?;
     Some(after.min(LONGEST_WAIT))
 }
 

@@ -14,6 +14,8 @@ mod fail_fast;
 mod gateway;
 mod guide;
 mod headers;
+#[cfg(feature = "https")]
+mod https;
 mod identity;
 mod memory_store;
 mod mock_notion;
@@ -36,6 +38,7 @@ mod refresh;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;
+mod retry_after;
 mod routes;
 #[cfg(feature = "encryption")]
 mod sealing;
