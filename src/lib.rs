@@ -232,7 +232,7 @@ pub mod testing;
 mod tls;
 
 #[cfg(feature = "https")]
-pub use crate::https::{HttpsClient, https_client};
+pub use crate::https::{HttpsClient, HttpsConfig, HttpsError, https_client};
 #[cfg(any(feature = "encryption", feature = "routes"))]
 pub use crate::keyring::{Keyring, KeyringError};
 #[cfg(feature = "reqwest")]

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(feature = "https")]
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{RootCertStore, pki_types::CertificateDer};
 use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 
@@ -29,36 +31,52 @@ pub(crate) struct RootsError {
     cure: &'static str,
 }
 
+/// Where root certificates are read, if not where the platform has them.
+#[derive(Clone, Debug)]
+pub(crate) struct RootPaths {
+    file: Option<OsString>,
+    dirs: Option<OsString>,
+}
+
+impl RootPaths {
+    /// Takes the variables that `get` finds. An empty one counts as unset.
+    pub(crate) fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| get(name).filter(|value| !value.is_empty());
+        Self {
+            file: set(FILE),
+            dirs: set(DIRS),
+        }
+    }
+
+    /// Reads the certificates. The files may be on a slow disk.
+    ///
+    /// The bundled ones serve only where neither variable is set and the platform has none. A variable
+    /// that is set says whom to trust: nothing may be trusted in its place.
+    pub(crate) fn read(&self) -> Result<Roots, RootsError> {
+        if self.file.is_none() && self.dirs.is_none() {
+            return Ok(Roots::or_bundled(platform()));
+        }
+        let mut roots = Vec::new();
+        if let Some(file) = &self.file {
+            roots.append(&mut read_file(file)?);
+        }
+        if let Some(dirs) = &self.dirs {
+            roots.append(&mut read_dirs(dirs)?);
+        }
+        Ok(Roots(roots))
+    }
+}
+
 impl Roots {
     /// Reads the root certificates that the process's environment names, or else the platform's.
     ///
     /// It reads files, which may be on a slow disk.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn from_env() -> Result<Self, RootsError> {
-        Self::from_vars(|name| env::var_os(name))
+        RootPaths::from_vars(|name| env::var_os(name)).read()
     }
 
-    /// [`from_env`](Self::from_env) with the variables that `lookup` finds.
-    ///
-    /// The bundled certificates serve only where neither variable is set and the platform has none. A
-    /// variable that is set says whom to trust: there, nothing may be trusted in its place.
-    pub(crate) fn from_vars(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, RootsError> {
-        let set = |name| lookup(name).filter(|value| !value.is_empty());
-        let (file, dirs) = (set(FILE), set(DIRS));
-        if file.is_none() && dirs.is_none() {
-            return Ok(Self::of_the_platform());
-        }
-        let mut roots = Vec::new();
-        if let Some(file) = file {
-            roots.append(&mut read_file(&file)?);
-        }
-        if let Some(dirs) = dirs {
-            roots.append(&mut read_dirs(&dirs)?);
-        }
-        Ok(Self(roots))
-    }
-
-    fn of_the_platform() -> Self {
-        let read = platform();
+    fn or_bundled(read: CertificateResult) -> Self {
         for error in &read.errors {
             tracing::debug!(%error, "a root certificate of the system was not read");
         }
@@ -71,11 +89,17 @@ impl Roots {
     }
 
     /// The certificates for rustls.
-    #[cfg(any(feature = "https", feature = "redis"))]
+    #[cfg(feature = "https")]
     pub(crate) fn to_store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.0.iter().cloned());
         store
+    }
+
+    /// Adds certificates that [`parse`] has found.
+    #[cfg(feature = "https")]
+    pub(crate) fn extend(&mut self, roots: &[CertificateDer<'static>]) {
+        self.0.extend_from_slice(roots);
     }
 
     /// The certificates as PEM, for libraries that take no other form.
@@ -99,6 +123,21 @@ impl Roots {
         }
         pem.into_bytes()
     }
+}
+
+/// The certificates in PEM, or the one in DER. `None` if there is none, or one that is damaged.
+#[cfg(feature = "https")]
+pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    const BEGIN: &[u8] = b"-----BEGIN";
+
+    let found = if bytes.windows(BEGIN.len()).any(|it| it == BEGIN) {
+        let found = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+        found.ok()?
+    } else {
+        vec![CertificateDer::from(bytes.to_vec())]
+    };
+    let is_good = !found.is_empty() && found.iter().all(is_usable);
+    is_good.then_some(found)
 }
 
 fn read_file(file: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
@@ -159,8 +198,12 @@ fn warn(variable: &str, read: &CertificateResult) {
 fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
     certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other));
     certificates.dedup();
-    certificates.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
+    certificates.retain(is_usable);
     certificates
+}
+
+fn is_usable(root: &CertificateDer<'_>) -> bool {
+    RootCertStore::empty().add(root.clone()).is_ok()
 }
 
 /// Where this system keeps its root certificates.
@@ -181,4 +224,32 @@ fn platform() -> CertificateResult {
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 fn platform() -> CertificateResult {
     rustls_native_certs::load_native_certs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bundled_roots_serve_only_where_the_platform_has_none() {
+        let bundled = Roots::or_bundled(CertificateResult::default()).0;
+        assert!(bundled.len() > 50);
+        let mut read = CertificateResult::default();
+        read.certs.extend(bundled[..2].iter().cloned());
+        assert_eq!(Roots::or_bundled(read).0.len(), 2);
+        // What rustls can't use is none.
+        let mut read = CertificateResult::default();
+        read.certs.push(CertificateDer::from(vec![1, 2, 3]));
+        assert_eq!(Roots::or_bundled(read).0, bundled);
+    }
+
+    #[cfg(all(feature = "https", any(feature = "postgres", feature = "redis")))]
+    #[test]
+    fn roots_as_pem_are_the_same_roots() {
+        let roots = Roots::or_bundled(CertificateResult::default());
+        let pem = roots.to_pem();
+        assert_eq!(parse(&pem), Some(roots.0));
+        let longest = pem.split(|&it| it == b'\n').map(<[u8]>::len).max();
+        assert_eq!(longest, Some(64));
+    }
 }

@@ -4,6 +4,8 @@ use http::StatusCode;
 
 use super::redact::redact;
 use crate::error::BoxError;
+#[cfg(feature = "https")]
+use crate::https::{ConnectError, connect_error};
 
 /// What went wrong in the OAuth flow.
 ///
@@ -186,6 +188,21 @@ impl OAuthError {
             .is_some_and(|refusal| refusal.code == "invalid_grant")
     }
 
+    /// What a waiting request is told of a refresh that failed so.
+    pub(crate) fn not_refreshed(&self) -> &'static str {
+        #[cfg(feature = "https")]
+        if let Some(reason) = self.connect_error().and_then(ConnectError::not_refreshed) {
+            return reason;
+        }
+        "the credentials could not be refreshed"
+    }
+
+    /// Why the built-in transport has no connection.
+    #[cfg(feature = "https")]
+    fn connect_error(&self) -> Option<&ConnectError> {
+        connect_error(self.source.as_deref()?)
+    }
+
     /// How long the server asks to wait; an hour, if it asks for more.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -200,7 +217,13 @@ impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Configuration(problem) | Kind::Callback(problem) => f.write_str(problem),
-            Kind::NotSent => f.write_str("the OAuth endpoint was not reached; nothing was sent"),
+            Kind::NotSent => {
+                #[cfg(feature = "https")]
+                if let Some(error) = self.connect_error() {
+                    return write!(f, "nothing was sent to the OAuth endpoint: {error}");
+                }
+                f.write_str("the OAuth endpoint was not reached; nothing was sent")
+            }
             Kind::Ambiguous(what) => write!(
                 f,
                 "{what}; what the OAuth endpoint did with the request is not known"

@@ -86,7 +86,7 @@ impl OAuthFlow {
         }
     }
 
-    #[cfg(feature = "routes")]
+    #[cfg(any(feature = "https", feature = "routes"))]
     pub(crate) fn app(&self) -> &NotionAppCredentials {
         &self.shared.app
     }

@@ -7,29 +7,33 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header::HOST};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::{NotSent, SendGate};
-use crate::error::BoxError;
+use crate::{
+    error::BoxError,
+    https::{Connector, HttpsConfig},
+};
 
 /// The built-in transport: a new connection for each request.
 ///
 /// Not a pooled client, since a connection that was idle may turn out dead only after the request
 /// is on its way, which leaves open for nothing whether a token was spent. And connecting is a step
 /// of its own here, so that all that fails in it is known as not sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct HttpsTransport {
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
 }
 
 impl HttpsTransport {
-    pub(crate) fn new() -> Self {
-        Self {
-            connector: crate::https::connector().enable_http1().build(),
-        }
+    /// The only connector for it: it offers HTTP/1.1 alone.
+    pub(crate) fn connector(config: &HttpsConfig) -> Connector {
+        Connector::new(config, &[b"http/1.1"])
+    }
+
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self { connector }
     }
 }
 
@@ -52,7 +56,7 @@ impl Service<Request<Full<Bytes>>> for HttpsTransport {
 }
 
 async fn send(
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
     request: Request<Full<Bytes>>,
     gate: Option<SendGate>,
 ) -> Result<Response<Incoming>, BoxError> {

@@ -24,6 +24,8 @@ use crate::{
     observe::Hits,
     store::{CredentialStore, DynStore, MemoryStore},
 };
+#[cfg(feature = "https")]
+use crate::{https::HttpsConfig, oauth::HttpsTransport};
 
 /// Builds a [`NotionAuthProvider`].
 ///
@@ -34,6 +36,8 @@ pub struct NotionAuthProviderBuilder {
     store: Option<(Arc<dyn DynStore>, bool)>,
     pub(super) at_rest: AtRest,
     transport: Option<Transport>,
+    #[cfg(feature = "https")]
+    https: Option<HttpsConfig>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     cache_capacity: Option<usize>,
@@ -55,6 +59,8 @@ impl NotionAuthProviderBuilder {
             store: None,
             at_rest: AtRest::default(),
             transport: None,
+            #[cfg(feature = "https")]
+            https: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
             cache_capacity: Some(100_000),
@@ -103,6 +109,15 @@ impl NotionAuthProviderBuilder {
         B::Error: Into<BoxError>,
     {
         self.transport = Some(Transport::new(service));
+        self
+    }
+
+    /// Root certificates and proxies of the built-in transport. Default: those of the environment.
+    ///
+    /// Give the client for API calls the same: [`HttpsConfig::client`].
+    #[cfg(feature = "https")]
+    pub fn https(mut self, config: HttpsConfig) -> Self {
+        self.https = Some(config);
         self
     }
 
@@ -281,10 +296,23 @@ impl NotionAuthProviderBuilder {
         let integration = app.token().map(AccessToken::to_header_value);
         let integration = integration.transpose()?;
         let has_oauth_client = app.has_oauth_client();
+        // Checked by `health`; a transport of the application's is its own to check.
+        #[cfg(feature = "https")]
+        let built_in = match self.transport {
+            Some(_) => None,
+            None => Some(HttpsTransport::connector(&self.https.unwrap_or_default())),
+        };
+        #[cfg(feature = "https")]
+        let transport = match &built_in {
+            Some(connector) => Some(Transport::new(HttpsTransport::new(connector.clone()))),
+            None => self.transport,
+        };
+        #[cfg(not(feature = "https"))]
+        let transport = self.transport;
         let oauth = OAuthFlow::new(
             app,
             endpoints,
-            self.transport.or_else(built_in_transport),
+            transport,
             Arc::clone(&self.clock),
             self.settings.timings.call,
         );
@@ -308,6 +336,8 @@ impl NotionAuthProviderBuilder {
             version: as_static(version),
             integration,
             has_oauth_client,
+            #[cfg(feature = "https")]
+            built_in,
             cache,
             flights: Flights::new(),
             jitter: Jitter::new(self.jitter_seed),
@@ -358,20 +388,6 @@ fn as_static(version: HeaderValue) -> HeaderValue {
         .into_iter()
         .find(|known| version == known)
         .map_or(version, HeaderValue::from_static)
-}
-
-#[cfg(feature = "https")]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "without the feature there is none"
-)]
-fn built_in_transport() -> Option<Transport> {
-    Some(Transport::new(crate::oauth::HttpsTransport::new()))
-}
-
-#[cfg(not(feature = "https"))]
-fn built_in_transport() -> Option<Transport> {
-    None
 }
 
 impl fmt::Debug for NotionAuthProviderBuilder {

@@ -3,6 +3,8 @@
 use std::time::SystemTime;
 
 use super::{Event, NotionAuthProvider};
+#[cfg(feature = "https")]
+use crate::https::ConnectError;
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
@@ -222,13 +224,42 @@ impl NotionAuthProvider {
         swept.map_err(StoreError::into_auth_error)
     }
 
-    /// Checks what the store's durability rests on. Call it at the start.
+    /// Checks what the store's durability rests on, and the settings of the built-in transport
+    /// ([`HttpsConfig`](crate::HttpsConfig)). Call it at the start.
+    ///
+    /// Nothing is sent to Notion.
     ///
     /// # Errors
-    /// When the store cannot be reached, or would lose what it was given.
+    /// When the store cannot be reached, or would lose what it was given; when a variable for root
+    /// certificates or proxies can't be used.
     pub async fn health(&self) -> Result<(), AuthError> {
+        #[cfg(feature = "https")]
+        self.check_connections().await?;
         let health = self.shared().within(self.shared().store.health());
         health.await.map_err(StoreError::into_auth_error)
+    }
+
+    #[cfg(feature = "https")]
+    async fn check_connections(&self) -> Result<(), AuthError> {
+        let shared = self.shared();
+        let Some(connector) = shared.built_in.clone() else {
+            return Ok(());
+        };
+        let mut destinations = vec![shared.api_url.clone()];
+        if shared.has_oauth_client {
+            destinations.push(shared.oauth.app().token_url().clone());
+        }
+        // Root certificates are read from files.
+        let checked = shared.runtime()?.spawn_blocking(move || {
+            let mut uris = destinations
+                .iter()
+                .filter_map(|it| it.as_str().parse().ok());
+            uris.try_for_each(|uri| connector.check(&uri))
+        });
+        let checked = checked.await.map_err(|error| {
+            AuthError::transient("the connections to Notion were not checked").with_source(error)
+        })?;
+        checked.map_err(ConnectError::into_auth_error)
     }
 
     fn key(&self, subject: &Subject) -> RecordKey {

@@ -16,6 +16,8 @@ use super::{
     Event, Observer, backoff::Jitter, cache::Cache, flight::Flights, registry::ProviderId,
     settings::Settings,
 };
+#[cfg(feature = "https")]
+use crate::https::Connector;
 #[cfg(feature = "routes")]
 use crate::store::{OnceAnswer, OnceKey};
 use crate::{
@@ -43,6 +45,9 @@ pub(crate) struct Shared {
     pub(super) version: HeaderValue,
     pub(super) integration: Option<HeaderValue>,
     pub(super) has_oauth_client: bool,
+    /// What the OAuth calls connect with, unless the application gave a transport.
+    #[cfg(feature = "https")]
+    pub(super) built_in: Option<Connector>,
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) jitter: Jitter,

@@ -190,7 +190,7 @@ async fn give_up(
         .max(error.retry_after().unwrap_or_default());
     release(flight, attempt, Some(pause)).await;
     tell_failure(flight, stored);
-    AuthError::transient("the credentials could not be refreshed")
+    AuthError::transient(error.not_refreshed())
         .with_subject(&flight.subject)
         .with_retry_after(pause)
         .with_source(error)
