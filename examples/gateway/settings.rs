@@ -49,7 +49,7 @@ impl Settings {
             text("NOTION_API_URL")?.unwrap_or_else(|| "https://api.notion.com".to_owned());
         let api_url = origin(&api_url).map_err(named("NOTION_API_URL"))?;
         let app = app(&public_url, &api_url)?;
-        let https = HttpsConfig::new();
+        let https = HttpsConfig::from_env();
         for destination in [&api_url, app.token_url()] {
             let checked = https.check(&destination.as_str().parse()?);
             // Its cause names the variable.

@@ -179,14 +179,14 @@ impl Shared {
             None => MaybeHttpsStream::Http(tcp),
             Some(proxy) => {
                 let hop = match is_https(proxy.uri()) {
-                    true => encrypt(tcp, proxy.uri(), to_proxy).await?,
+                    true => encrypt(tcp, proxy.uri(), to_proxy, None).await?,
                     false => MaybeHttpsStream::Http(tcp),
                 };
                 let tunnel = open_tunnel(hop, proxy, destination).await;
                 tunnel.map_err(|error| unreached(&*error))?
             }
         };
-        encrypt(hop, destination, to_destination).await
+        encrypt(hop, destination, to_destination, proxy).await
     }
 }
 
@@ -208,6 +208,7 @@ async fn encrypt<S>(
     stream: S,
     to: &Uri,
     config: Arc<ClientConfig>,
+    proxy: Option<&Proxy>,
 ) -> Result<MaybeHttpsStream<S>, ConnectError>
 where
     S: Connection + Read + Write + Unpin + Send + 'static,
@@ -215,7 +216,7 @@ where
     let encrypted = HttpsConnector::from((connected(stream), config)).oneshot(to.clone());
     encrypted
         .await
-        .map_err(|error| ConnectError::of_tls(&name(to), "", &error))
+        .map_err(|error| ConnectError::of_tls(&name(to), &way(proxy), &*error))
 }
 
 async fn open_tunnel(hop: Hop, proxy: &Proxy, destination: &Uri) -> Result<Hop, BoxError> {
@@ -251,13 +252,16 @@ fn unreached(
     proxy: Option<&Proxy>,
     error: &(dyn StdError + 'static),
 ) -> ConnectError {
-    let way = proxy.map_or_else(String::new, |proxy| {
+    ConnectError::unreached(&name(destination), &way(proxy), error)
+}
+
+fn way(proxy: Option<&Proxy>) -> String {
+    proxy.map_or_else(String::new, |proxy| {
         // It has no user and no password.
         let place = proxy.uri().to_string();
         let place = place.trim_end_matches('/');
         format!(" through the proxy {place} ({})", proxy.variable)
-    });
-    ConnectError::unreached(&name(destination), &way, error)
+    })
 }
 
 fn name(uri: &Uri) -> String {

@@ -3,7 +3,7 @@ use std::{error::Error as StdError, fmt, io};
 use hyper_util::client::legacy;
 use rustls::CertificateError;
 
-use crate::error::{AuthError, BoxError, causes};
+use crate::error::{AuthError, causes};
 
 /// Why a request of [`HttpsClient`](super::HttpsClient) has no response.
 ///
@@ -71,8 +71,8 @@ impl ConnectError {
     }
 
     /// The TLS handshake with the server of that name failed.
-    pub(super) fn of_tls(name: &str, way: &str, error: &BoxError) -> Self {
-        match certificate_error(&**error) {
+    pub(super) fn of_tls(name: &str, way: &str, error: &(dyn StdError + 'static)) -> Self {
+        match certificate_error(error) {
             Some(error) => Self {
                 cause: Cause::Certificate,
                 message: format!(
@@ -80,7 +80,7 @@ impl ConnectError {
                     explained(error)
                 ),
             },
-            None => Self::unreached(name, way, &**error),
+            None => Self::unreached(name, way, error),
         }
     }
 

@@ -66,7 +66,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    HttpsConfig::new().client()
+    HttpsConfig::from_env().client()
 }
 
 /// Root certificates and proxies of the built-in client and OAuth transport.
@@ -81,7 +81,7 @@ where
 /// #     app: notion_auth::NotionAppCredentials,
 /// #     pem: Vec<u8>,
 /// # ) -> Result<(), notion_auth::BoxError> {
-/// let https = HttpsConfig::new().add_root_certificate(pem)?;
+/// let https = HttpsConfig::from_env().add_root_certificate(pem)?;
 /// let provider = NotionAuthProvider::builder()
 ///     .app(app)
 ///     .https(https.clone())
@@ -117,7 +117,7 @@ pub struct HttpsConfig {
 
 impl HttpsConfig {
     /// Reads the variables of this process.
-    pub fn new() -> Self {
+    pub fn from_env() -> Self {
         Self::from_vars(|name| env::var_os(name))
     }
 
@@ -182,7 +182,7 @@ impl HttpsConfig {
 
 impl Default for HttpsConfig {
     fn default() -> Self {
-        Self::new()
+        Self::from_env()
     }
 }
 

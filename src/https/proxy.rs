@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::IpAddr, sync::Arc};
 
-use http::{Uri, uri::Scheme};
+use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
@@ -63,6 +63,7 @@ impl Proxies {
             .map_err(|problem| ProxyError { variable, problem });
         Self(Some(Arc::new(Named {
             proxy,
+            // For https alone: plain http is for this machine.
             proxied: Matcher::builder()
                 .https("http://any")
                 .no(plain_list(&exceptions.unwrap_or_default()))
@@ -74,8 +75,7 @@ impl Proxies {
     pub(super) fn to(&self, destination: &Uri) -> Result<Option<Proxy>, ProxyError> {
         match &self.0 {
             Some(named)
-                if destination.scheme() == Some(&Scheme::HTTPS)
-                    && !is_on_this_machine(destination)
+                if !is_on_this_machine(destination)
                     && named.proxied.intercept(destination).is_some() =>
             {
                 named.proxy.clone().map(Some)

@@ -190,7 +190,7 @@ async fn root_file_that_is_put_right_is_read_at_the_next_request() {
 }
 
 #[tokio::test]
-async fn plain_http_needs_no_roots() {
+async fn plain_http_needs_no_roots_and_no_proxy() {
     let notion = notion_auth::testing::MockNotion::start()
         .await
         .expect("a socket");
@@ -202,6 +202,9 @@ async fn plain_http_needs_no_roots() {
     assert_eq!(ask(&config, &uri).await.expect("a response").status(), 401);
     let health = provider(&config, &notion.base_url()).health().await;
     health.expect("it is healthy");
+    // Nor a proxy, wherever it goes.
+    let elsewhere = "http://notion.test".parse().expect("a URI");
+    config.check(&elsewhere).expect("nothing is needed");
 }
 
 /// Servers that are not to be trusted, and a word of what is said of each.
