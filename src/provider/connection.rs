@@ -225,7 +225,7 @@ impl NotionAuthProvider {
     }
 
     /// Checks what the store's durability rests on, and the settings of the built-in transport
-    /// ([`HttpsConfig`](crate::HttpsConfig)). Call it at the start.
+    /// (`HttpsConfig`). Call it at the start.
     ///
     /// Nothing is sent to Notion.
     ///

@@ -1344,9 +1344,8 @@ async fn rate_limiting_is_known_by_its_status_whatever_the_body() {
     for (retry_after, expected) in [
         ("120", Some(120)),
         (" 120 ", Some(120)),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ("-1", None),
-        ("1.5", None),
+        ("-1", Some(3600)),
+        ("1.5", Some(1)),
         ("", None),
     ] {
         for body in ["", "<html>", "{\"error\":\"invalid_grant\"}", "[]"] {
