@@ -123,7 +123,7 @@ where
         authorization,
         source,
     } = credentials;
-    config.inject(&mut request, authorization);
+    config.inject_into(request.headers_mut(), authorization);
     if !R::NEVER && source.is_renewable() {
         let (head, body) = request.into_parts();
         *copy = replay

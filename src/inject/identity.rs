@@ -2,7 +2,7 @@
 
 use http::{Extensions, HeaderValue, Request};
 
-use super::config::Config;
+use super::{config::Config, headers::Present};
 use crate::{
     error::AuthError,
     provider::{Grant, Lookup, Slot, Tag, Ticket, Waiting},
@@ -38,7 +38,11 @@ impl Config {
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
     pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
-        if !self.destination.is_usual(request.uri()) {
+        if !self.destination.is_usual(request) {
+            return None;
+        }
+        let present = Present::among(request.headers());
+        if present.host && !self.destination.is_named_by(request.headers()) {
             return None;
         }
         let extensions = request.extensions();
@@ -46,14 +50,14 @@ impl Config {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
                 let slot = self.provider.slot(subject)?;
                 let hash = subject.seeded_hash();
-                self.take(request, &slot, hash, self.ticket)
+                self.take(request, present, &slot, hash, self.ticket)
             }
-            _ => self.uncommon_hit(request),
+            _ => self.uncommon_hit(request, present),
         }
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+    fn uncommon_hit<B>(&self, request: &mut Request<B>, present: Present) -> Option<Ticket> {
         if self.reports {
             return None;
         }
@@ -66,26 +70,27 @@ impl Config {
             None => None,
         };
         if let Some(authorization) = others {
-            self.inject(request, authorization);
+            self.inject(request.headers_mut(), present, authorization);
             return Some(self.ticket);
         }
         let ticket = self.ticket(extensions);
         let subject = extensions.get::<Subject>()?;
         let slot = self.provider.slot(subject)?;
         let hash = subject.seeded_hash();
-        self.take(request, &slot, hash, ticket)
+        self.take(request, present, &slot, hash, ticket)
     }
 
     #[inline]
     fn take<B>(
         &self,
         request: &mut Request<B>,
+        present: Present,
         slot: &Slot<'_>,
         hash: u64,
         ticket: Ticket,
     ) -> Option<Ticket> {
         let (authorization, tag) = self.provider.at_hand(slot)?;
-        self.inject(request, authorization.clone());
+        self.inject(request.headers_mut(), present, authorization.clone());
         Some(ticket.of(hash, tag))
     }
 

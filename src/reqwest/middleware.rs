@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use ::reqwest::{Request, Response, StatusCode};
 use async_trait::async_trait;
-use http::Extensions;
+use http::{Extensions, header::HOST};
 use reqwest_middleware::{Error, Middleware, Next};
 
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 /// `Notion-Version` is kept if the request has one. A 401 is followed by a refresh and, if
 /// [`Request::try_clone`] can copy the request, by one more try with the new token; a request whose body
 /// is a stream gets the 401, and the next one has the new token.
+///
+/// `Host` is set to Notion's API, so that none among the client's default headers takes its place; a
+/// request whose own `Host` names another site is an error.
 ///
 /// Attach it last, so that retries outside it get the token of their time, and nothing inside it
 /// changes where the request goes. The client's own redirects are to be off, see the
@@ -96,10 +99,11 @@ impl Middleware for NotionAuthMiddleware {
         next: Next<'_>,
     ) -> Result<Response, Error> {
         let config = &self.config;
-        config
+        let host = config
             .destination
-            .check_url(request.url())
+            .check_url(request.method(), request.url(), request.headers())
             .map_err(no_credentials)?;
+        request.headers_mut().insert(HOST, host);
         if let Some(identity) = &self.identity {
             identity.put_into(extensions);
         }

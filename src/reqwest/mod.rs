@@ -38,6 +38,12 @@
 //!
 //! One line prevents it, `redirect(Policy::none())` as above: then a redirect is an answer as any other.
 //!
+//! # Default headers
+//!
+//! reqwest adds a client's default headers below any middleware and any layer too. The middleware sets
+//! `Host` on each request, so that a default one is not sent. A layer around a plain client can't do
+//! that: give such a client no default `Host`.
+//!
 //! # TLS and versions
 //!
 //! This crate asks for reqwest without any of its features: which TLS there is, and HTTP/2, say those that

@@ -9,6 +9,7 @@
 mod axum_stack;
 mod cancellation;
 mod credentials;
+mod destination;
 mod fail_fast;
 #[cfg(all(feature = "gateway", unix))]
 mod gateway;
