@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::{AuthError, BoxError},
     observe,
-    provider::{Ticket, Waiting},
+    provider::{Ticket, Unauthorized, Waiting},
 };
 
 pin_project! {
@@ -197,20 +197,25 @@ where
                     if this.config.reports {
                         response.extensions_mut().insert(source.credential());
                     }
-                    if response.status() != StatusCode::UNAUTHORIZED {
-                        return Poll::Ready(Ok(response));
-                    }
-                    let Source::Stored { generation, ticket } = *source else {
+                    let unauthorized = Unauthorized::of(response.status(), response.headers());
+                    let (Some(unauthorized), Source::Stored { generation, ticket }) =
+                        (unauthorized, *source)
+                    else {
                         return Poll::Ready(Ok(response));
                     };
                     let copied_for = this.unsent.as_ref();
                     let subject = copied_for.and_then(|(_, copy)| copy.extensions().get());
                     let Some(subject) = subject else {
-                        ticket.refused();
+                        ticket.refused(unauthorized);
                         return Poll::Ready(Ok(response));
                     };
                     State::Renewing {
-                        grant: this.config.provider.renewed(subject, generation, ticket),
+                        grant: this.config.provider.renewed(
+                            subject,
+                            generation,
+                            ticket,
+                            unauthorized,
+                        ),
                         ticket,
                         refused: generation,
                         refusal: Some(response),

@@ -4,12 +4,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{driven::Driven, replay::ReplayBody};
-use crate::{error::BoxError, provider::Ticket};
+use crate::{
+    error::BoxError,
+    provider::{Ticket, Unauthorized},
+};
 
 pin_project! {
     /// Response future for [`NotionAuth`](super::NotionAuth).
@@ -62,8 +65,9 @@ where
             StateProjection::Hit { inner, ticket } => {
                 let answer = inner.poll(cx);
                 if let Poll::Ready(Ok(response)) = &answer {
-                    if response.status() == StatusCode::UNAUTHORIZED {
-                        ticket.refused();
+                    let unauthorized = Unauthorized::of(response.status(), response.headers());
+                    if let Some(unauthorized) = unauthorized {
+                        ticket.refused(unauthorized);
                     }
                 }
                 answer.map_err(Into::into)

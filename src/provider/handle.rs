@@ -6,6 +6,7 @@ use super::{
     NotionAuthProviderBuilder, Session,
     lookup::Lookup,
     purpose::{Grant, Purpose, Why},
+    refusal::Unauthorized,
     registry::Ticket,
     shared::Shared,
 };
@@ -89,10 +90,14 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Says that the API answered 401 to what was acquired for the subject, and waits for what to use
+    /// Reports that Notion answered 401 to what was acquired for the subject, and waits for what to use
     /// instead.
     ///
-    /// If that is of the same generation, there is nothing better: pass the 401 on.
+    /// Call it only for a 401 with an `x-notion-request-id` header. Any other one is not Notion's but a
+    /// proxy's: pass it on. Credentials without a refresh token end when this reports two refusals that are
+    /// at least 30 seconds apart.
+    ///
+    /// If the answer is of the same generation, there is nothing better: pass the 401 on.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
@@ -104,7 +109,10 @@ impl NotionAuthProvider {
         let Some(ticket) = acquired.ticket else {
             return Ok(acquired.clone());
         };
-        let renewed = self.shared.renewed(subject, acquired.generation, ticket);
+        let refused = Unauthorized::Identified;
+        let renewed = self
+            .shared
+            .renewed(subject, acquired.generation, ticket, refused);
         Ok(self.acquired(subject, renewed.await?))
     }
 

@@ -114,15 +114,16 @@ impl Shared {
                 .cache
                 .peek(&subject)
                 .filter(Stale::is_refused)
-                .map(|stale| (stale.fresh.generation, stale.why_refused()));
+                .map(|stale| stale.fresh.generation);
             let purpose = match (mode, refused) {
                 (Mode::FailFast, _) => Purpose::Load,
                 (Mode::Refreshing, None) => Purpose::Acquire,
-                (Mode::Refreshing, Some((generation, why))) => Purpose::Renew { generation, why },
+                (Mode::Refreshing, Some(generation)) => Purpose::Renew {
+                    generation,
+                    why: Why::Refused,
+                },
             };
-            let refused = refused
-                .filter(|_| mode == Mode::FailFast)
-                .map(|(generation, _)| generation);
+            let refused = refused.filter(|_| mode == Mode::FailFast);
             shared.wait_unless(&subject, purpose, refused).await
         })
     }

@@ -53,6 +53,7 @@ pub(crate) use self::{
     cache::{Slot, Tag},
     lookup::{Lookup, Waiting},
     purpose::Grant,
+    refusal::Unauthorized,
     registry::Ticket,
     session::Identity,
     shared::Shared,

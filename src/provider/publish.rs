@@ -37,13 +37,13 @@ impl Shared {
     /// Puts credentials into the cache and answers them ready to be sent; `None` if newer ones are
     /// there, or the connection was ended since these were read.
     ///
-    /// `suspect` says that the API has refused them once.
+    /// `is_kept` says that they stay in use if the API has refused them.
     pub(super) fn publish(
         &self,
         subject: &Subject,
         vintage: Vintage,
         credentials: &NotionUserCredentials,
-        suspect: bool,
+        is_kept: bool,
     ) -> Result<Option<Grant>, AuthError> {
         let authorization = sendable(credentials).map_err(|error| error.with_subject(subject))?;
         let now = self.clock.monotonic();
@@ -59,9 +59,9 @@ impl Shared {
                 expires_at: usable_for.map(|left| now.saturating_add(left)),
                 due_at: due_in.map(|left| now.saturating_add(left)),
                 validated_at: now,
-                suspect,
             },
             self.revalidate_at(now),
+            is_kept,
         );
         Ok(tag.map(|tag| Grant {
             authorization,

@@ -23,7 +23,8 @@ pub(crate) enum Why {
     Due,
     /// The API answered 401.
     Refused,
-    /// The API answered 401, again after the store was read again.
+    /// The API answered 401 once more, so long after the first time and with the store read in between
+    /// that credentials without a refresh token end.
     RefusedAgain,
     /// The application asked for it.
     Asked,

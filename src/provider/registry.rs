@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use super::{cache::Tag, shared::Shared};
+use super::{cache::Tag, refusal::Unauthorized, shared::Shared};
 use crate::subject::Mode;
 
 /// The number of a provider: even, and never given twice in a process.
@@ -104,14 +104,14 @@ impl Ticket {
     /// The request was answered with a 401: its credentials are refused, if they are still the
     /// subject's current ones.
     #[cold]
-    pub(crate) fn refused(self) {
+    pub(crate) fn refused(self, unauthorized: Unauthorized) {
         if self.tag == Tag::NONE {
             return;
         }
         let provider = NonZeroU32::new(self.provider_and_mode.get() & !1)
             .and_then(|number| ProviderId(number).provider());
         if let Some(provider) = provider {
-            provider.refused_by_ticket(self.hash, self.tag, self.mode());
+            provider.refused_by_ticket(self.hash, self.tag, self.mode(), unauthorized);
         }
     }
 }

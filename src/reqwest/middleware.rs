@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ::reqwest::{Request, Response, StatusCode};
+use ::reqwest::{Request, Response};
 use async_trait::async_trait;
 use http::{Extensions, header::HOST};
 use reqwest_middleware::{Error, Middleware, Next};
@@ -8,7 +8,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 use crate::{
     error::AuthError,
     inject::{Choice, Config, Credentials, Source, replace},
-    provider::{Identity, NotionAuthProvider},
+    provider::{Identity, NotionAuthProvider, Unauthorized},
     subject::{Mode, Subject},
 };
 
@@ -121,18 +121,19 @@ impl Middleware for NotionAuthMiddleware {
         }
         loop {
             let response = next.clone().run(request, extensions).await?;
-            let Source::Stored { generation, ticket } = source else {
+            let unauthorized = Unauthorized::of(response.status(), response.headers());
+            let (Some(unauthorized), Source::Stored { generation, ticket }) =
+                (unauthorized, source)
+            else {
                 return Ok(response);
             };
-            if response.status() != StatusCode::UNAUTHORIZED {
-                return Ok(response);
-            }
             let Some((copy, subject)) = again.take() else {
-                ticket.refused();
+                ticket.refused(unauthorized);
                 return Ok(response);
             };
-            let outcome = config.provider.renewed(&subject, generation, ticket).await;
-            let renewed = Credentials::renewed(outcome, generation, ticket);
+            let provider = &config.provider;
+            let outcome = provider.renewed(&subject, generation, ticket, unauthorized);
+            let renewed = Credentials::renewed(outcome.await, generation, ticket);
             let Some(credentials) = renewed.map_err(no_credentials)? else {
                 return Ok(response);
             };

@@ -53,3 +53,4 @@ mod store_trouble;
 mod stores;
 mod support;
 mod traits;
+mod unauthorized;

@@ -28,8 +28,6 @@ pub(in crate::provider) struct Fresh {
     pub(in crate::provider) due_at: Option<Duration>,
     /// When it was read from the store or written to it.
     pub(in crate::provider) validated_at: Duration,
-    /// A 401 came for it once already, and there is no refresh token to answer that with.
-    pub(in crate::provider) suspect: bool,
 }
 
 /// Whether an entry can be given to anybody.
@@ -70,6 +68,8 @@ pub(in crate::provider) struct Stale {
     pub(in crate::provider) fresh: Fresh,
     pub(in crate::provider) tag: Tag,
     pub(in crate::provider) standing: Standing,
+    /// When Notion refused it first, by a 401 with its request id.
+    pub(in crate::provider) first_refused_at: Option<Duration>,
 }
 
 /// A subject's token. There may be a million of them, so it is kept small.
@@ -80,19 +80,19 @@ pub(super) struct Entry {
     check_at: AtomicU64,
     pub(super) generation: u64,
     validated_at: u64,
-    /// Notion's tokens have no known end, so most entries have none.
-    ends: Option<Box<Ends>>,
+    /// Notion's tokens have no known end, so most entries have none of these.
+    rare: Option<Box<Rare>>,
     pub(super) tag: Tag,
     pub(super) standing: Standing,
-    pub(super) suspect: bool,
     /// By a request after the one that it was got for, since room was made last.
     is_used: AtomicBool,
 }
 
-#[derive(Clone, Copy)]
-struct Ends {
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Rare {
     expires_at: Option<Duration>,
     due_at: Option<Duration>,
+    first_refused_at: Option<Duration>,
 }
 
 /// No time at all: the clock need not be read.
@@ -107,7 +107,6 @@ impl Entry {
     ) -> Self {
         let mut entry = Self::buried(subject, fresh.generation, fresh.validated_at, tag);
         entry.standing = Standing::Good;
-        entry.suspect = fresh.suspect;
         entry.renew(fresh, again_at);
         entry
     }
@@ -120,27 +119,26 @@ impl Entry {
             check_at: AtomicU64::new(0),
             generation,
             validated_at: millis(now),
-            ends: None,
+            rare: None,
             tag,
             standing: Standing::Buried,
-            suspect: false,
             is_used: AtomicBool::new(false),
         }
     }
 
     /// Brings a good entry up to date with what was read of the same generation.
     pub(super) fn renew(&mut self, fresh: Fresh, again_at: Option<Duration>) {
-        let ends = Ends {
-            expires_at: fresh.expires_at,
-            due_at: fresh.due_at,
-        };
-        self.check_at = [ends.expires_at, ends.due_at, again_at]
+        self.check_at = [fresh.expires_at, fresh.due_at, again_at]
             .into_iter()
             .flatten()
             .min()
             .map_or(NEVER, millis)
             .into();
-        self.ends = (ends.expires_at.is_some() || ends.due_at.is_some()).then(|| Box::new(ends));
+        self.set_rare(Rare {
+            expires_at: fresh.expires_at,
+            due_at: fresh.due_at,
+            ..self.rare()
+        });
         self.authorization = fresh.authorization;
         self.validated_at = millis(fresh.validated_at);
     }
@@ -153,11 +151,24 @@ impl Entry {
         self.check_at = millis(until).into();
     }
 
-    /// Nobody is given it any more, and its token is let go.
-    pub(super) fn refuse(&mut self) {
+    /// It is not used any more, and its token is dropped. `at` is the time of a refusal that counts
+    /// towards the end of the credentials.
+    pub(super) fn refuse(&mut self, at: Option<Duration>) {
         self.standing = Standing::Refused;
         self.authorization = nothing();
         self.check_at = 0.into();
+        let rare = self.rare();
+        self.set_rare(Rare {
+            first_refused_at: rare.first_refused_at.or(at),
+            ..rare
+        });
+    }
+
+    /// Lets a refused entry be used again, under another tag: what was sent before says nothing about it.
+    pub(super) fn reuse(&mut self, fresh: Fresh, again_at: Option<Duration>, tag: Tag) {
+        self.standing = Standing::Good;
+        self.tag = tag;
+        self.renew(fresh, again_at);
     }
 
     /// Lets it be used without a question until `until`; not beyond its expiry.
@@ -206,17 +217,25 @@ impl Entry {
                 authorization: self.authorization.clone(),
                 generation: self.generation,
                 expires_at: self.expires_at(),
-                due_at: self.ends.as_ref().and_then(|ends| ends.due_at),
+                due_at: self.rare().due_at,
                 validated_at: Duration::from_millis(self.validated_at),
-                suspect: self.suspect,
             },
             tag: self.tag,
             standing: self.standing,
+            first_refused_at: self.rare().first_refused_at,
         }
     }
 
     fn expires_at(&self) -> Option<Duration> {
-        self.ends.as_ref().and_then(|ends| ends.expires_at)
+        self.rare().expires_at
+    }
+
+    fn rare(&self) -> Rare {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    fn set_rare(&mut self, rare: Rare) {
+        self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }
 }
 

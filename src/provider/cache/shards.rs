@@ -177,8 +177,9 @@ impl Cache {
         }
     }
 
-    /// From now on nobody is given the entry that this tag names.
-    pub(in crate::provider) fn refuse(&self, subject: &Subject, tag: Tag) {
+    /// From now on the entry that this tag names is not used. `at` is the time of a refusal that counts
+    /// towards the end of the credentials.
+    pub(in crate::provider) fn refuse(&self, subject: &Subject, tag: Tag, at: Option<Duration>) {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
         if let Some(entry) = table
@@ -186,20 +187,21 @@ impl Cache {
             .find_mut(hash, |entry| entry.is_named(hash, tag))
         {
             if entry.standing == Standing::Good {
-                entry.refuse();
+                entry.refuse(at);
             }
         }
     }
 
     /// Puts credentials in; `None` if newer ones are there, or were ended.
     ///
-    /// The same generation again brings its times up to date. A refusal of it stays, unless these are
-    /// now known to be suspect: then they are tried once more, under another tag.
+    /// The same generation again brings its times up to date. A refusal of it stays, unless a refused
+    /// entry `is_kept` in use: then under another tag.
     pub(in crate::provider) fn publish(
         &self,
         subject: &Subject,
         fresh: Fresh,
         again_at: Option<Duration>,
+        is_kept: bool,
     ) -> Option<Tag> {
         let mut table = self.write(subject.seeded_hash());
         let Some(entry) = find_mut(&mut table, subject) else {
@@ -211,10 +213,12 @@ impl Cache {
         if entry.generation > fresh.generation || (is_same && entry.standing == Standing::Buried) {
             return None;
         }
-        if !is_same || (fresh.suspect && !entry.suspect) {
+        if !is_same {
             *entry = Entry::new(subject, fresh, again_at, self.next_tag());
         } else if entry.standing == Standing::Good {
             entry.renew(fresh, again_at);
+        } else if is_kept {
+            entry.reuse(fresh, again_at, self.next_tag());
         }
         Some(entry.tag)
     }

@@ -30,9 +30,10 @@ fn publish(cache: &Cache, subject: &Subject, generation: u64) -> (Arc<()>, Tag) 
         expires_at: None,
         due_at: None,
         validated_at: Duration::from_secs(1),
-        suspect: false,
     };
-    let tag = cache.publish(subject, fresh, None).expect("it is newer");
+    let tag = cache
+        .publish(subject, fresh, None, false)
+        .expect("it is newer");
     (alive, tag)
 }
 
@@ -52,7 +53,7 @@ fn a_token_that_is_no_longer_needed_is_let_go_at_once() {
     let ann = Subject::new("ann");
 
     let (refused, tag) = publish(&cache, &ann, 1);
-    cache.refuse(&ann, tag);
+    cache.refuse(&ann, tag, None);
     assert_forgotten(&refused);
 
     let (replaced, _) = publish(&cache, &ann, 2);
@@ -72,7 +73,7 @@ fn a_refused_token_does_not_come_back_with_the_same_generation() {
     let cache = Cache::new(Some(100), READ);
     let ann = Subject::new("ann");
     let (_, tag) = publish(&cache, &ann, 1);
-    cache.refuse(&ann, tag);
+    cache.refuse(&ann, tag, None);
 
     let (again, _) = publish(&cache, &ann, 1);
 

@@ -17,13 +17,10 @@ use crate::{
 pub(super) enum Decision {
     /// These credentials are good enough.
     Use,
-    /// They were refused, but a refresh made them so recently that another would not help: the
-    /// refusal goes back to the caller, and they are used on.
-    Reinstate,
-    /// They were refused and cannot be refreshed. They get one more chance: the refusal may have
-    /// been for others that were replaced meanwhile.
-    Suspect,
-    /// That chance is gone.
+    /// They were refused and stay in use: a refresh made them so recently that another would not help,
+    /// or they cannot be refreshed and this refusal does not end them. It goes back to the caller.
+    Keep,
+    /// They cannot be refreshed, and were refused twice in the way that ends them.
     Condemn(AttemptId),
     Refresh(RefreshToken),
     Fail(AuthError),
@@ -51,7 +48,7 @@ pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
     };
     let was_refused = matches!(why, Why::Refused | Why::RefusedAgain);
     if was_refused && !has_expired && is_new(flight.shared.settings.min_refresh_interval) {
-        return Decision::Reinstate;
+        return Decision::Keep;
     }
     match (&stored.credentials.refresh_token, why) {
         (Some(token), _) => Decision::Refresh(token.clone()),
@@ -59,7 +56,7 @@ pub(super) fn decide(flight: &Flight, stored: &Stored) -> Decision {
             ReauthorizationReason::NoRefreshToken,
         )),
         (None, Why::Due) => Decision::Use,
-        (None, Why::Refused) => Decision::Suspect,
+        (None, Why::Refused) => Decision::Keep,
         (None, Why::RefusedAgain) => Decision::Condemn(AttemptId::random()),
         (None, Why::Asked) => fail(AuthError::reauthorize(
             ReauthorizationReason::NoRefreshToken,

@@ -49,12 +49,7 @@ pub(super) async fn fly(flight: &Flight) -> Result<(Grant, Ending), AuthError> {
         };
         let published = match decide(flight, &stored) {
             Decision::Use => stored.publish(flight, false)?.map(|grant| (grant, found)),
-            Decision::Reinstate => {
-                let cache = &flight.shared.cache;
-                cache.remove(&flight.subject, stored.vintage.generation);
-                stored.publish(flight, false)?.map(|grant| (grant, found))
-            }
-            Decision::Suspect => stored.publish(flight, true)?.map(|grant| (grant, found)),
+            Decision::Keep => stored.publish(flight, true)?.map(|grant| (grant, found)),
             Decision::Fail(error) => return Err(error),
             Decision::Condemn(attempt) => {
                 let reason = ReauthorizationReason::NoRefreshToken;

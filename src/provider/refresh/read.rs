@@ -119,13 +119,15 @@ pub(super) fn store_failed(flight: &Flight, error: StoreError) -> AuthError {
 
 impl Stored {
     /// `None` when newer credentials are known, or the connection was ended, since this was read.
+    ///
+    /// `is_kept` says that they stay in use if the API has refused them.
     pub(super) fn publish(
         &self,
         flight: &Flight,
-        suspect: bool,
+        is_kept: bool,
     ) -> Result<Option<Grant>, AuthError> {
         flight
             .shared
-            .publish(&flight.subject, self.vintage, &self.credentials, suspect)
+            .publish(&flight.subject, self.vintage, &self.credentials, is_kept)
     }
 }

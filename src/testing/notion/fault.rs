@@ -87,6 +87,9 @@ pub enum Fault {
     Html,
     /// 403 with an HTML page and `cf-ray`, as from the edge in front of Notion, before.
     Blocked,
+    /// 401 with an HTML page and without `x-notion-request-id`, as from a proxy whose users must sign in,
+    /// before.
+    ProxySignIn,
     /// 307 to that location, before.
     Redirect(String),
 }
@@ -131,6 +134,10 @@ impl Fault {
                 let ray = HeaderValue::from_static("8f0000000000mock-TST");
                 reply.headers_mut().insert("cf-ray", ray);
                 reply
+            }
+            Self::ProxySignIn => {
+                let page = "<!doctype html><title>Sign in</title><h1>Sign in to this network</h1>";
+                respond::html(StatusCode::UNAUTHORIZED, page)
             }
             Self::Redirect(to) => respond::redirect(StatusCode::TEMPORARY_REDIRECT, to),
             _ => return None,

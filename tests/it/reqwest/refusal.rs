@@ -9,14 +9,15 @@ use notion_auth::{
     Mode, ReauthorizationReason,
     reqwest::NotionAuthMiddleware,
     testing::{
-        MockNotion,
+        MockNotion, TestClock,
         notion::{Call, Fault},
     },
 };
 use reqwest::{Body, redirect::Policy};
 use tokio::task::JoinSet;
 
-use super::{Spy, World, ann, around, auth_error, http};
+use super::{Spy, World, ann, around, auth_error, connect, http};
+use crate::unauthorized::{ANSWERS, Between, Sender};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_requests_with_a_refused_token_cause_one_refresh_and_none_fails() {
@@ -112,15 +113,50 @@ async fn a_refresh_that_is_refused_is_an_auth_error() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_the_401_goes_back() {
+async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
+    let between = Between::default();
+    let api = between.serve().await;
+    for (headers, sender) in ANSWERS {
+        let notion = MockNotion::start().await.unwrap();
+        let builder = notion.provider_builder().unwrap().api_url(&api);
+        let provider = builder.build().unwrap();
+        connect(&notion, &provider, "ann").await;
+        let middleware = NotionAuthMiddleware::refreshing(provider);
+        let client = around(http(Policy::none()), middleware);
+        between.answer(401, headers);
+        let before = between.answered();
+        let request = client.get(format!("{api}/v1/users/me"));
+        let response = request.with_extension(ann()).send().await.unwrap();
+        assert_eq!(response.status(), 401);
+        let refreshes = notion.ledger().refreshes().len();
+        assert_eq!(
+            refreshes,
+            usize::from(sender != Sender::Foreign),
+            "{headers:?}"
+        );
+        assert_eq!(between.answered() - before, 1 + refreshes, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_two_refusals_30_seconds_apart_go_back_and_end_it() {
     let notion = MockNotion::builder().refresh_tokens(false);
-    let world = World::with(notion.start().await.unwrap()).await;
+    let notion = notion.start().await.unwrap();
+    let clock = TestClock::new();
+    let builder = notion.provider_builder().unwrap().clock(clock.clone());
+    let provider = builder.build().unwrap();
+    let ann_s = connect(&notion, &provider, "ann").await;
+    let world = World {
+        notion,
+        provider,
+        ann: ann_s,
+    };
     let client = world.client();
     world.revoke();
-    // From the second on it is known.
-    for _ in 0..2 {
+    for seconds in [29, 1, 0] {
         let response = world.me(&client).with_extension(ann()).send().await;
         assert_eq!(response.unwrap().status(), 401);
+        clock.advance(Duration::from_secs(seconds));
     }
     let error = world.me(&client).with_extension(ann()).send().await;
     let error = error.unwrap_err();
