@@ -3,6 +3,10 @@
 use std::{
     iter,
     net::{Ipv4Addr, TcpListener},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 /// Below the ephemeral ports of Linux and other systems. A client's connection could take an ephemeral
@@ -10,9 +14,15 @@ use std::{
 /// on such a port is connected to itself in the end.
 const PORTS: std::ops::Range<u16> = 5_000..16_384;
 
-/// A port of `127.0.0.1` that is free now. It is even; the next is for the same server.
+/// A port of `127.0.0.1` that is free now, and that no other test of this process gets. It is even; the next is for the
+/// same server.
 pub(crate) fn free() -> u16 {
-    iter::repeat_with(|| 2 * fastrand::u16(PORTS))
+    static FIRST: OnceLock<u16> = OnceLock::new();
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+
+    let first = *FIRST.get_or_init(|| fastrand::u16(..PORTS.len() as u16));
+    iter::repeat_with(|| first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
+        .map(|number| 2 * (PORTS.start + number % PORTS.len() as u16))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("a free port")
 }
