@@ -1,7 +1,12 @@
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use serde_json::json;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_ENCODING, RETRY_AFTER},
+};
+use serde_json::{Value, json};
 
 use super::{
     options::ErrorShape,
@@ -81,6 +86,11 @@ pub enum Fault {
     Truncated,
     /// The right answer, padded with white space to at least that many bytes, after.
     Oversized(usize),
+    /// The right answer, compressed with gzip although the request did not ask for it, after.
+    Gzip,
+    /// The right answer with the members of this JSON object added or replaced, after; other JSON
+    /// takes the place of the answer. The server does not know a token that is replaced here.
+    Members(Value),
     /// 200 with JSON that is not the answer, after.
     WrongJson,
     /// 200 with an HTML page, after.
@@ -153,6 +163,16 @@ impl Fault {
                 padded.resize(padded.len().max(*size), b' ');
                 padded.into()
             }),
+            Self::Gzip => {
+                let mut reply = reply.map(|body| gzip(&body));
+                let gzip = HeaderValue::from_static("gzip");
+                reply.headers_mut().insert(CONTENT_ENCODING, gzip);
+                reply
+            }
+            Self::Members(changes) => reply.map(|body| {
+                let answer = serde_json::from_slice(&body).unwrap_or_default();
+                changed(answer, changes).to_string().into()
+            }),
             Self::WrongJson => respond::json(StatusCode::OK, &json!({ "object": "unexpected" })),
             Self::Html => respond::html(
                 StatusCode::OK,
@@ -160,6 +180,23 @@ impl Fault {
             ),
             _ => reply,
         }
+    }
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    // A vector takes whatever is written to it.
+    written.unwrap_or_default().into()
+}
+
+fn changed(mut answer: Value, changes: &Value) -> Value {
+    match (answer.as_object_mut(), changes) {
+        (Some(members), Value::Object(changes)) => {
+            members.extend(changes.clone());
+            answer
+        }
+        _ => changes.clone(),
     }
 }
 
