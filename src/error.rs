@@ -47,7 +47,7 @@ enum Kind {
     AppRejected,
     Destination(&'static str),
     Configuration(&'static str),
-    Unusable(&'static str),
+    InvalidToken(InvalidToken),
 }
 
 impl AuthError {
@@ -103,10 +103,6 @@ impl AuthError {
 
     pub(crate) fn configuration(what: &'static str) -> Self {
         Self::new(Kind::Configuration(what))
-    }
-
-    pub(crate) fn unusable(what: &'static str) -> Self {
-        Self::new(Kind::Unusable(what))
     }
 
     pub(crate) fn with_subject(mut self, subject: &Subject) -> Self {
@@ -180,8 +176,17 @@ impl AuthError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Configuration(_) | Kind::AppRejected | Kind::Unusable(_)
+            Kind::Configuration(_) | Kind::AppRejected | Kind::InvalidToken(_)
         )
+    }
+
+    /// Why the access token cannot be sent. The credentials stay as they are.
+    #[must_use]
+    pub fn invalid_token(&self) -> Option<InvalidToken> {
+        match self.kind {
+            Kind::InvalidToken(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// How long to wait before trying again, where that is known.
@@ -208,7 +213,7 @@ impl AuthError {
             Kind::AppRejected
             | Kind::Destination(_)
             | Kind::Configuration(_)
-            | Kind::Unusable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Kind::InvalidToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -273,10 +278,13 @@ impl fmt::Display for Kind {
             Self::AppRejected => f.write_str(
                 "Notion does not accept the app's client id and client secret: check them",
             ),
-            Self::Transient(what)
-            | Self::Destination(what)
-            | Self::Configuration(what)
-            | Self::Unusable(what) => f.write_str(what),
+            Self::InvalidToken(reason) => write!(
+                f,
+                "the credentials cannot be used: {reason}; refresh them, or connect again"
+            ),
+            Self::Transient(what) | Self::Destination(what) | Self::Configuration(what) => {
+                f.write_str(what)
+            }
         }
     }
 }
@@ -310,6 +318,6 @@ pub(crate) fn causes<'a>(
 
 impl From<InvalidToken> for AuthError {
     fn from(error: InvalidToken) -> Self {
-        Self::unusable("a token cannot be sent").with_source(error)
+        Self::new(Kind::InvalidToken(error)).with_source(error)
     }
 }

@@ -76,7 +76,8 @@ fn not_connected() -> Markup {
 
 fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
-    let is_active = status.state == RecordState::Active;
+    let is_usable = status.invalid_token.is_none();
+    let is_active = status.state == RecordState::Active && is_usable;
     html! {
         div .workspace {
             (icon(status.workspace_icon.as_deref(), workspace))
@@ -84,8 +85,10 @@ fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
                 h2 #workspace { (workspace) }
                 @if is_active {
                     p .state.active { "Connected" }
-                } @else {
+                } @else if is_usable {
                     p .state.ended { "The connection has ended" }
+                } @else {
+                    p .state.ended { "The connection cannot be used" }
                 }
             }
         }

@@ -32,7 +32,10 @@ pub(crate) fn connection(status: &Result<Option<ConnectionStatus>, AuthError>) -
 fn connected(status: &ConnectionStatus) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     html! {
-        @if status.state == RecordState::Active {
+        @if status.invalid_token.is_some() {
+            p role="alert" { "The connection with " strong { (workspace) } " cannot be used." }
+            (connect("Connect again"))
+        } @else if status.state == RecordState::Active {
             p { strong { (workspace) } " is connected." }
         } @else {
             p role="alert" { "The connection with " strong { (workspace) } " has ended." }

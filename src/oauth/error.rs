@@ -1,19 +1,19 @@
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::redact::redact;
+use super::{redact::redact, request::Endpoint};
 use crate::error::BoxError;
 #[cfg(feature = "https")]
 use crate::https::{ConnectError, connect_error};
 
 /// What went wrong in the OAuth flow.
 ///
-/// For a call, three outcomes must be told apart, because a code or a refresh token can be spent
-/// only once: [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
-/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited)), and
-/// [`is_ambiguous`](Self::is_ambiguous) (the server may have done it). The messages hold no token,
-/// code, state or secret.
+/// A call has three outcomes, because a code or a refresh token can be spent only once:
+/// [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
+/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited),
+/// [`is_configuration`](Self::is_configuration)), and [`is_ambiguous`](Self::is_ambiguous) (the
+/// server may have done it). The messages contain no token, code, state or secret.
 #[derive(Debug)]
 pub struct OAuthError {
     kind: Kind,
@@ -23,9 +23,9 @@ pub struct OAuthError {
 #[derive(Debug)]
 enum Kind {
     Configuration(&'static str),
+    WrongEndpoint(Endpoint, StatusCode),
     NotSent,
-    Ambiguous(&'static str),
-    Unreadable(StatusCode),
+    Ambiguous(Cow<'static, str>),
     RateLimited(Option<Duration>),
     Refused(Refusal),
     AuthorizationRefused(String),
@@ -65,12 +65,12 @@ impl OAuthError {
         Self::new(Kind::NotSent).with_source(cause)
     }
 
-    pub(super) fn ambiguous(what: &'static str) -> Self {
-        Self::new(Kind::Ambiguous(what))
+    pub(super) fn wrong_endpoint(endpoint: Endpoint, status: StatusCode) -> Self {
+        Self::new(Kind::WrongEndpoint(endpoint, status))
     }
 
-    pub(super) fn unreadable(status: StatusCode) -> Self {
-        Self::new(Kind::Unreadable(status))
+    pub(super) fn ambiguous(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Ambiguous(what.into()))
     }
 
     pub(super) fn rate_limited(retry_after: Option<Duration>) -> Self {
@@ -114,17 +114,25 @@ impl OAuthError {
         ))
     }
 
-    /// The app credentials lack what the call needs; nothing was sent.
+    /// This side is set up wrongly, and nothing was spent: the app credentials lack what the call
+    /// needs, or the URL that was called is not the endpoint's (it answered with a redirect, 404 or
+    /// 405).
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self.kind, Kind::Configuration(_))
+        self.configuration_problem().is_some()
     }
 
     pub(crate) fn configuration_problem(&self) -> Option<&'static str> {
         match self.kind {
             Kind::Configuration(problem) => Some(problem),
+            Kind::WrongEndpoint(endpoint, _) => Some(endpoint.problem()),
             _ => None,
         }
+    }
+
+    /// Whether the endpoint was called, or a call was tried.
+    pub(crate) fn is_of_a_call(&self) -> bool {
+        !matches!(self.kind, Kind::Configuration(_))
     }
 
     /// No byte of the request left this machine: nothing was spent.
@@ -133,11 +141,11 @@ impl OAuthError {
         matches!(self.kind, Kind::NotSent)
     }
 
-    /// The request was sent, and what the server did with it is not known: the answer was lost, was
-    /// an error of the server's own (5xx), or could not be read.
+    /// The request was sent, and what the server did with it is not known: no answer came, it was
+    /// an error of the server's own (5xx), or it could not be used.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.kind, Kind::Ambiguous(_) | Kind::Unreadable(_))
+        matches!(self.kind, Kind::Ambiguous(_))
     }
 
     /// The server asks for fewer requests; it did nothing.
@@ -224,15 +232,20 @@ impl fmt::Display for OAuthError {
                 }
                 f.write_str("the OAuth endpoint was not reached; nothing was sent")
             }
+            Kind::WrongEndpoint(endpoint, status) => write!(
+                f,
+                "{}: it answered with {}status {}",
+                endpoint.problem(),
+                if status.is_redirection() {
+                    "a redirect, "
+                } else {
+                    ""
+                },
+                status.as_u16()
+            ),
             Kind::Ambiguous(what) => write!(
                 f,
                 "{what}; what the OAuth endpoint did with the request is not known"
-            ),
-            Kind::Unreadable(status) => write!(
-                f,
-                "the OAuth endpoint answered with status {} and nothing that can be understood; \
-                 what it did with the request is not known",
-                status.as_u16()
             ),
             Kind::RateLimited(Some(after)) => write!(
                 f,

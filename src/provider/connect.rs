@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Event, NotionAuthProvider,
     connection::{Saving, TRIES, contended},
-    publish::{Vintage, sendable},
+    publish::Vintage,
 };
 use crate::{
     credentials::NotionUserCredentials,
@@ -37,6 +37,8 @@ impl Admission {
 #[derive(Debug)]
 pub(crate) enum Connecting {
     Done,
+    /// They are stored, and cannot be sent. An event said why.
+    Unusable,
     /// They are certainly not stored.
     NotSaved(AuthError),
     /// The connection stays as it was.
@@ -49,9 +51,11 @@ impl NotionAuthProvider {
     ///
     /// Another Notion user or workspace than before is told as [`Event::IdentityChanged`].
     ///
+    /// Credentials that cannot be sent are stored as well, because they may be the only copy:
+    /// [`Event::InvalidToken`] and [`status`](Self::status) say so.
+    ///
     /// # Errors
-    /// When the credentials cannot be sent (not a bearer token, or one that no header can hold; nothing
-    /// is stored then), and when the store fails.
+    /// When the store fails.
     pub async fn store_credentials(
         &self,
         subject: &Subject,
@@ -70,9 +74,6 @@ impl NotionAuthProvider {
         credentials: &NotionUserCredentials,
         admission: Admission,
     ) -> Result<Connecting, AuthError> {
-        if let Err(error) = sendable(credentials) {
-            return Ok(Connecting::NotSaved(error.with_subject(subject)));
-        }
         for _ in 0..TRIES {
             let seen = self.shared().cache.peek(subject);
             let current = match self.load(subject).await {
@@ -114,10 +115,15 @@ impl NotionAuthProvider {
                 subject: subject.clone(),
                 generation,
             });
+            self.shared()
+                .tell_of_invalid_token(subject, generation, &published);
             if is_changed {
                 self.tell_of_change(subject, false);
             }
-            return published.map(|_| Connecting::Done);
+            return Ok(match published {
+                Ok(_) => Connecting::Done,
+                Err(_) => Connecting::Unusable,
+            });
         }
         Ok(Connecting::NotSaved(contended(subject)))
     }

@@ -6,7 +6,7 @@ use super::{Event, NotionAuthProvider};
 #[cfg(feature = "https")]
 use crate::https::ConnectError;
 use crate::{
-    credentials::{NotionUserCredentials, ReauthorizationReason},
+    credentials::{InvalidToken, NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
     oauth::OAuthError,
     store::{
@@ -22,6 +22,8 @@ use crate::{
 pub struct ConnectionStatus {
     /// Whether it can be used.
     pub state: RecordState,
+    /// Why the access token cannot be sent although the connection is active.
+    pub invalid_token: Option<InvalidToken>,
     /// The record's generation.
     pub generation: u64,
     /// The workspace's id.
@@ -148,6 +150,7 @@ impl NotionAuthProvider {
         };
         let mut status = ConnectionStatus {
             state: record.state,
+            invalid_token: None,
             generation: record.generation,
             workspace_id: None,
             workspace_name: record.labels.workspace_name.clone(),
@@ -157,6 +160,9 @@ impl NotionAuthProvider {
         };
         match self.shared().open(subject, &record) {
             Ok(credentials) => {
+                if record.state == RecordState::Active {
+                    status.invalid_token = credentials.to_header_value().err();
+                }
                 status.workspace_id = credentials.workspace_id;
                 status.workspace_icon = credentials.workspace_icon;
             }

@@ -2,7 +2,10 @@ use std::fmt;
 
 #[cfg(feature = "routes")]
 use super::FlowProblem;
-use crate::{Subject, credentials::ReauthorizationReason};
+use crate::{
+    Subject,
+    credentials::{InvalidToken, ReauthorizationReason},
+};
 
 /// Something that the host application may want to act on: tell a user to connect again, alert an
 /// operator, count.
@@ -42,6 +45,17 @@ pub enum Event {
         generation: u64,
         /// Why.
         reason: ReauthorizationReason,
+    },
+    /// The credentials that were just stored, by a connection or a refresh, cannot be sent. They
+    /// stay, and requests of the subject fail with this reason, until a refresh or a new connection
+    /// replaces them.
+    InvalidToken {
+        /// Whose.
+        subject: Subject,
+        /// The record's generation.
+        generation: u64,
+        /// Why.
+        reason: InvalidToken,
     },
     /// The connection was ended by the application.
     Disconnected {
@@ -93,7 +107,7 @@ impl Event {
     /// At the level of who acts on it: the operator (error), the user or nobody yet (warn).
     pub(super) fn log(&self) {
         match self {
-            Self::AppRejected | Self::StoreRegressed { .. } => {
+            Self::AppRejected | Self::InvalidToken { .. } | Self::StoreRegressed { .. } => {
                 tracing::error!(name: "notion_auth.event", event = ?self, "notion_auth.event");
             }
             Self::NeedsReauthorization { .. } | Self::RefreshFailed { .. } => {

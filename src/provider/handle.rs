@@ -126,10 +126,15 @@ impl NotionAuthProvider {
     pub async fn refresh(&self, subject: &Subject) -> Result<Acquired, AuthError> {
         let generation = match self.shared.cache.peek(subject) {
             Some(stale) => stale.fresh.generation,
-            None => {
-                let load = self.shared.wait(subject, Purpose::Acquire).await?;
-                load.generation
-            }
+            None => match self.shared.wait(subject, Purpose::Acquire).await {
+                Ok(grant) => grant.generation,
+                // A refresh may replace the token that cannot be sent.
+                Err(error) if error.invalid_token().is_some() => {
+                    let record = self.load(subject).await?;
+                    record.ok_or(error)?.generation
+                }
+                Err(error) => return Err(error),
+            },
         };
         let why = Why::Asked;
         let purpose = Purpose::Renew { generation, why };
@@ -173,12 +178,13 @@ impl NotionAuthProvider {
     /// refreshed.
     ///
     /// # Errors
-    /// When the access token has a character that no bearer token has.
+    /// When a header cannot carry the access token, or its type is not bearer.
     pub fn with_credentials(
         &self,
         credentials: &NotionUserCredentials,
     ) -> Result<Session, InvalidToken> {
-        let explicit = ExplicitCredentials::new(&credentials.access_token)?;
+        let authorization = credentials.to_header_value()?;
+        let explicit = ExplicitCredentials::from_authorization(authorization);
         Ok(Session::of_credentials(self.clone(), explicit))
     }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-
-use super::{Shared, UnknownExpiry, cache::Fresh, purpose::Grant};
+use super::{Event, Shared, UnknownExpiry, cache::Fresh, purpose::Grant};
 use crate::{credentials::NotionUserCredentials, error::AuthError, subject::Subject};
 
 /// Where credentials stand in the history of their record.
@@ -38,6 +36,7 @@ impl Shared {
     /// there, or the connection was ended since these were read.
     ///
     /// `is_kept` says that they stay in use if the API has refused them.
+    /// Credentials that cannot be sent are an error, and end the use of those that they replace.
     pub(super) fn publish(
         &self,
         subject: &Subject,
@@ -45,7 +44,10 @@ impl Shared {
         credentials: &NotionUserCredentials,
         is_kept: bool,
     ) -> Result<Option<Grant>, AuthError> {
-        let authorization = sendable(credentials).map_err(|error| error.with_subject(subject))?;
+        let authorization = credentials.to_header_value().map_err(|reason| {
+            self.cache.remove(subject, vintage.generation);
+            AuthError::from(reason).with_subject(subject)
+        })?;
         let now = self.clock.monotonic();
         let usable_for = self.usable_for(credentials, vintage);
         let due_in = usable_for
@@ -70,6 +72,22 @@ impl Shared {
         }))
     }
 
+    /// Emits an event if credentials that were just saved cannot be sent.
+    pub(super) fn tell_of_invalid_token(
+        &self,
+        subject: &Subject,
+        generation: u64,
+        published: &Result<Option<Grant>, AuthError>,
+    ) {
+        if let Some(reason) = published.as_ref().err().and_then(AuthError::invalid_token) {
+            self.tell(Event::InvalidToken {
+                subject: subject.clone(),
+                generation,
+                reason,
+            });
+        }
+    }
+
     /// When an entry that was compared with the store at `validated_at` must be compared again.
     pub(super) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
@@ -82,14 +100,4 @@ impl Shared {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)
     }
-}
-
-/// What the credentials are sent as.
-pub(super) fn sendable(credentials: &NotionUserCredentials) -> Result<HeaderValue, AuthError> {
-    if !credentials.token_type.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::unusable(
-            "the token is not a bearer token, which is the only kind that can be sent",
-        ));
-    }
-    Ok(credentials.access_token.to_header_value()?)
 }

@@ -9,8 +9,8 @@ use crate::error::AuthError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
-    /// A call of the token endpoint, head and body; also the longest time from the claim to the
-    /// first byte of the call. 10 seconds.
+    /// A call of an OAuth endpoint, head and body; of an exchange, the head alone. Also the longest
+    /// time from the claim to the first byte of the call. 10 seconds.
     pub call: Duration,
     /// One operation of the store, such as one try to save. 5 seconds.
     pub save: Duration,

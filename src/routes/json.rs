@@ -11,7 +11,8 @@ use crate::{
 pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
     let Some(connection) = connection else {
         return json!({
-            "connected": false, "needs_reauthorization": null, "workspace": null,
+            "connected": false, "needs_reauthorization": null, "invalid_token": null,
+            "workspace": null,
             "connected_at": null, "refreshed_at": null,
         });
     };
@@ -22,6 +23,7 @@ pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
     json!({
         "connected": connection.state == RecordState::Active,
         "needs_reauthorization": reason,
+        "invalid_token": connection.invalid_token.map(|reason| reason.to_string()),
         "workspace": {
             "id": connection.workspace_id,
             "name": connection.workspace_name,

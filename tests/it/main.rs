@@ -52,5 +52,6 @@ mod store_trouble;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stores;
 mod support;
+mod token_answers;
 mod traits;
 mod unauthorized;

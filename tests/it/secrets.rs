@@ -57,7 +57,7 @@ impl Readable {
     }
 
     #[track_caller]
-    fn assert_says(&self, text: &str) {
+    pub(crate) fn assert_says(&self, text: &str) {
         let all = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         assert!(all.contains(text), "{text} was not collected");
     }

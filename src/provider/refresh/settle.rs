@@ -82,6 +82,7 @@ pub(super) async fn commit(
         subject: subject.clone(),
         generation,
     });
+    shared.tell_of_invalid_token(subject, generation, &outcome);
     outcome
 }
 

@@ -39,8 +39,9 @@ pub(super) async fn spend(
             }
             Err(error) => error,
         };
-        if !error.is_configuration() {
+        if error.is_of_a_call() {
             observe::called(Ending::of_call(&error, claim.in_doubt));
+            tracing::warn!(%error, subject = ?flight.subject, "a refresh got no new token pair");
         }
         if claim.is_of_another_life(shared) {
             shared.flights.no_doubt(&flight.subject);
@@ -172,9 +173,13 @@ async fn give_up(
     let shared = &flight.shared;
     if let Some(problem) = error.configuration_problem() {
         release(flight, attempt, None).await;
+        if error.is_of_a_call() {
+            tell_failure(flight, stored);
+        }
         return AuthError::configuration(problem)
             .with_subject(&flight.subject)
-            .with_retry_after(Duration::from_secs(5));
+            .with_retry_after(Duration::from_secs(5))
+            .with_source(error);
     }
     if error.is_about_the_app() {
         shared.reject_app();

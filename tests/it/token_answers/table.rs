@@ -1,0 +1,116 @@
+//! One row for each form in which a token answer arrives.
+
+use notion_auth::{NotionUserCredentials, credentials::RefreshToken};
+
+use super::{
+    arrival::{Scene, cause},
+    rows::{
+        ENCODINGS,
+        Expected::{AccessToken, Ambiguous, Pair},
+        FORMS, MEMBERS, Row,
+    },
+};
+use crate::secrets::Readable;
+
+fn rows() -> impl Iterator<Item = Row> {
+    [ENCODINGS, FORMS, MEMBERS].into_iter().flatten().copied()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pair_of_an_exchange_is_saved_and_used_however_it_arrives() {
+    for (name, change, expected) in rows() {
+        let readable = Readable::default();
+        let _guard = readable.collect_logs();
+        let scene = Scene::new();
+        scene.next_arrives(change);
+        let outcome = scene.exchange().await;
+        match expected {
+            Ambiguous(words) => {
+                let error = outcome.expect_err(name);
+                assert!(error.is_ambiguous(), "{name}: {error}");
+                assert_says(name, &error.to_string(), words);
+                continue;
+            }
+            Pair | AccessToken => outcome.unwrap_or_else(|error| panic!("{name}: {error}")),
+        }
+        let stored = scene.stored().await;
+        match expected {
+            AccessToken => assert!(stored.refresh_token.is_none(), "{name}"),
+            _ => is_the_living_pair(&scene, name).await,
+        }
+        assert_eq!(scene.request().await.unwrap(), 200, "{name}");
+        assert_eq!(scene.refreshes(), 0, "{name}");
+        assert!(stored.workspace_icon.is_none(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pair_of_a_refresh_is_saved_and_used_however_it_arrives() {
+    for (name, change, expected) in rows() {
+        let readable = Readable::default();
+        let _guard = readable.collect_logs();
+        let scene = Scene::connected().await;
+        let old = scene.stored().await;
+        scene.next_arrives(change);
+        if let Ambiguous(words) = expected {
+            let error = scene.world.provider.refresh(&scene.ann).await.unwrap_err();
+            assert!(error.is_transient(), "{name}: {error}");
+            assert_says(name, &cause(&error).to_string(), words);
+            for words in words {
+                readable.assert_says(words);
+            }
+            // In doubt: the lease stays.
+            let record = scene.record().await;
+            assert_eq!(
+                (record.generation, record.claim.is_some()),
+                (1, true),
+                "{name}"
+            );
+            continue;
+        }
+        scene.refuse().await;
+        assert_eq!(scene.request().await.unwrap(), 200, "{name}");
+        assert_eq!(scene.refreshes(), 1, "{name}");
+        let record = scene.record().await;
+        assert_eq!(
+            (record.generation, record.claim.is_some()),
+            (2, false),
+            "{name}"
+        );
+        let stored = scene.stored().await;
+        match expected {
+            AccessToken => {
+                let token = |it: &NotionUserCredentials| {
+                    it.refresh_token.as_ref().map(|it| it.expose().to_owned())
+                };
+                assert_eq!(token(&stored), token(&old), "{name}");
+                assert_ne!(
+                    stored.access_token.expose(),
+                    old.access_token.expose(),
+                    "{name}"
+                );
+            }
+            _ => is_the_living_pair(&scene, name).await,
+        }
+        assert_eq!(scene.request().await.unwrap(), 200, "{name}");
+        assert_eq!(scene.refreshes(), 1, "{name}");
+        assert!(stored.workspace_icon.is_none(), "{name}");
+    }
+}
+
+async fn is_the_living_pair(scene: &Scene, name: &str) {
+    let ledger = scene.world.notion.ledger();
+    let stored = scene.stored().await;
+    let access = stored.access_token.expose();
+    let refresh = stored.refresh_token.as_ref().map(RefreshToken::expose);
+    assert!(ledger.is_access_token_live(access), "{name}");
+    let is_live = refresh.is_some_and(|token| ledger.is_refresh_token_live(token));
+    assert!(is_live, "{name}");
+}
+
+#[track_caller]
+fn assert_says(name: &str, text: &str, words: &[&str]) {
+    for words in words {
+        assert!(text.contains(words), "{name}: {words:?} is not in {text:?}");
+    }
+}
