@@ -13,8 +13,8 @@ pub const NOTION_VERSION: HeaderName = HeaderName::from_static("notion-version")
 /// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, also with a fraction, or a date.
 ///
 /// A date counts from the response's own `Date`, so that the clock of this machine may be wrong; one that
-/// is past means now. A value that is neither counts as `longest`, because the server did ask to wait. A
-/// blank one counts as absent, and of several headers the longest counts.
+/// is past means now. A value that is neither, or is more than a day, counts as `longest`, because the server
+/// did ask to wait. A blank one counts as absent, and of several headers the longest counts.
 pub(crate) fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     let values = headers.get_all(RETRY_AFTER).iter();
     let values = values.filter(|value| !value.as_bytes().trim_ascii().is_empty());
@@ -28,12 +28,15 @@ pub(crate) fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Dura
             Some(until.duration_since(sent).unwrap_or_default())
         })
     };
+    let pause = |value| pause(value).filter(|pause| *pause <= A_DAY);
     values.map(|value| pause(value).unwrap_or(longest)).max()
 }
+
+/// No rate limit asks for more: such a value is a mistake of the server or of a proxy.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn seconds(text: &str) -> Option<Duration> {
     let is_number = text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
     let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
-    // More than fits is longer than anything that is waited for.
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    Duration::try_from_secs_f64(seconds).ok()
 }

@@ -14,7 +14,7 @@ use crate::header::retry_after;
 /// already.
 ///
 /// The request waits for as long as the response's `Retry-After` says, in seconds or as a date; without
-/// one for 1, 2, 4, … seconds. A value that can't be read is waited for as long as
+/// one for 1, 2, 4, … seconds. A value that can't be read, or is more than a day, means
 /// [`longest_pause`](Self::longest_pause). After the last try, or when the pause would be longer than
 /// that, the response goes to the caller as it is. A future that is dropped in between sends nothing more.
 /// The timer is Tokio's.

@@ -18,7 +18,7 @@ use crate::support::{Body, get};
 const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// The values of the header, and the pause in milliseconds. `LONGEST`: as long as is waited at most.
-const CASES: [(&[&str], u64); 20] = [
+const CASES: [(&[&str], u64); 25] = [
     (&["7"], 7_000),
     (&[" 7\t"], 7_000),
     (&["0"], 0),
@@ -39,18 +39,15 @@ const CASES: [(&[&str], u64); 20] = [
     (&["7 seconds"], LONGEST),
     (&["Sun, 99 Nov 1994 08:49:50 GMT"], LONGEST),
     (&["7", "soon"], LONGEST),
+    (&["86401"], LONGEST),
+    (&["99999999999"], LONGEST),
+    (&["18446744073709551616"], LONGEST),
+    (&["99999999999999999999999999999999999999999.5"], LONGEST),
+    (&["Fri, 31 Dec 9999 23:59:59 GMT"], LONGEST),
     (&["s\u{fc}ndig"], LONGEST),
 ];
 
 const LONGEST: u64 = u64::MAX;
-
-/// More than is ever waited for.
-const TOO_LONG: [&str; 4] = [
-    "99999999999",
-    "18446744073709551616",
-    "99999999999999999999999999999999999999999.5",
-    "Fri, 31 Dec 9999 23:59:59 GMT",
-];
 
 fn limited(values: &[&str]) -> Response<Body> {
     let mut response = Response::builder()
@@ -123,11 +120,10 @@ async fn retry_after_is_read_as_seconds_decimals_and_dates() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_of_more_than_the_longest_pause_is_not_cut_short() {
-    for value in TOO_LONG {
+    for value in ["61", "86400", "Mon, 07 Nov 1994 08:49:37 GMT"] {
         let (status, took) = api_call(&[value]).await;
         let expected = (StatusCode::TOO_MANY_REQUESTS, Duration::ZERO);
         assert_eq!((status, took), expected, "{value}");
-        assert_eq!(oauth_call(&[value]).await, Some(Duration::from_secs(3600)));
     }
 }
 
