@@ -21,6 +21,8 @@
 mod code;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod columns;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod connection_url;
 mod contract;
 mod decide;
 mod dynamic;
@@ -38,6 +40,8 @@ mod sealer;
 mod sealing_key;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod tls;
 mod unreadable;
 
 use std::time::Duration;

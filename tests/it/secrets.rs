@@ -31,6 +31,8 @@ pub(crate) struct Readable(Arc<Mutex<Vec<u8>>>);
 impl Readable {
     /// Collects what this thread logs, for as long as the guard lives.
     pub(crate) fn collect_logs(&self) -> tracing::subscriber::DefaultGuard {
+        // Also what goes to the crate `log`. Another test may have begun with that.
+        let _ = tracing_log::LogTracer::init();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_span_events(FmtSpan::FULL)
@@ -44,7 +46,7 @@ impl Readable {
         self.write(format!("{value:?}\n{value:#?}\n").as_bytes());
     }
 
-    fn error(&self, error: &(dyn StdError + 'static)) {
+    pub(crate) fn error(&self, error: &(dyn StdError + 'static)) {
         let mut next = Some(error);
         while let Some(error) = next {
             self.write(format!("{error}\n{error:?}\n{error:#?}\n").as_bytes());

@@ -1,7 +1,10 @@
 use sqlx::error::DatabaseError;
 
 use super::store::NAME;
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    tls::{handshake_failed, tls_error},
+};
 
 /// What the server said. Its details are left out: they show rows.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +13,11 @@ struct Refusal {
     code: String,
     message: String,
 }
+
+/// sqlx's text for a server that answers `N` to a request for TLS.
+const NO_TLS: &str = "server does not support TLS";
+
+const OWN_ROOT: &str = ", or add `sslrootcert` to the URL with such a file";
 
 /// What an error means, and what to do.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
@@ -23,17 +31,33 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         sqlx::Error::PoolClosed => {
             StoreError::unavailable(NAME, "the pool was closed by this process")
         }
-        sqlx::Error::Io(_) => StoreError::unavailable(
-            NAME,
-            "the server cannot be reached, or went away: look whether it runs, and at its address",
-        ),
-        sqlx::Error::Tls(_) => StoreError::misconfigured(
-            NAME,
-            "no secure connection can be made: look at the URL's `sslmode` and `sslrootcert`, and at the \
-             server's certificate",
-        ),
+        sqlx::Error::Io(error) => match tls_error(error) {
+            Some(error) => StoreError::misconfigured(NAME, handshake_failed(error, OWN_ROOT)),
+            None => StoreError::unavailable(
+                NAME,
+                "the server cannot be reached, or went away: look whether it runs, and at its address",
+            ),
+        },
+        // The causes of these may be values of parameters, or a file's content.
+        sqlx::Error::Tls(cause) if cause.to_string() == NO_TLS => {
+            return StoreError::misconfigured(
+                NAME,
+                "the server does not offer TLS: set `ssl = on` in its configuration, or, in a network that you \
+                 trust, add `sslmode=disable` to the URL for plain text",
+            );
+        }
+        sqlx::Error::Tls(_) => {
+            return StoreError::misconfigured(
+                NAME,
+                "no TLS connection can be made: check the URL's host, and the files of `sslrootcert`, `sslcert` \
+                 and `sslkey`",
+            );
+        }
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
-            StoreError::misconfigured(NAME, "the settings of the connection are not valid")
+            return StoreError::misconfigured(
+                NAME,
+                "the settings of the connection are not valid: check the files of `sslcert` and `sslkey`",
+            );
         }
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
@@ -77,7 +101,8 @@ fn refused(error: &dyn DatabaseError) -> StoreError {
              `default_transaction_read_only` is off",
         ),
         ("28000" | "28P01", _) => misconfigured(
-            "the server does not let this role in: look at the role's name, its password, and `pg_hba.conf`",
+            "the server does not let this role in: look at the role's name, its password, and `pg_hba.conf`, \
+             which may ask for TLS. The server's log has the reason",
         ),
         ("3D000", _) => misconfigured("the database is not there: look at its name in the URL"),
         ("53100", _) => unavailable("the server has no disk space left: make room"),
@@ -113,10 +138,12 @@ fn refused(error: &dyn DatabaseError) -> StoreError {
         ),
         _ => unavailable("the server, or the pooler before it, could not do it"),
     };
-    let message = match code.starts_with("P0") {
+    let message = match code.get(..2) {
         // What a trigger says may be a row.
-        true => "an exception of a trigger or a function".to_owned(),
-        false => error.message().to_owned(),
+        Some("P0") => "an exception of a trigger or a function".to_owned(),
+        // Names of the URL, which may be misplaced parts of a password.
+        Some("28" | "3D") => "a refusal of the role or the database".to_owned(),
+        _ => error.message().to_owned(),
     };
     stated.with_source(Refusal { code, message })
 }

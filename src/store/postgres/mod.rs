@@ -1,6 +1,6 @@
 //! Credentials in PostgreSQL, for processes on any number of hosts.
 //!
-//! - [`store`]: the type, and how it is made
+//! - [`store`]: the type, and how it is made; [`url`]: the connection URL and the variables `PG…`, checked
 //! - [`contract`]: what it does, one statement for each operation
 //! - [`names`]: which schema and tables; [`statements`]: what is said to the server about them
 //! - [`row`]: a record as parameters of a statement, and as a row of an answer
@@ -19,5 +19,6 @@ mod schema;
 mod statements;
 mod store;
 mod transaction;
+mod url;
 
 pub use self::store::PostgresStore;

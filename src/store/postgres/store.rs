@@ -1,15 +1,17 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use super::{
-    failure::failed, health::Accepted, names::Names, schema, statements::Statements,
+    failure::failed,
+    health::Accepted,
+    names::Names,
+    schema,
+    statements::Statements,
     transaction::Transaction,
+    url::{self, Checked},
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, tls};
 
 pub(super) const NAME: &str = "postgres";
 
@@ -97,28 +99,54 @@ impl Tables {
 }
 
 impl PostgresStore {
-    /// Connects to the server at `postgres://user:password@host:port/database?sslmode=verify-full`, with up
-    /// to 10 connections. Makes no tables: see [`migrate`](Self::migrate).
+    /// Connects to the server at `postgres://user:password@host:port/database`, with up to 10 connections.
+    /// Makes no tables: see [`migrate`](Self::migrate).
+    ///
+    /// # TLS
+    ///
+    /// A connection to another machine uses TLS with a checked certificate, unless the URL's `sslmode`, or
+    /// else the variable `PGSSLMODE`, has another of libpq's values:
+    ///
+    /// | `sslmode` | the connection |
+    /// |---|---|
+    /// | not set, `verify-full` | TLS; the certificate must name the URL's host |
+    /// | `verify-ca` | TLS; the certificate may be any host's. Needs `sslrootcert` |
+    /// | `require` | TLS; the certificate is not checked without `sslrootcert`, and as by `verify-ca` with it |
+    /// | `disable` | plain text, for a network that you trust |
+    /// | `allow`, `prefer` | refused, because the connection may be plain text |
+    ///
+    /// To a server on this machine (`localhost`, a loopback address or a Unix socket) all are accepted, and
+    /// `prefer` is the default.
+    ///
+    /// The authorities that count are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    /// `sslrootcert` is a file with more of them. sqlx adds it to the others, so prefer `verify-full` to
+    /// `verify-ca`.
+    ///
+    /// # Parameters
+    ///
+    /// The other parameters are `sslcert` and `sslkey` (a client's certificate), `host`, `hostaddr`, `port`, `user`, `password`,
+    /// `dbname`, `application_name`, `options` and `statement-cache-capacity`. What the URL leaves out is read from
+    /// libpq's environment variables, such as `PGPASSWORD`. `~/.pgpass` and `PGPASSFILE` are not read.
+    ///
+    /// For anything else, give [`new`](Self::new) a pool. Its options are not checked.
     ///
     /// # Errors
-    /// When the URL is not such a one, the server does not answer within 4 seconds, or does not let the
-    /// role in.
+    /// When the URL is not valid, has an unknown parameter or one that is set twice, the root certificates
+    /// cannot be read, the server does not answer within 4 seconds, its certificate is not trusted, or it does not
+    /// let the role in. No error shows a parameter's value.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(StoreError::misconfigured(
-                NAME,
-                "the URL must begin with postgres://",
-            ));
+        let Checked {
+            mut options,
+            needs_roots,
+        } = url::check(url, url::environment)?;
+        if needs_roots {
+            options = options.ssl_root_cert_from_pem(tls::roots(NAME).await?);
         }
         // Poolers refuse what is asked for beside this.
-        let options = url
-            .parse::<PgConnectOptions>()
-            .map_err(failed)?
-            .extra_float_digits(None);
-        let options = match options.get_application_name() {
-            Some(_) => options,
-            None => options.application_name(env!("CARGO_PKG_NAME")),
-        };
+        options = options.extra_float_digits(None);
+        if options.get_application_name().is_none() {
+            options = options.application_name(env!("CARGO_PKG_NAME"));
+        }
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -128,7 +156,7 @@ impl PostgresStore {
         Ok(Self::new(pool))
     }
 
-    /// Uses the application's pool.
+    /// Uses the application's pool, whose options, such as TLS, are the application's.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self {

@@ -12,7 +12,10 @@ pub(super) type Statement<'a> = Query<'a, Postgres, PgArguments>;
 
 /// A process that is suspended between its change and its commit loses the change before those who
 /// wait for the row give up, and those give up before the provider does.
+///
+/// sqlx logs notices, and what a trigger notes may be a row.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SET LOCAL client_min_messages = 'error'; \
      SET LOCAL idle_in_transaction_session_timeout = '3s'; \
      SET LOCAL lock_timeout = '4s'";
 

@@ -1,7 +1,7 @@
-use std::{error::Error as _, io, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
+    Client, ConnectionAddr, ConnectionInfo, ProtocolVersion, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
@@ -11,8 +11,9 @@ use super::{
     failure::{self, failed},
     link::PATIENCE,
     store::NAME,
+    url,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, tls};
 
 /// Two of these, and the pause between them, are less than what is waited for altogether.
 const CONNECTING: Duration = Duration::from_millis(1_500);
@@ -22,21 +23,24 @@ const TRIED_AGAIN: usize = 1;
 const SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn connect(url: &str) -> Result<ConnectionManager, StoreError> {
-    let info = url.into_connection_info().map_err(failed)?;
+    let info = prepared(url::check(url)?);
     let with_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-    if with_tls {
+    let client = if with_tls {
         have_provider();
-    }
-    let client = Client::open(prepared(info)).map_err(failed)?;
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(tls::roots(NAME).await?),
+        };
+        Client::build_with_tls(info, certificates)
+    } else {
+        Client::open(info)
+    };
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(PATIENCE))
         .set_connection_timeout(Some(CONNECTING))
         .set_number_of_retries(TRIED_AGAIN);
-    let connected = ConnectionManager::new_with_config(client, config);
+    let connected = ConnectionManager::new_with_config(client.map_err(failed)?, config);
     match tokio::time::timeout(PATIENCE, connected).await {
-        Ok(Err(error)) if with_tls && is_about_tls(&error) => {
-            Err(StoreError::misconfigured(NAME, CERTIFICATE).with_source(error))
-        }
         // Redis waits for the end of a line that never comes.
         Ok(Err(error)) if with_tls && error.is_timeout() => {
             Err(StoreError::unavailable(NAME, SILENT).with_source(error))
@@ -70,17 +74,5 @@ fn have_provider() {
     }
 }
 
-const CERTIFICATE: &str = "the server's certificate is not accepted, or it does not speak TLS on that port. It must \
-                           be signed by one of the web's authorities; for one of your own, make the \
-                           ConnectionManager (redis::Client::build_with_tls), and give that to RedisStore::new";
-
 const SILENT: &str = "the server has not answered in time: it is busy, the network does not reach it, or it does \
                       not speak TLS on that port";
-
-fn is_about_tls(error: &RedisError) -> bool {
-    let cause = error.source().and_then(|source| {
-        let shared = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>();
-        shared?.downcast_ref::<io::Error>()
-    });
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
-}

@@ -1,7 +1,12 @@
+use std::{error::Error as _, io, sync::Arc};
+
 use redis::{ErrorKind, RedisError, ServerError};
 
 use super::store::NAME;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{
+    StoreError, StoreErrorKind,
+    tls::{handshake_failed, tls_error},
+};
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 
@@ -94,6 +99,9 @@ fn refused(refusal: &ServerError, error: RedisError) -> StoreError {
 
 /// No answer at all, or none that is one.
 fn lost(error: RedisError) -> StoreError {
+    if let Some(message) = handshake(&error) {
+        return StoreError::misconfigured(NAME, message).with_source(error);
+    }
     let (kind, message) = match error.kind() {
         ErrorKind::AuthenticationFailed => (Misconfigured, PASSWORD),
         ErrorKind::RESP3NotSupported => (
@@ -102,11 +110,7 @@ fn lost(error: RedisError) -> StoreError {
         ),
         // Its cause may be a piece of the URL.
         ErrorKind::InvalidClientConfig => {
-            return StoreError::misconfigured(
-                NAME,
-                "the URL is not one of Redis: write redis://host:port, rediss://host:port for TLS, or \
-                 unix:///path",
-            );
+            return StoreError::misconfigured(NAME, "the settings of the connection are not valid");
         }
         // As for a database that it does not have.
         ErrorKind::Server(_) => (
@@ -126,6 +130,14 @@ fn lost(error: RedisError) -> StoreError {
         _ => (Unavailable, "the server cannot be reached: see the cause"),
     };
     StoreError::new(kind, NAME, message).with_source(error)
+}
+
+/// What failed in a TLS handshake, if that is where the connection ended.
+fn handshake(error: &RedisError) -> Option<String> {
+    let shared = error.source()?;
+    let shared = shared.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+    let error = tls_error(shared.downcast_ref::<io::Error>()?)?;
+    Some(handshake_failed(error, ""))
 }
 
 pub(super) fn loading() -> StoreError {

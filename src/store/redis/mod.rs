@@ -2,7 +2,7 @@
 //!
 //! [`store`] is what applications see, [`operations`] the contract; [`keys`] and [`fields`] say what is
 //! kept where, [`script`] has what Redis does in one step; [`entry`], [`list`] and [`sweep`] are the index;
-//! [`connect`] and [`link`] the connection, [`durability`] what the server must be set to, and [`failure`]
+//! [`url`], [`connect`] and [`link`] the connection, [`durability`] what the server must be set to, and [`failure`]
 //! what its errors mean.
 //!
 //! # One key, one step
@@ -54,5 +54,6 @@ mod operations;
 mod script;
 mod store;
 mod sweep;
+mod url;
 
 pub use self::store::RedisStore;

@@ -72,24 +72,34 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a server: `redis://user:password@host:port/database`, `rediss://` with TLS, whose
-    /// certificate must be signed by one of the web's authorities, or `unix:///path`.
+    /// Connects to a server at `redis://user:password@host:port/database`, `rediss://…` with TLS, or
+    /// `unix:///path`.
     ///
     /// A connection that is lost is made again. The protocol is RESP3, whatever the URL says. Within a Tokio
     /// runtime.
     ///
-    /// With `rediss://`, if the process has no default provider of cryptography for rustls yet, it is ring
-    /// from then on.
+    /// # TLS
+    ///
+    /// The authorities that count are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. `#insecure`
+    /// is refused. If the process has no default provider of cryptography for rustls yet, it is ring from then on.
+    ///
+    /// `redis://` is plain text. To another machine it needs `?sslmode=disable`, for a network that you trust. This
+    /// machine is `localhost`, a loopback address or a Unix socket.
+    ///
+    /// The only other parameter is `protocol`; for `unix://` also `db`, `user` and `pass`. For anything else, give
+    /// [`new`](Self::new) a connection. Its settings are not checked.
     ///
     /// # Errors
-    /// When the URL is none of these, or the server cannot be reached within 4 seconds, or refuses the
-    /// password. What else may be wrong with it, [`health`](CredentialStore::health) says.
+    /// When the URL is not valid, has an unknown parameter or one that is set twice, is plain text to another machine,
+    /// the root certificates cannot be read, or the server cannot be reached within 4 seconds, is not trusted, or
+    /// refuses the password. No error shows a parameter's value. What else may be wrong with the server,
+    /// [`health`](CredentialStore::health) says.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         Ok(Self::new(connect(url.as_ref()).await?))
     }
 
-    /// By a connection that the application has already, or that needs more than a URL says, such as
-    /// certificates. `redis` is [`notion_auth::redis`](crate::redis).
+    /// By a connection that the application has already, or that needs more than a URL says, such as a
+    /// client's certificate. Its TLS is the application's. `redis` is [`notion_auth::redis`](crate::redis).
     ///
     /// Its response timeout counts as well as this store's own of 4 seconds; the default of the
     /// `redis` crate is half a second, which a slow disk may exceed.

@@ -26,6 +26,7 @@ const CONNECTIONS: u32 = 4;
 
 /// The database at that path, made if there is none.
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
+    refuse_url(path)?;
     create(path).map_err(|error| {
         StoreError::misconfigured(
             STORE,
@@ -58,6 +59,30 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         .connect_with(options)
         .await
         .map_err(failed)
+}
+
+/// SQLite reads `file:` as a URL, by which the database may be in memory. The URL of another database would
+/// become a file's name, and be shown in errors with its password.
+fn refuse_url(path: &Path) -> Result<(), StoreError> {
+    let text = path.to_string_lossy();
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    let message = match scheme {
+        Some("") if text == ":memory:" => {
+            "`:memory:` keeps nothing: use `MemoryStore`, or give the path of a file"
+        }
+        // One letter is a drive.
+        Some(scheme) if scheme.len() > 1 && scheme.bytes().all(is_of_scheme) => {
+            "a path is expected and this begins like a URL: give the path of the file alone, with `./` in \
+             front if the file's own name has a colon"
+        }
+        _ => return Ok(()),
+    };
+    Err(StoreError::misconfigured(STORE, message))
+}
+
+/// RFC 3986 section 3.1.
+fn is_of_scheme(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
 
 /// SQLite makes the files beside a database as readable as the database is.

@@ -61,8 +61,8 @@ impl SqliteStore {
     /// Opens the database at that path, and makes it, readable by this user alone, if there is none.
     ///
     /// # Errors
-    /// When it cannot be opened or made, cannot be written, is another application's, is of a newer version
-    /// of this crate, or is locked for more than 4 seconds.
+    /// When the path is a URL or `:memory:`, or the database cannot be opened or made, cannot be written, is another
+    /// application's, is of a newer version of this crate, or is locked for more than 4 seconds.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;

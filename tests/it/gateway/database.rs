@@ -67,6 +67,23 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
             "the user and password",
         ),
         (format!("redis://{noauth}/"), "the user and password"),
+        (
+            "postgres://ann@db/app?sslpassword=hunter2".to_owned(),
+            "unknown parameter `sslpassword`",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?sslMode=verify-full".to_owned(),
+            "did you mean `sslmode`?",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?sslmode=prefer".to_owned(),
+            "`sslmode=disable`",
+        ),
+        ("redis://ann:hunter2@db/".to_owned(), "`?sslmode=disable`"),
+        (
+            "rediss://ann:hunter2@db/#insecure".to_owned(),
+            "`#insecure`",
+        ),
     ] {
         let said = complaint(&[
             ("GATEWAY_KEYS", &format!("{ANN}=ann")),

@@ -18,6 +18,7 @@ mod rotate;
 mod settings;
 mod shutdown;
 mod streams;
+mod tls;
 mod unreached;
 mod visitors;
 mod wait;

@@ -6,14 +6,18 @@ use std::{
     fs::{self, DirBuilder, File},
     io::Write as _,
     os::unix::{
-        fs::{DirBuilderExt as _, MetadataExt as _, chown},
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use super::user::User;
+use super::{authority::Issued, user::User};
+
+/// Where [`Directory::write_certificate`] puts its files.
+pub(super) const CERTIFICATE: &str = "server.crt";
+pub(super) const KEY: &str = "server.key";
 
 /// Reads which process is to be ended, the last line counts, until nobody is left who could write. It
 /// comes to that also when the tests are killed, and the directory goes then, too. A process has ended
@@ -103,6 +107,20 @@ impl Directory {
             command.uid(user.uid).gid(user.gid);
         }
         command
+    }
+
+    /// For the directory's user alone, as PostgreSQL demands of a key.
+    pub(super) fn write_certificate(&self, issued: &Issued) {
+        for (name, text) in [(CERTIFICATE, &issued.certificate), (KEY, &issued.key)] {
+            let path = self.path.join(name);
+            let mut options = File::options();
+            options.create_new(true).write(true).mode(0o600);
+            let mut file = options.open(&path).expect("a new file");
+            file.write_all(text.as_bytes()).expect("it is ours");
+            if let Some(user) = &self.user {
+                chown(&path, Some(user.uid), Some(user.gid)).expect("root may");
+            }
+        }
     }
 
     /// What its programs printed.

@@ -10,6 +10,7 @@
 //! All this blocks the thread: nothing else happens in a test of one thread until the server is there,
 //! or gone.
 
+pub(crate) mod authority;
 mod directory;
 mod installed;
 pub(crate) mod pgbouncer;

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    directory::{Directory, program_without_settings},
+    authority::Issued,
+    directory::{CERTIFICATE, Directory, KEY, program_without_settings},
     installed,
     server::{Program, Server},
 };
@@ -23,14 +24,29 @@ pub(crate) fn start() -> Option<Postgres> {
 
 /// Starts one with these settings.
 pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Postgres> {
-    Some(start_installed(Installation::find(settings)?))
+    Some(start_installed(Installation::find(settings)?, None))
+}
+
+/// Starts one that also speaks TLS.
+pub(crate) fn start_with_tls(issued: &Issued) -> Option<Postgres> {
+    // Relative to the directory of its data.
+    let (certificate, key) = (format!("../{CERTIFICATE}"), format!("../{KEY}"));
+    let settings = [
+        ("ssl", "on"),
+        ("ssl_cert_file", &certificate),
+        ("ssl_key_file", &key),
+    ];
+    Some(start_installed(
+        Installation::find(&settings)?,
+        Some(issued),
+    ))
 }
 
 /// The one that tests share, each with a [`fresh_database`]. It cannot be stopped.
 pub(crate) fn shared() -> Option<&'static Postgres> {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
     let installation = Installation::find(&[])?;
-    Some(SHARED.get_or_init(|| start_installed(installation)))
+    Some(SHARED.get_or_init(|| start_installed(installation, None)))
 }
 
 /// Makes a database for a test, and answers its name.
@@ -47,7 +63,12 @@ impl Postgres {
     }
 
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}@{}/{database}", self.address("127.0.0.1"))
+    }
+
+    /// Its port behind another name of this machine.
+    pub(crate) fn address(&self, host: &str) -> String {
+        format!("{host}:{}", self.port)
     }
 
     /// What the statements answer to an ordinary client: a line for each row, with `|` between columns.
@@ -135,8 +156,11 @@ pub(super) fn is_ready(
         .success()
 }
 
-fn start_installed(installation: Installation) -> Postgres {
+fn start_installed(installation: Installation, issued: Option<&Issued>) -> Postgres {
     let directory = Directory::without_root(Installation::KILL);
+    if let Some(issued) = issued {
+        directory.write_certificate(issued);
+    }
     // Only its making is not synced: the server's own writes are.
     let made = directory
         .command(&installation.directory.join("initdb"))

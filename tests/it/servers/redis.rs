@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    directory::Directory,
+    authority::Issued,
+    directory::{CERTIFICATE, Directory, KEY},
     installed, resp,
     server::{Program, Server},
 };
@@ -24,6 +25,15 @@ pub(crate) fn start() -> Option<Redis> {
 pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Redis> {
     let installation = Installation::find(settings, false)?;
     let directory = Directory::new(Installation::KILL);
+    Some(Server::new(installation, directory))
+}
+
+/// Starts one that also speaks TLS, at another port.
+pub(crate) fn start_with_tls(issued: &Issued) -> Option<Redis> {
+    let mut installation = Installation::find(&[], false)?;
+    installation.has_tls = true;
+    let directory = Directory::new(Installation::KILL);
+    directory.write_certificate(issued);
     Some(Server::new(installation, directory))
 }
 
@@ -45,6 +55,7 @@ pub(crate) fn start_valkey() -> Option<Redis> {
         program,
         settings: Vec::new(),
         cluster: false,
+        has_tls: false,
     };
     let directory = Directory::new(Installation::KILL);
     Some(Server::new(installation, directory))
@@ -53,6 +64,16 @@ pub(crate) fn start_valkey() -> Option<Redis> {
 impl Redis {
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Where it speaks TLS.
+    pub(crate) fn tls_url(&self, host: &str) -> String {
+        format!("rediss://{host}:{}/", self.port + 1)
+    }
+
+    /// Its port behind another name of this machine.
+    pub(crate) fn address(&self, host: &str) -> String {
+        format!("{host}:{}", self.port)
     }
 
     /// What a command answers on a connection of its own, if it is one line or one text. An error of
@@ -66,6 +87,7 @@ pub(crate) struct Installation {
     program: PathBuf,
     settings: Vec<(String, String)>,
     cluster: bool,
+    has_tls: bool,
 }
 
 impl Installation {
@@ -81,6 +103,7 @@ impl Installation {
             program,
             settings,
             cluster,
+            has_tls: false,
         })
     }
 }
@@ -102,6 +125,12 @@ impl Program for Installation {
             command
                 .args(["--cluster-enabled", "yes"])
                 .args(["--cluster-port", &among_nodes]);
+        }
+        if self.has_tls {
+            command
+                .args(["--tls-port", &(port + 1).to_string()])
+                .args(["--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY])
+                .args(["--tls-auth-clients", "no"]);
         }
         for (name, value) in &self.settings {
             command.args([&format!("--{name}"), value]);

@@ -4,8 +4,12 @@
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod secrets;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod small_disk;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod tls;
 mod two;

@@ -85,6 +85,29 @@ async fn conformance_of_the_sqlite_store_through_two_handles() {
     store_conformance(Two::new(place.open().await, place.open().await)).await;
 }
 
+#[tokio::test]
+async fn a_url_is_no_path_and_is_not_shown() {
+    for path in [
+        "sqlite:hunter2.db",
+        "sqlite://hunter2.db",
+        "file:hunter2.db?mode=memory",
+        "postgres://ann:hunter2@localhost/app",
+        "redis:hunter2",
+        "hunter2:",
+        ":memory:",
+    ] {
+        let error = refused(Path::new(path)).await;
+        assert_eq!(error.kind(), StoreErrorKind::Misconfigured, "{path}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("give the path of"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(!Path::new(path).exists(), "{path}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sqlite:with a colon");
+    SqliteStore::open(&path).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_file_is_opened_by_many_who_find_it_empty() {
     for _ in 0..20 {

@@ -1,0 +1,173 @@
+//! The connection URL of Redis.
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+
+use super::store::NAME;
+use crate::store::{
+    StoreError,
+    connection_url::{Grammar, Parameter, Part, is_loopback},
+};
+
+const TCP: Grammar = Grammar {
+    store: NAME,
+    form: "redis://user:password@host:port/database, rediss://… for TLS, or unix:///path",
+    parameters: &[PROTOCOL, PLAINTEXT],
+};
+
+const SOCKET: Grammar = Grammar {
+    parameters: &[
+        Parameter {
+            name: "db",
+            is_valid: |value| value.parse::<u32>().is_ok(),
+            valid: "the number of a database",
+            ..Parameter::TEXT
+        },
+        Parameter {
+            name: "user",
+            ..Parameter::TEXT
+        },
+        Parameter {
+            name: "pass",
+            part: Some(Part::Password),
+            ..Parameter::TEXT
+        },
+        PROTOCOL,
+    ],
+    ..TCP
+};
+
+const PROTOCOL: Parameter = Parameter {
+    name: "protocol",
+    is_valid: |value| matches!(value, "2" | "3" | "resp2" | "resp3"),
+    valid: "`resp3`",
+    ..Parameter::TEXT
+};
+
+/// Not the redis crate's. libpq's word, so that both servers have one.
+const PLAINTEXT: Parameter = Parameter {
+    name: "sslmode",
+    is_valid: |value| value == "disable",
+    valid: "`disable`, for plain text. For TLS, the URL begins with rediss://",
+    ..Parameter::TEXT
+};
+
+/// Returns where to connect, by plain text to another machine only if the URL says so.
+pub(super) fn check(text: &str) -> Result<ConnectionInfo, StoreError> {
+    if text.trim_end().ends_with("#insecure") {
+        return Err(TCP.error(
+            "`#insecure` in the URL turns off the check of the server's certificate: remove it. To trust a \
+             private authority, set SSL_CERT_FILE to its certificate in PEM",
+        ));
+    }
+    let scheme = text.split(':').next().unwrap_or_default();
+    let grammar = match scheme.trim().to_ascii_lowercase().as_str() {
+        "redis" | "rediss" | "valkey" | "valkeys" => &TCP,
+        "unix" | "redis+unix" | "valkey+unix" => &SOCKET,
+        _ => return Err(TCP.invalid("its scheme is another")),
+    };
+    let mut url = grammar.parse(text)?;
+    let is_plaintext_allowed = url.parameter("sslmode").is_some();
+    url.remove("sslmode");
+    let info = url.into_url().into_connection_info();
+    // Its cause may be a part of the URL.
+    let info = info.map_err(|_| {
+        grammar.invalid("its host or the number of the database is missing or wrong")
+    })?;
+    match info.addr() {
+        ConnectionAddr::Tcp(host, _) if !is_plaintext_allowed && !is_loopback(host) => Err(TCP.error(
+            "a redis:// URL to another machine is plain text, with the password and all credentials: write \
+             rediss:// for TLS, or, in a network that you trust, add `?sslmode=disable` to the URL",
+        )),
+        ConnectionAddr::TcpTls { .. } if is_plaintext_allowed => Err(TCP.error(
+            "rediss:// in the URL is TLS, and `sslmode=disable` is plain text: remove one of them",
+        )),
+        _ => Ok(info),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_to_another_machine_is_accepted_only_where_the_url_says_so() {
+        for text in [
+            "redis://127.0.0.1",
+            "redis://ann:pw@localhost:6380/3?protocol=resp3",
+            "valkey://[::1]/",
+            "redis://db?sslmode=disable",
+            "redis://ann:pw@10.0.0.1:6380/3?protocol=3&sslmode=disable",
+            "rediss://db",
+            "REDISS://:pw@10.0.0.1:6380/3",
+            "valkeys://db/",
+            "unix:///tmp/redis.sock?db=3&user=ann&pass=pw",
+            "redis+unix:///tmp/a%40b",
+        ] {
+            check(text).expect(text);
+        }
+        for (text, words) in [
+            ("redis://ann:hunter2@db", "add `?sslmode=disable`"),
+            ("valkey://10.0.0.1", "add `?sslmode=disable`"),
+            ("redis://127.1", "add `?sslmode=disable`"),
+            (
+                "redis://db?sslmode=hunter2",
+                "`sslmode` in the URL must be `disable`",
+            ),
+            ("rediss://db?sslmode=disable", "remove one of them"),
+            (
+                "rediss://ann:hunter2@db/#insecure",
+                "`#insecure` in the URL turns off",
+            ),
+            (
+                "redis://localhost#insecure",
+                "`#insecure` in the URL turns off",
+            ),
+            ("rediss://db/#Insecure", "it has a fragment"),
+            (
+                "rediss://db?ssl_cert_reqs=hunter2",
+                "unknown parameter `ssl_cert_reqs`",
+            ),
+            (
+                "redis://localhost?protocol=hunter2",
+                "`protocol` in the URL must be `resp3`",
+            ),
+            (
+                "redis://localhost?protocol=3&protocol=2",
+                "`protocol` in the URL repeats",
+            ),
+            ("redis://localhost?db=3", "unknown parameter `db`"),
+            (
+                "redis://localhost?password=hunter2",
+                "unknown parameter `password`",
+            ),
+            ("redis://localhost/hunter2", "number of the database"),
+            ("redis://:12/hunter2@localhost", "empty host"),
+            ("redis://ann:12/hunter2@localhost", "`@` is in its path"),
+            ("redis://ann:hunter2%ff@localhost", "number of the database"),
+            ("redis:hunter2", "`//` is missing"),
+            ("unix:/hunter2", "`//` is missing"),
+            (
+                "unix:///tmp/s?pass=hunter&hunter=x",
+                "parameter 2 of the URL is unknown",
+            ),
+            (
+                "unix:///tmp/s?db=hunter2",
+                "`db` in the URL must be the number",
+            ),
+            (
+                "unix:///tmp/s?sslmode=disable",
+                "unknown parameter `sslmode`",
+            ),
+            ("unix://hunter2/s", "number of the database"),
+            ("http://ann:hunter2@db", "its scheme is another"),
+            ("hunter2", "its scheme is another"),
+            ("", "its scheme is another"),
+        ] {
+            let error = check(text).err().expect(text);
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(words), "{text}: {shown}");
+            assert!(!shown.contains("hunter"), "{text}: {shown}");
+            assert!(std::error::Error::source(&error).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections by real TLS, with certificates of an authority that only some clients trust; and connections
+//! without TLS to a host that does not count as this machine.
+
+use std::fs;
+
+use notion_auth::{
+    PostgresStore, RedisStore,
+    redis::{Client, TlsCertificates, aio::ConnectionManagerConfig},
+    sqlx::{self, Row as _},
+    store::{
+        CredentialStore, StoreError,
+        StoreErrorKind::{self, Misconfigured},
+    },
+};
+use tempfile::NamedTempFile;
+
+use crate::servers::{authority::Authority, postgres, redis};
+
+/// The loopback address as the C library reads it. For the store it is a name like any other.
+const OTHER_HOST: &str = "127.1";
+
+fn file_of(authority: &Authority) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(&file, authority.pem()).unwrap();
+    file
+}
+
+#[track_caller]
+fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &[&str]) {
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "{text}");
+    for words in words {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
+    let (ours, another) = (Authority::new(), Authority::new());
+    let Some(server) = postgres::start_with_tls(&ours.issue("localhost")) else {
+        return;
+    };
+    let (ours, another) = (file_of(&ours), file_of(&another));
+    let url = |host: &str, query: &str| {
+        let root = |file: &NamedTempFile| format!("sslrootcert={}", file.path().display());
+        let query = query.replace("ours", &root(&ours));
+        let query = query.replace("another", &root(&another));
+        format!(
+            "postgres://postgres@{}/postgres?{query}",
+            server.address(host)
+        )
+    };
+    for (host, query) in [
+        ("localhost", "sslmode=verify-full&ours"),
+        ("localhost", "ours"),
+        ("127.0.0.1", "sslmode=verify-ca&ours"),
+        ("127.0.0.1", "sslmode=require&ours"),
+        ("127.0.0.1", "sslmode=require"),
+    ] {
+        let store = PostgresStore::connect(&url(host, query))
+            .await
+            .expect(query);
+        let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        let answered = sqlx::query(asked).fetch_one(store.pool()).await;
+        assert!(answered.unwrap().get::<bool, _>(0), "{host} {query}");
+    }
+    let unknown = ["its authority is unknown", "SSL_CERT_FILE", "`sslrootcert`"];
+    for (host, query, words) in [
+        ("localhost", "sslmode=verify-full", &unknown[..]),
+        ("localhost", "sslrootcert=system", &unknown),
+        ("localhost", "sslmode=verify-full&another", &unknown),
+        ("localhost", "sslmode=require&another", &unknown),
+        (
+            "127.0.0.1",
+            "sslmode=verify-full&ours",
+            &["is for another host"],
+        ),
+    ] {
+        let error = PostgresStore::connect(&url(host, query)).await.unwrap_err();
+        assert_says(&error, Misconfigured, words);
+    }
+}
+
+#[tokio::test]
+async fn postgres_on_another_machine_without_tls_is_used_only_if_the_url_says_so() {
+    let Some(server) = postgres::shared() else {
+        return;
+    };
+    let url = format!(
+        "postgres://postgres@{}/postgres",
+        server.address(OTHER_HOST)
+    );
+    for query in ["", "?sslmode=verify-full", "?sslmode=require"] {
+        let error = PostgresStore::connect(&format!("{url}{query}"))
+            .await
+            .unwrap_err();
+        let words = ["does not offer TLS", "`ssl = on`", "`sslmode=disable`"];
+        assert_says(&error, Misconfigured, &words);
+    }
+    let store = PostgresStore::connect(&format!("{url}?sslmode=disable")).await;
+    store.unwrap().migrate().await.unwrap();
+}
+
+#[tokio::test]
+async fn redis_is_trusted_by_the_systems_authorities_or_by_the_applications() {
+    let authority = Authority::new();
+    let Some(server) = redis::start_with_tls(&authority.issue("localhost")) else {
+        return;
+    };
+    let error = RedisStore::connect(server.tls_url("localhost"))
+        .await
+        .unwrap_err();
+    assert_says(
+        &error,
+        Misconfigured,
+        &["its authority is unknown", "SSL_CERT_FILE"],
+    );
+
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(authority.pem().into_bytes()),
+    };
+    let client = Client::build_with_tls(server.tls_url("localhost"), certificates).unwrap();
+    let config = ConnectionManagerConfig::new();
+    let connection = client.get_connection_manager_with_config(config).await;
+    RedisStore::new(connection.unwrap()).health().await.unwrap();
+}
+
+#[tokio::test]
+async fn redis_on_another_machine_without_tls_is_used_only_if_the_url_says_so() {
+    let Some(server) = redis::start() else { return };
+    let url = format!("redis://{}/", server.address(OTHER_HOST));
+    let error = RedisStore::connect(&url).await.unwrap_err();
+    assert_says(
+        &error,
+        Misconfigured,
+        &["is plain text", "rediss://", "`?sslmode=disable`"],
+    );
+    let store = RedisStore::connect(format!("{url}?sslmode=disable")).await;
+    store.unwrap().health().await.unwrap();
+}
