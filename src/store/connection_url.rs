@@ -45,6 +45,13 @@ impl Parameter {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(
+        dead_code,
+        reason = "Redis has parameters only for what is no part of its URL"
+    )
+)]
 pub(super) enum Part {
     Host,
     Port,
@@ -67,18 +74,6 @@ struct Pair {
 }
 
 impl ConnectionUrl {
-    pub(super) fn scheme(&self) -> &str {
-        self.url.scheme()
-    }
-
-    pub(super) fn has_password(&self) -> bool {
-        self.url.password().is_some()
-            || self
-                .parameters
-                .iter()
-                .any(|it| it.parameter.part == Some(Part::Password))
-    }
-
     /// Returns the value of the parameter with this name or one of its aliases.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut pairs = self.parameters.iter();

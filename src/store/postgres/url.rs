@@ -114,18 +114,18 @@ pub(super) fn check(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Checked, StoreError> {
     let mut url = GRAMMAR.parse(text)?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err(GRAMMAR.invalid("its scheme is another"));
-    }
     let tls = Tls::of(&url, &variable)?;
     if tls.root == Some(Root::Platform) {
         url.remove("sslrootcert");
     }
-    let has_password = url.has_password() || variable("PGPASSWORD").is_some();
+    let has_password = url.parameter("password").is_some() || variable("PGPASSWORD").is_some();
     let mut url = url.into_url();
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(GRAMMAR.invalid("its scheme is another"));
+    }
     // sqlx looks for a missing password in ~/.pgpass, and logs the lines that it cannot read there. For
     // the server, an empty password is the same as none.
-    if !has_password {
+    if url.password().is_none() && !has_password {
         url.query_pairs_mut().append_pair("password", "");
     }
     let options = PgConnectOptions::from_url(&url)
