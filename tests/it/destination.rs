@@ -245,7 +245,11 @@ async fn rule_02_raw_connection_is_sent_plain_paths_only() {
         ("http://evil.example/x", false),
     ] {
         let service = layer.layer(connection.clone());
-        let sent = send(service, get(target, &[server.authority.clone()], 0)).await;
+        let sent = send(
+            service,
+            get(target, std::slice::from_ref(&server.authority), 0),
+        )
+        .await;
         let seen = server.take();
         let case = format!("{target}: {sent:?} {seen:?}");
         if is_allowed {

@@ -163,7 +163,7 @@ mod tests {
             ("hunter2", "its scheme is another"),
             ("", "its scheme is another"),
         ] {
-            let error = check(text).err().expect(text);
+            let error = check(text).expect_err(text);
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(words), "{text}: {shown}");
             assert!(!shown.contains("hunter"), "{text}: {shown}");

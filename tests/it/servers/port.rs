@@ -20,9 +20,10 @@ pub(crate) fn free() -> u16 {
     static FIRST: OnceLock<u16> = OnceLock::new();
     static COUNT: AtomicU16 = AtomicU16::new(0);
 
-    let first = *FIRST.get_or_init(|| fastrand::u16(..PORTS.len() as u16));
+    let number_of_ports = PORTS.end - PORTS.start;
+    let first = *FIRST.get_or_init(|| fastrand::u16(..number_of_ports));
     iter::repeat_with(|| first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
-        .map(|number| 2 * (PORTS.start + number % PORTS.len() as u16))
+        .map(|number| 2 * (PORTS.start + number % number_of_ports))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("a free port")
 }
