@@ -154,8 +154,8 @@ fn is_for_notion(method: &Method) -> bool {
     !matches!(*method, Method::CONNECT | Method::TRACE)
 }
 
-/// Whether no reader of URIs, however lenient, finds a host in this path: `//evil.example` has one by
-/// RFC 3986, `/\evil.example` by the URL standard, and after decoding or removing dots other paths do.
+/// Whether no URI parser, however lenient, finds a host in this path. `//evil.example` has one by RFC 3986,
+/// `/\evil.example` by the URL standard. Encoded and dotted forms become those when a proxy tidies the path.
 fn is_plain_path(path: &str) -> bool {
     let Some(path) = path.strip_prefix('/') else {
         return false;

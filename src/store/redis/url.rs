@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_to_another_machine_is_accepted_only_where_the_url_says_so() {
+    fn remote_plaintext_needs_sslmode_disable() {
         for text in [
             "redis://127.0.0.1",
             "redis://ann:pw@localhost:6380/3?protocol=resp3",

@@ -76,7 +76,7 @@ async fn databases_are_trusted_by_ssl_cert_file() {
 }
 
 #[test]
-fn an_expired_certificate_is_said() {
+fn an_expired_certificate_is_named_in_the_error() {
     let authority = Authority::new();
     let Some(redis) = servers::redis::start_with_tls(&authority.issue_expired("localhost")) else {
         return;

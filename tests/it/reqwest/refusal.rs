@@ -153,7 +153,7 @@ async fn without_a_refresh_token_two_refusals_30_seconds_apart_go_back_and_end_i
     };
     let client = world.client();
     world.revoke();
-    for seconds in [29, 1, 0] {
+    for seconds in [10, 20, 0] {
         let response = world.me(&client).with_extension(ann()).send().await;
         assert_eq!(response.unwrap().status(), 401);
         clock.advance(Duration::from_secs(seconds));

@@ -86,7 +86,7 @@ async fn conformance_of_the_sqlite_store_through_two_handles() {
 }
 
 #[tokio::test]
-async fn a_url_is_no_path_and_is_not_shown() {
+async fn open_with_a_url_is_refused_without_showing_it() {
     for path in [
         "sqlite:hunter2.db",
         "sqlite://hunter2.db",

@@ -64,6 +64,28 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         let answered = sqlx::query(asked).fetch_one(store.pool()).await;
         assert!(answered.unwrap().get::<bool, _>(0), "{host} {query}");
     }
+    // As where a variable's line breaks were lost. The library's error shows the line.
+    let key = NamedTempFile::new().unwrap();
+    fs::write(
+        &key,
+        "-----BEGIN PRIVATE KEY-----canary-----END PRIVATE KEY-----",
+    )
+    .unwrap();
+    let query = format!(
+        "sslmode=require&sslcert={}&sslkey={}",
+        ours.path().display(),
+        key.path().display()
+    );
+    let error = PostgresStore::connect(&url("localhost", &query))
+        .await
+        .unwrap_err();
+    assert_says(
+        &error,
+        Misconfigured,
+        &["check the files of `sslcert` and `sslkey`"],
+    );
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+
     let unknown = ["its authority is unknown", "SSL_CERT_FILE", "`sslrootcert`"];
     for (host, query, words) in [
         ("localhost", "sslmode=verify-full", &unknown[..]),
@@ -82,7 +104,7 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
 }
 
 #[tokio::test]
-async fn postgres_on_another_machine_without_tls_is_used_only_if_the_url_says_so() {
+async fn postgres_remote_plaintext_needs_sslmode_disable() {
     let Some(server) = postgres::shared() else {
         return;
     };
@@ -102,7 +124,7 @@ async fn postgres_on_another_machine_without_tls_is_used_only_if_the_url_says_so
 }
 
 #[tokio::test]
-async fn redis_is_trusted_by_the_systems_authorities_or_by_the_applications() {
+async fn redis_private_authority_is_refused_unless_trusted() {
     let authority = Authority::new();
     let Some(server) = redis::start_with_tls(&authority.issue("localhost")) else {
         return;
@@ -127,7 +149,7 @@ async fn redis_is_trusted_by_the_systems_authorities_or_by_the_applications() {
 }
 
 #[tokio::test]
-async fn redis_on_another_machine_without_tls_is_used_only_if_the_url_says_so() {
+async fn redis_remote_plaintext_needs_sslmode_disable() {
     let Some(server) = redis::start() else { return };
     let url = format!("redis://{}/", server.address(OTHER_HOST));
     let error = RedisStore::connect(&url).await.unwrap_err();

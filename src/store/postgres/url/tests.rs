@@ -79,7 +79,7 @@ fn tls_is_the_default_except_on_this_machine() {
 }
 
 #[test]
-fn an_authority_of_ones_own_is_checked_against() {
+fn sslrootcert_is_checked_in_every_tls_mode() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), CERTIFICATE).expect("it is ours");
     let path = file.path().to_str().expect("UTF-8");
@@ -107,7 +107,7 @@ fn an_authority_of_ones_own_is_checked_against() {
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n";
 
 #[test]
-fn what_would_weaken_the_connection_is_refused() {
+fn weakening_parameters_are_refused_without_values() {
     for (text, variable, words) in [
         ("postgres://db?sslmode=prefer", NOTHING, "may be plain text"),
         ("postgres://db?sslmode=allow", NOTHING, "may be plain text"),
@@ -164,7 +164,10 @@ fn what_would_weaken_the_connection_is_refused() {
         ),
         (
             "postgres://db",
-            ("PGSSLROOTCERT", "-----BEGIN KEY-----hunter2"),
+            (
+                "PGSSLROOTCERT",
+                "-----BEGIN KEY-----\nhunter2\n-----END KEY-----",
+            ),
             "PGSSLROOTCERT names no certificate in PEM",
         ),
         (
