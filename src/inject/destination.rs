@@ -155,13 +155,20 @@ fn is_for_notion(method: &Method) -> bool {
 }
 
 /// Whether no URI parser, however lenient, finds a host in this path. `//evil.example` has one by RFC 3986,
-/// `/\evil.example` by the URL standard. Encoded and dotted forms become those when a proxy tidies the path.
+/// `/\evil.example` by the URL standard. Encoded and dotted forms become those when a proxy normalizes the path.
 fn is_plain_path(path: &str) -> bool {
-    let Some(path) = path.strip_prefix('/') else {
+    let Some(rest) = path.strip_prefix('/') else {
         return false;
     };
-    let after_dots = path.trim_start_matches('.');
-    !after_dots.starts_with(['/', '\\', '%']) && (!after_dots.is_empty() || path.is_empty())
+    if rest.starts_with(['/', '%']) || rest.contains('\\') || !rest.is_ascii() {
+        return false;
+    }
+    // A dot segment can uncover two slashes further on, also one that is encoded.
+    let decoded = rest.to_ascii_lowercase().replace("%2e", ".");
+    let decoded = decoded.replace("%2f", "/").replace("%5c", "/");
+    !decoded
+        .split('/')
+        .any(|segment| matches!(segment, "." | ".."))
 }
 
 #[cfg(test)]
@@ -321,7 +328,17 @@ mod tests {
             ("/v1/users/me?page_size=1", true),
             ("/v1//users", true),
             ("/v1/%2Fusers", true),
-            ("/v1/..", true),
+            ("/v1/pages/1/properties/%5C%2Fa..b", true),
+            ("/v1/...", true),
+            ("/v1/..", false),
+            ("/v1/..//evil.example/x", false),
+            ("/v1/../\\evil.example", false),
+            ("/v1/%2e%2E//evil.example", false),
+            ("/v1/..%2f%2fevil.example", false),
+            ("/v1/..%5C%5cevil.example", false),
+            ("/a/b/../..//evil.example", false),
+            ("/v1/x\\..\\..\\\\evil.example", false),
+            ("/\u{ff0f}evil.example", false),
             ("/.well-known/oauth-protected-resource", true),
             ("/_v1", true),
             ("/~v1", true),

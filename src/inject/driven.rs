@@ -12,7 +12,6 @@ use tower_service::Service;
 
 use super::{
     config::Config,
-    headers::replace,
     identity::{Credentials, Source},
     replay::ReplayBody,
 };
@@ -123,7 +122,7 @@ where
         authorization,
         source,
     } = credentials;
-    config.inject_into(request.headers_mut(), authorization);
+    // Before the headers are set: the copy never holds a token.
     if !R::NEVER && source.is_renewable() {
         let (head, body) = request.into_parts();
         *copy = replay
@@ -131,12 +130,14 @@ where
             .map(|body| (service.clone(), Request::from_parts(head.clone(), body)));
         request = Request::from_parts(head, body);
     }
+    config.inject_into(request.headers_mut(), authorization);
     let call = service.call(request);
     State::Sending { call, source }
 }
 
 /// Sends the copy of a request, once: what is refused again goes back to the caller.
 fn send_again<S, B>(
+    config: &Config,
     (mut service, mut request): (S, Request<B>),
     credentials: Credentials,
 ) -> State<S::Future, S::Response>
@@ -144,7 +145,7 @@ where
     S: Service<Request<B>>,
 {
     observe::replayed(request.extensions().get());
-    replace(request.headers_mut(), credentials.authorization);
+    config.inject_into(request.headers_mut(), credentials.authorization);
     State::Sending {
         call: service.call(request),
         source: credentials.source,
@@ -187,7 +188,7 @@ where
                     }
                     let (unsent, credentials) = (taken(this.unsent), taken(credentials));
                     if *is_replay {
-                        send_again(unsent, credentials)
+                        send_again(this.config, unsent, credentials)
                     } else {
                         send(this.config, this.replay, unsent, credentials, this.unsent)
                     }

@@ -57,13 +57,3 @@ pub(super) fn inject(
         headers.insert(NOTION_VERSION, version.clone());
     }
 }
-
-/// Replaces the `Authorization` that was injected before, which is the only one. `insert` would first
-/// make room for one more.
-pub(crate) fn replace(headers: &mut HeaderMap, authorization: HeaderValue) {
-    if let Some(value) = headers.get_mut(AUTHORIZATION) {
-        *value = authorization;
-    } else {
-        headers.insert(AUTHORIZATION, authorization);
-    }
-}

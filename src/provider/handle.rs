@@ -95,7 +95,7 @@ impl NotionAuthProvider {
     ///
     /// Call it only for a 401 with an `x-notion-request-id` header. Any other one is not Notion's but a
     /// proxy's: pass it on. Credentials without a refresh token end when this reports two refusals that are
-    /// at least 30 seconds apart.
+    /// at least 30 seconds, and at most an hour, apart.
     ///
     /// If the answer is of the same generation, there is nothing better: pass the 401 on.
     ///

@@ -22,6 +22,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-notion-request-id");
 /// Credentials without a refresh token end when they are refused again this long after the first time.
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(30);
 
+/// A refusal this long ago is forgotten: two that happen within a process's life are no pattern.
+const REFUSAL_MEMORY: Duration = Duration::from_secs(60 * 60);
+
 /// A 401 that can be Notion's, by what its headers show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unauthorized {
@@ -33,8 +36,8 @@ pub(crate) enum Unauthorized {
 }
 
 impl Unauthorized {
-    /// `None` for any other answer. A 401 with neither a request id nor JSON is counted, and nothing else:
-    /// a proxy that wants its users to sign in knows nothing of a token.
+    /// `None` for any other answer. A 401 with neither a request id nor JSON is only counted: a proxy's sign-in page
+    /// says nothing about the token.
     #[inline]
     pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
         if status == StatusCode::UNAUTHORIZED {
@@ -57,10 +60,11 @@ impl Unauthorized {
     }
 }
 
-/// The header's value, if there is exactly one.
+/// The header's value, if there is one. A proxy may repeat the line; different values are none.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
 }
 
 /// `application/json` or a type with the suffix `+json` (RFC 6839), with any parameters.
@@ -142,14 +146,15 @@ impl Shared {
     fn refuse(&self, subject: &Subject, stale: &Stale, unauthorized: Unauthorized) -> Purpose {
         let is_identified = unauthorized == Unauthorized::Identified;
         let now = self.clock.monotonic();
+        let first = stale
+            .first_refused_at
+            .filter(|first| now.saturating_sub(*first) <= REFUSAL_MEMORY);
         self.cache
-            .refuse(subject, stale.tag, is_identified.then_some(now));
+            .refuse(subject, stale.tag, first.or(is_identified.then_some(now)));
         // A good entry that was refused before has been read again since.
         let is_again = is_identified
             && stale.standing == Standing::Good
-            && stale
-                .first_refused_at
-                .is_some_and(|first| now.saturating_sub(first) >= BETWEEN_REFUSALS);
+            && first.is_some_and(|first| now.saturating_sub(first) >= BETWEEN_REFUSALS);
         Purpose::Renew {
             generation: stale.fresh.generation,
             why: if is_again {

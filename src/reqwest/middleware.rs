@@ -7,7 +7,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 
 use crate::{
     error::AuthError,
-    inject::{Choice, Config, Credentials, Source, replace},
+    inject::{Choice, Config, Credentials, Source},
     provider::{Identity, NotionAuthProvider, Unauthorized},
     subject::{Mode, Subject},
 };
@@ -111,14 +111,14 @@ impl Middleware for NotionAuthMiddleware {
             authorization,
             mut source,
         } = self.credentials(extensions).await.map_err(no_credentials)?;
-        config.inject_into(request.headers_mut(), authorization);
-
-        // Before anything is sent, and before others have the extensions.
+        // Before the headers are set, so that the copy never holds a token, and before other middleware
+        // has the extensions.
         let mut again = None;
         if source.is_renewable() {
             let subject = extensions.get::<Subject>().cloned();
             again = request.try_clone().zip(subject);
         }
+        config.inject_into(request.headers_mut(), authorization);
         loop {
             let response = next.clone().run(request, extensions).await?;
             let unauthorized = Unauthorized::of(response.status(), response.headers());
@@ -138,7 +138,7 @@ impl Middleware for NotionAuthMiddleware {
                 return Ok(response);
             };
             request = copy;
-            replace(request.headers_mut(), credentials.authorization);
+            config.inject_into(request.headers_mut(), credentials.authorization);
             source = credentials.source;
         }
     }

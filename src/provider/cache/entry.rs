@@ -151,15 +151,15 @@ impl Entry {
         self.check_at = millis(until).into();
     }
 
-    /// It is not used any more, and its token is dropped. `at` is the time of a refusal that counts
-    /// towards the end of the credentials.
-    pub(super) fn refuse(&mut self, at: Option<Duration>) {
+    /// It is not used any more, and its token is dropped. `first_refused_at` is the time of the first
+    /// refusal that counts towards the end of the credentials.
+    pub(super) fn refuse(&mut self, first_refused_at: Option<Duration>) {
         self.standing = Standing::Refused;
         self.authorization = nothing();
         self.check_at = 0.into();
         let rare = self.rare();
         self.set_rare(Rare {
-            first_refused_at: rare.first_refused_at.or(at),
+            first_refused_at,
             ..rare
         });
     }

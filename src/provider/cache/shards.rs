@@ -177,9 +177,14 @@ impl Cache {
         }
     }
 
-    /// From now on the entry that this tag names is not used. `at` is the time of a refusal that counts
-    /// towards the end of the credentials.
-    pub(in crate::provider) fn refuse(&self, subject: &Subject, tag: Tag, at: Option<Duration>) {
+    /// From now on the entry that this tag names is not used. `first_refused_at` is the time of the first
+    /// refusal that counts towards the end of the credentials.
+    pub(in crate::provider) fn refuse(
+        &self,
+        subject: &Subject,
+        tag: Tag,
+        first_refused_at: Option<Duration>,
+    ) {
         let hash = subject.seeded_hash();
         let mut table = self.write(hash);
         if let Some(entry) = table
@@ -187,7 +192,7 @@ impl Cache {
             .find_mut(hash, |entry| entry.is_named(hash, tag))
         {
             if entry.standing == Standing::Good {
-                entry.refuse(at);
+                entry.refuse(first_refused_at);
             }
         }
     }

@@ -125,6 +125,20 @@ async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refusals_more_than_an_hour_apart_do_not_end_credentials() {
+    let ending = Ending::new().await;
+    for hour in 0..48 {
+        let seconds = f64::from(hour) * 3601.0;
+        assert_eq!(ending.refused_at(seconds, NOTIONS).await.unwrap(), 401);
+    }
+    ending.assert_ended(false);
+    // The last one is the first of two.
+    let seconds = 47.0 * 3601.0 + 30.0;
+    assert_eq!(ending.refused_at(seconds, NOTIONS).await.unwrap(), 401);
+    ending.assert_ended(true);
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_without_notions_request_id_never_end_credentials() {
     for (headers, sender) in ANSWERS {
         let ending = Ending::new().await;

@@ -35,7 +35,7 @@ const TYPE: &str = "content-type";
 const JSON: &str = "application/json";
 
 /// Headers of 401s, and who may have sent them.
-pub(crate) const ANSWERS: [(Headers, Sender); 32] = [
+pub(crate) const ANSWERS: [(Headers, Sender); 33] = [
     (&[], Foreign),
     (&[(TYPE, "text/html; charset=utf-8")], Foreign),
     (&[(TYPE, "text/plain")], Foreign),
@@ -55,7 +55,7 @@ pub(crate) const ANSWERS: [(Headers, Sender); 32] = [
     (&[(ID, "")], Foreign),
     (&[(ID, " ")], Foreign),
     (&[(ID, ""), (TYPE, "text/html")], Foreign),
-    (&[(ID, "1"), (ID, "1")], Foreign),
+    (&[(ID, "1"), (ID, "2")], Foreign),
     (&[(ID, "1"), (ID, ""), (TYPE, "text/html")], Foreign),
     (&[("x-request-id", "1"), (TYPE, "text/html")], Foreign),
     (&[(TYPE, JSON)], Unknown),
@@ -68,6 +68,7 @@ pub(crate) const ANSWERS: [(Headers, Sender); 32] = [
     (&[(ID, " "), (TYPE, JSON)], Unknown),
     (&[(ID, "1"), (ID, "2"), (TYPE, JSON)], Unknown),
     (&[(ID, "1")], Notion),
+    (&[(ID, "1"), (ID, "1")], Notion),
     (&[(ID, "1"), (TYPE, JSON)], Notion),
     (&[(ID, "1"), (TYPE, "text/html")], Notion),
     (&[(ID, "1"), ("www-authenticate", "Basic")], Notion),
