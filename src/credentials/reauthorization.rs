@@ -29,7 +29,7 @@ impl fmt::Display for ReauthorizationReason {
         f.write_str(match self {
             Self::Revoked => "the grant was revoked",
             Self::RotationLost => {
-                "a refresh spent the refresh token, and its successor did not arrive"
+                "a refresh spent the refresh token, and the new token pair was not received"
             }
             Self::NoRefreshToken => "the access token was refused and there is no refresh token",
             Self::Unreadable => "the stored credentials cannot be read",
