@@ -14,7 +14,7 @@ use crate::header::retry_after;
 /// already.
 ///
 /// The request waits for as long as the response's `Retry-After` says, in seconds or as a date; without
-/// one for 1, 2, 4, … seconds. A value that can't be read, or is more than a day, means
+/// one for 1, 2, 4, … seconds. A value that can't be read, or is more than a day from now, means
 /// [`longest_pause`](Self::longest_pause). After the last try, or when the pause would be longer than
 /// that, the response goes to the caller as it is. A future that is dropped in between sends nothing more.
 /// The timer is Tokio's.
@@ -73,8 +73,8 @@ impl RetryRateLimited {
         Self { retries, ..self }
     }
 
-    /// How long a request waits at most, each time. Who is told to wait for longer gets the answer
-    /// instead: an earlier try would be refused like the one before it.
+    /// Maximum pause before each retry. If the server asks for a longer pause, the response is returned
+    /// to the caller: an earlier retry would be refused as well.
     #[must_use]
     pub fn longest_pause(self, longest_pause: Duration) -> Self {
         Self {

@@ -6,6 +6,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -21,14 +22,23 @@ const DIRS: &str = "SSL_CERT_DIR";
 #[derive(Clone, Debug)]
 pub(crate) struct Roots(Vec<CertificateDer<'static>>);
 
-/// A variable that names root certificates which can't be read.
+/// Why there are no root certificates.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{variable}: no root certificate was read from {}: {reason}: {cure}, or unset it", .path.display())]
-pub(crate) struct RootsError {
-    variable: &'static str,
-    path: PathBuf,
-    reason: String,
-    cure: &'static str,
+pub(crate) enum RootsError {
+    #[error("{variable}: no root certificate was read from {}: {reason}: {cure}, or unset it", .path.display())]
+    Unusable {
+        variable: &'static str,
+        path: PathBuf,
+        reason: String,
+        cure: &'static str,
+    },
+    /// The read did not come to an end.
+    #[cfg(feature = "https")]
+    #[error(
+        "{places}: the root certificates were not read: {reason}: check the disk or network mount that \
+         they are on"
+    )]
+    NotRead { places: String, reason: String },
 }
 
 /// Where root certificates are read, if not where the platform has them.
@@ -39,9 +49,9 @@ pub(crate) struct RootPaths {
 }
 
 impl RootPaths {
-    /// Takes the variables that `get` finds. An empty one counts as unset.
+    /// Takes the variables that `get` finds. A blank one counts as unset.
     pub(crate) fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name| get(name).filter(|value| !value.is_empty());
+        let set = |name| get(name).filter(|value| !is_blank(value));
         Self {
             file: set(FILE),
             dirs: set(DIRS),
@@ -50,8 +60,8 @@ impl RootPaths {
 
     /// Reads the certificates. The files may be on a slow disk.
     ///
-    /// The bundled ones serve only where neither variable is set and the platform has none. A variable
-    /// that is set says whom to trust: nothing may be trusted in its place.
+    /// The bundled ones serve only where neither variable is set and the platform has none. If
+    /// a variable is set, only its certificates are trusted. If it can't be read, no connection is made.
     pub(crate) fn read(&self) -> Result<Roots, RootsError> {
         if self.file.is_none() && self.dirs.is_none() {
             return Ok(Roots::or_bundled(platform()));
@@ -65,6 +75,29 @@ impl RootPaths {
         }
         Ok(Roots(roots))
     }
+
+    /// The error of a read that did not come to an end. It names the variables that are set.
+    #[cfg(feature = "https")]
+    pub(crate) fn not_read(&self, reason: &str) -> RootsError {
+        let set = [(FILE, &self.file), (DIRS, &self.dirs)];
+        let set = set.into_iter().filter_map(|(variable, value)| {
+            let path = Path::new(value.as_ref()?);
+            Some(format!("{variable}={}", path.display()))
+        });
+        let mut places = set.collect::<Vec<_>>().join(", ");
+        if places.is_empty() {
+            places = format!("the system's certificates ({FILE} can name others)");
+        }
+        RootsError::NotRead {
+            places,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Whether the value of a variable counts as unset.
+pub(crate) fn is_blank(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|value| value.trim().is_empty())
 }
 
 impl Roots {
@@ -142,16 +175,21 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
 
 fn read_file(file: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let path = Path::new(file);
+    let unusable = |reason| RootsError::Unusable {
+        variable: FILE,
+        path: path.to_owned(),
+        reason,
+        cure: "set it to a file of certificates in PEM",
+    };
+    // A pipe or a device may never end.
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return Err(unusable("it is not a regular file".to_owned()));
+    }
     let mut read = load_certs_from_paths(Some(path), None);
     let reason = reason(&read, "it has no certificate in PEM");
     let roots = usable(std::mem::take(&mut read.certs));
     if roots.is_empty() {
-        return Err(RootsError {
-            variable: FILE,
-            path: path.to_owned(),
-            reason,
-            cure: "set it to a file of certificates in PEM",
-        });
+        return Err(unusable(reason));
     }
     warn(FILE, &read);
     Ok(roots)
@@ -168,7 +206,7 @@ fn read_dirs(dirs: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let reason = reason(&all, "no file in it has a certificate in PEM");
     let roots = usable(std::mem::take(&mut all.certs));
     if roots.is_empty() {
-        return Err(RootsError {
+        return Err(RootsError::Unusable {
             variable: DIRS,
             path: dirs.into(),
             reason,
@@ -237,7 +275,7 @@ mod tests {
         let mut read = CertificateResult::default();
         read.certs.extend(bundled[..2].iter().cloned());
         assert_eq!(Roots::or_bundled(read).0.len(), 2);
-        // What rustls can't use is none.
+        // Certificates that rustls can't parse are ignored.
         let mut read = CertificateResult::default();
         read.certs.push(CertificateDer::from(vec![1, 2, 3]));
         assert_eq!(Roots::or_bundled(read).0, bundled);

@@ -21,22 +21,29 @@ use hyper_util::{
     rt::TokioIo,
 };
 use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 use tower::{ServiceExt as _, service_fn};
 use tower_service::Service;
 
 use super::{
     ConnectError, HttpsConfig,
     proxy::{Kind, Proxies, Proxy},
+    roots::SharedRoots,
 };
-use crate::{error::BoxError, tls::RootPaths};
+use crate::{
+    error::BoxError,
+    tls::{Roots, RootsError},
+};
 
-/// For TCP, the proxy's tunnel and TLS together. Less than an OAuth call waits for its answer: when it
+/// For root certificates, TCP, the proxy's tunnel and TLS together. Less than an OAuth call waits for its answer: when it
 /// runs out first, it is known that nothing was sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection whose other end acknowledges nothing is given up after this time, also when the system
-/// that could say so is gone.
+/// A connection whose other end acknowledges nothing is closed after this time, even if the peer host
+/// is down and sends no RST.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// TCP, or TLS to a proxy.
@@ -51,10 +58,10 @@ pub(crate) struct Connector(Arc<Shared>);
 struct Shared {
     tcp: HttpConnector,
     proxies: Proxies,
-    root_paths: RootPaths,
+    roots: Arc<SharedRoots>,
     added_roots: Vec<CertificateDer<'static>>,
     protocols: &'static [&'static [u8]],
-    /// Set when the root certificates were read. What failed is tried again.
+    /// Set when the root certificates were read.
     tls: OnceLock<Tls>,
 }
 
@@ -81,35 +88,37 @@ impl Connector {
         Self(Arc::new(Shared {
             tcp,
             proxies: config.proxies.clone(),
-            root_paths: config.root_paths.clone(),
+            roots: Arc::clone(&config.roots),
             added_roots: config.added_roots.clone(),
             protocols,
             tls: OnceLock::new(),
         }))
     }
 
-    /// Checks the settings that a connection to `destination` needs. It may read files.
+    /// Checks the settings that a connection to `destination` needs. It blocks while files are read, for
+    /// [`CONNECT_TIMEOUT`] at most.
     pub(crate) fn check(&self, destination: &Uri) -> Result<(), ConnectError> {
         self.0
             .proxies
             .to(destination)
-            .map_err(ConnectError::setting)?;
+            .map_err(ConnectError::proxy)?;
         if is_https(destination) {
-            self.0.tls()?;
+            self.0.tls_blocking()?;
         }
         Ok(())
     }
 
     async fn connect(self, destination: Uri) -> Result<MaybeHttpsStream<Hop>, ConnectError> {
         let proxy = self.0.proxies.to(&destination);
-        let proxy = proxy.map_err(ConnectError::setting)?;
+        let proxy = proxy.map_err(ConnectError::proxy)?;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         // Proxies are for https alone.
         let tls = match is_https(&destination) {
-            true => Some(self.tls().await?),
+            true => Some(self.0.tls(deadline).await?),
             false => None,
         };
         let connecting = self.0.connect(&destination, proxy.as_ref(), tls);
-        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        match timeout_at(deadline, connecting).await {
             Ok(connected) => connected,
             Err(_) => {
                 let error = io::Error::new(
@@ -120,28 +129,30 @@ impl Connector {
             }
         }
     }
-
-    async fn tls(&self) -> Result<Tls, ConnectError> {
-        if let Some(tls) = self.0.tls.get() {
-            return Ok(tls.clone());
-        }
-        let shared = Arc::clone(&self.0);
-        let read = tokio::task::spawn_blocking(move || shared.tls());
-        read.await.map_err(ConnectError::setting)?
-    }
 }
 
 impl Shared {
-    fn tls(&self) -> Result<Tls, ConnectError> {
-        if let Some(tls) = self.tls.get() {
-            return Ok(tls.clone());
+    async fn tls(&self, deadline: Instant) -> Result<Tls, ConnectError> {
+        match self.tls.get() {
+            Some(tls) => Ok(tls.clone()),
+            None => self.trust(self.roots.get(deadline, CONNECT_TIMEOUT).await),
         }
-        let mut roots = self.root_paths.read().map_err(ConnectError::setting)?;
+    }
+
+    fn tls_blocking(&self) -> Result<Tls, ConnectError> {
+        match self.tls.get() {
+            Some(tls) => Ok(tls.clone()),
+            None => self.trust(self.roots.get_blocking(CONNECT_TIMEOUT)),
+        }
+    }
+
+    fn trust(&self, roots: Result<Roots, RootsError>) -> Result<Tls, ConnectError> {
+        let mut roots = roots.map_err(ConnectError::roots)?;
         roots.extend(&self.added_roots);
         // ring is named here, so that an application's own choice of a default provider does not matter.
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(ConnectError::setting)?
+            .map_err(ConnectError::roots)?
             .with_root_certificates(roots.to_store())
             .with_no_client_auth();
         let offering = |protocols: &[&[u8]]| {

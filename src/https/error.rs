@@ -56,16 +56,25 @@ pub(crate) struct ConnectError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    Setting,
+    Roots,
+    Proxy,
     Certificate,
     Unreached,
 }
 
 impl ConnectError {
-    /// A variable can't be used.
-    pub(super) fn setting(error: impl fmt::Display) -> Self {
+    /// The root certificates can't be used.
+    pub(super) fn roots(error: impl fmt::Display) -> Self {
         Self {
-            cause: Cause::Setting,
+            cause: Cause::Roots,
+            message: error.to_string(),
+        }
+    }
+
+    /// The variable of the proxy can't be used.
+    pub(super) fn proxy(error: impl fmt::Display) -> Self {
+        Self {
+            cause: Cause::Proxy,
             message: error.to_string(),
         }
     }
@@ -102,22 +111,33 @@ impl ConnectError {
 
     /// The error of a check before anything is sent.
     pub(crate) fn into_auth_error(self) -> AuthError {
-        AuthError::configuration(
-            "a variable of the connections to Notion cannot be used, and the cause names it",
-        )
-        .with_source(self)
+        let what = match self.cause {
+            Cause::Proxy => {
+                "the proxy for connections to Notion cannot be used: correct HTTPS_PROXY or ALL_PROXY, as \
+                 the cause says"
+            }
+            Cause::Roots | Cause::Certificate | Cause::Unreached => {
+                "the root certificates for connections to Notion cannot be read: correct SSL_CERT_FILE or \
+                 SSL_CERT_DIR, as the cause says"
+            }
+        };
+        AuthError::configuration(what).with_source(self)
     }
 
     /// What it means for a refresh, where that is more than a network that is down.
     pub(crate) fn not_refreshed(&self) -> Option<&'static str> {
         match self.cause {
-            Cause::Setting => Some(
-                "the credentials could not be refreshed: a variable of the connections to Notion \
-                 cannot be used, and the cause names it",
+            Cause::Roots => Some(
+                "the credentials could not be refreshed: the root certificates cannot be read, and the \
+                 cause says what to do (SSL_CERT_FILE, SSL_CERT_DIR)",
+            ),
+            Cause::Proxy => Some(
+                "the credentials could not be refreshed: the proxy cannot be used, and the cause says what \
+                 to do (HTTPS_PROXY, ALL_PROXY)",
             ),
             Cause::Certificate => Some(
-                "the credentials could not be refreshed: the certificate of the OAuth endpoint is \
-                 not trusted, and the cause says what to do (SSL_CERT_FILE)",
+                "the credentials could not be refreshed: a certificate on the way to the OAuth \
+                 endpoint is not trusted, and the cause says what to do (SSL_CERT_FILE)",
             ),
             Cause::Unreached => None,
         }

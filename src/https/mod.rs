@@ -4,12 +4,14 @@
 mod connect;
 mod error;
 mod proxy;
+mod roots;
 
 use std::{
     env,
     ffi::OsString,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,11 +28,11 @@ use rustls::pki_types::CertificateDer;
 use tower_service::Service;
 
 pub use self::error::HttpsError;
-use self::proxy::Proxies;
 pub(crate) use self::{
     connect::Connector,
     error::{ConnectError, connect_error},
 };
+use self::{proxy::Proxies, roots::SharedRoots};
 use crate::{
     error::{AuthError, BoxError},
     tls::{self, RootPaths},
@@ -97,20 +99,23 @@ where
 /// files) take their place. Certificates bundled with this crate (Mozilla's) serve only where neither
 /// variable is set and the platform has none.
 ///
+/// Certificates are read when they are first needed, once for a configuration and its clones. Reading
+/// counts towards the 5 seconds of connecting.
+///
 /// # Proxies
 ///
 /// | variable | |
 /// |---|---|
 /// | `HTTPS_PROXY`, else `ALL_PROXY` | `http://[USER:PASSWORD@]HOST:PORT`, or with `https://` (TLS to the proxy) or `socks5://`. `socks5h://` and `socks://` mean the same: the proxy resolves names |
-/// | `NO_PROXY` | destinations without a proxy, separated by commas: names (with all names below them), addresses, networks such as `10.0.0.0/8`, or `*` |
+/// | `NO_PROXY` | destinations without a proxy, separated by commas: names (with all names below them), addresses, networks such as `10.0.0.0/8`, or `*`; with `:PORT`, for that port alone |
 ///
-/// Names in lower case count as well, after those in upper case. An empty variable counts as unset.
-/// Destinations on this machine (`localhost`, 127.0.0.0/8, `[::1]`) and plain http are never proxied. The
+/// Names in lower case count as well, after those in upper case. A blank variable counts as unset.
+/// Destinations on this machine (`localhost`, 127.0.0.0/8, `[::1]`, `0.0.0.0`, `[::]`) and plain http are never proxied. The
 /// proxy sees the destination's name and no request.
 #[derive(Clone)]
 #[must_use = "a configuration does nothing until a client is made from it"]
 pub struct HttpsConfig {
-    root_paths: RootPaths,
+    roots: Arc<SharedRoots>,
     added_roots: Vec<CertificateDer<'static>>,
     proxies: Proxies,
 }
@@ -124,7 +129,7 @@ impl HttpsConfig {
     /// Reads the variables that `get` finds, instead of those of this process.
     pub fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
-            root_paths: RootPaths::from_vars(&get),
+            roots: Arc::new(SharedRoots::new(RootPaths::from_vars(&get))),
             added_roots: Vec::new(),
             proxies: Proxies::from_vars(&get),
         }
@@ -147,8 +152,8 @@ impl HttpsConfig {
         Ok(self)
     }
 
-    /// Checks the settings that connections to `destination` need, without making one. It reads the files
-    /// of root certificates.
+    /// Checks the settings that connections to `destination` need, without making one. It blocks
+    /// while the files of root certificates are read, for 5 seconds at most.
     ///
     /// [`NotionAuthProvider::health`](crate::NotionAuthProvider::health) does it for Notion.
     ///
@@ -190,7 +195,7 @@ impl fmt::Debug for HttpsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the proxies: their passwords are in them.
         f.debug_struct("HttpsConfig")
-            .field("root_paths", &self.root_paths)
+            .field("root_paths", self.roots.paths())
             .field("added_roots", &self.added_roots.len())
             .finish_non_exhaustive()
     }

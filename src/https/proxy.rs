@@ -2,9 +2,11 @@
 
 use std::{ffi::OsString, net::IpAddr, sync::Arc};
 
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
+
+use crate::tls::is_blank;
 
 const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
@@ -15,8 +17,15 @@ pub(super) struct Proxies(Option<Arc<Named>>);
 
 struct Named {
     proxy: Result<Proxy, ProxyError>,
-    /// Answers for the destinations that `NO_PROXY` does not except.
-    proxied: Matcher,
+    exceptions: Vec<Exception>,
+}
+
+/// An entry of `NO_PROXY`.
+struct Exception {
+    /// Without one, every port.
+    port: Option<u16>,
+    /// Matches the destinations that are not in the entry.
+    others: Matcher,
 }
 
 /// A proxy, and the variable that named it.
@@ -49,7 +58,7 @@ impl Proxies {
     pub(super) fn from_vars(get: &impl Fn(&str) -> Option<OsString>) -> Self {
         let first = |names: &[&'static str]| {
             let mut set = names.iter().filter_map(|&name| Some((name, get(name)?)));
-            set.find(|(_, value)| !value.is_empty())
+            set.find(|(_, value)| !is_blank(value))
         };
         let Some((variable, value)) = first(&NAMES) else {
             return Self(None);
@@ -63,25 +72,76 @@ impl Proxies {
             .map_err(|problem| ProxyError { variable, problem });
         Self(Some(Arc::new(Named {
             proxy,
-            // For https alone: plain http is for this machine.
-            proxied: Matcher::builder()
-                .https("http://any")
-                .no(plain_list(&exceptions.unwrap_or_default()))
-                .build(),
+            exceptions: exceptions
+                .unwrap_or_default()
+                .split(|it: char| it == ',' || it.is_whitespace())
+                .filter(|entry| !entry.is_empty())
+                .map(Exception::parse)
+                .collect(),
         })))
     }
 
     /// The proxy on the way to that destination.
     pub(super) fn to(&self, destination: &Uri) -> Result<Option<Proxy>, ProxyError> {
-        match &self.0 {
-            Some(named)
-                if !is_on_this_machine(destination)
-                    && named.proxied.intercept(destination).is_some() =>
-            {
-                named.proxy.clone().map(Some)
-            }
-            _ => Ok(None),
+        let (Some(named), Some(host)) = (&self.0, destination.host()) else {
+            return Ok(None);
+        };
+        // For https alone: plain http is for this machine.
+        if destination.scheme() != Some(&Scheme::HTTPS) {
+            return Ok(None);
         }
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let port = destination.port_u16().unwrap_or(443);
+        let mut exceptions = named.exceptions.iter();
+        if is_on_this_machine(host) || exceptions.any(|it| it.contains(host, port)) {
+            return Ok(None);
+        }
+        named.proxy.clone().map(Some)
+    }
+}
+
+impl Exception {
+    /// Parses a name, an address or a network, each with or without a port.
+    fn parse(entry: &str) -> Self {
+        let (place, port) = split_port(entry);
+        let place = match place.strip_prefix('*') {
+            Some(name) if name.starts_with('.') => name,
+            _ => place,
+        };
+        let place = place.strip_suffix('.').unwrap_or(place);
+        Self {
+            port,
+            others: Matcher::builder().https("http://any").no(place).build(),
+        }
+    }
+
+    /// `host` has no trailing dot.
+    fn contains(&self, host: &str, port: u16) -> bool {
+        if self.port.is_some_and(|it| it != port) {
+            return false;
+        }
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTPS)
+            .authority(host)
+            .path_and_query("/");
+        uri.build()
+            .is_ok_and(|uri| self.others.intercept(&uri).is_none())
+    }
+}
+
+/// Splits off the port, and removes brackets. IPv6 without brackets has no port.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let (place, port) = match entry.strip_prefix('[').and_then(|it| it.split_once(']')) {
+        Some((place, "")) => return (place, None),
+        Some((place, rest)) => (place, rest.strip_prefix(':')),
+        None => match entry.split_once(':') {
+            Some((place, port)) => (place, Some(port)),
+            None => return (entry, None),
+        },
+    };
+    match port.map(str::parse) {
+        Some(Ok(port)) if !place.is_empty() => (place, Some(port)),
+        _ => (entry, None),
     }
 }
 
@@ -126,26 +186,14 @@ impl Proxy {
     }
 }
 
-/// `NO_PROXY` as the matcher reads it: commas alone between entries, and no `*.` before a name.
-fn plain_list(list: &str) -> String {
-    let entries = list.split(|it: char| it == ',' || it.is_whitespace());
-    let entries = entries.map(|entry| match entry.strip_prefix('*') {
-        Some(name) if name.starts_with('.') => name,
-        _ => entry,
-    });
-    entries.collect::<Vec<_>>().join(",")
-}
-
 /// Whatever the variables say: no proxy means the same machine by these names.
-fn is_on_this_machine(destination: &Uri) -> bool {
-    let Some(host) = destination.host() else {
-        return false;
-    };
+fn is_on_this_machine(host: &str) -> bool {
     let name = host.trim_matches(['[', ']']);
-    match name.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
+    match name.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        // A connection to the unspecified address is one to this machine.
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
         Err(_) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let name = name.to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
         }
     }

@@ -62,7 +62,7 @@ async fn send(
 ) -> Result<Response<Incoming>, BoxError> {
     let (request, target) = to_origin_form(request)?;
     let io = connector.oneshot(target).await.map_err(NotSent::new)?;
-    let (mut sender, connection) = http1::handshake(io).await.map_err(NotSent::new)?;
+    let (mut sender, connection) = lenient().handshake(io).await.map_err(NotSent::new)?;
     // It ends with the exchange: when the answer is read, or when nobody waits for it any more.
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -80,6 +80,19 @@ async fn send(
             Some(_) => NotSent::new(error.into_error()).into(),
             None => error.into_error().into(),
         })
+}
+
+/// Accepts what other clients accept, because a response that can't be read may hold the only copy of a
+/// rotated refresh token.
+fn lenient() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(1_000)
+        .max_buf_size(1024 * 1024);
+    builder
 }
 
 /// What goes on a connection: the path alone, and the authority as `Host`.

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
@@ -18,7 +18,7 @@ use crate::support::{Body, get};
 const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// The values of the header, and the pause in milliseconds. `LONGEST`: as long as is waited at most.
-const CASES: [(&[&str], u64); 25] = [
+const CASES: [(&[&str], u64); 34] = [
     (&["7"], 7_000),
     (&[" 7\t"], 7_000),
     (&["0"], 0),
@@ -29,9 +29,18 @@ const CASES: [(&[&str], u64); 25] = [
     (&["Sun Nov  6 08:49:50 1994"], 13_000),
     // Past, or now.
     (&["Sun, 06 Nov 1994 08:49:37 GMT"], 0),
-    (&["Fri, 04 Nov 1994 08:49:37 GMT"], 0),
+    (&["Sat, 05 Nov 1994 08:49:37 GMT"], 0),
+    (&["Sat, 05 Nov 1994 08:49:36 GMT"], LONGEST),
+    (&["Thu, 01 Jan 1970 00:00:00 GMT"], LONGEST),
     (&["3", "11", "7"], 11_000),
     (&["", "7"], 7_000),
+    (&["5, 7"], 7_000),
+    (&["7,5"], 7_000),
+    (&["5 ,, 0.5,"], 5_000),
+    (&["5, 7", "6"], 7_000),
+    (&["5, soon"], LONGEST),
+    (&["5, 99999999999"], LONGEST),
+    (&[","], LONGEST),
     (&["-1"], LONGEST),
     (&["soon"], LONGEST),
     (&["NaN"], LONGEST),
@@ -48,6 +57,7 @@ const CASES: [(&[&str], u64); 25] = [
 ];
 
 const LONGEST: u64 = u64::MAX;
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 fn limited(values: &[&str]) -> Response<Body> {
     let mut response = Response::builder()
@@ -108,7 +118,7 @@ async fn oauth_call(values: &[&str]) -> Option<Duration> {
 async fn retry_after_is_read_as_seconds_decimals_and_dates() {
     for (values, pause) in CASES {
         let (api, oauth) = match pause {
-            LONGEST => (Duration::from_secs(60), Duration::from_secs(3600)),
+            LONGEST => (A_MINUTE, Duration::from_secs(3600)),
             pause => (Duration::from_millis(pause), Duration::from_millis(pause)),
         };
         let (status, took) = api_call(values).await;
@@ -139,16 +149,23 @@ async fn retry_after_that_is_blank_counts_as_absent() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_date_without_the_servers_date_counts_from_now() {
-    // Past by the clock of any machine, and so it is now.
-    let mut response = limited(&["Sun, 06 Nov 1994 08:49:50 GMT"]);
-    response.headers_mut().remove("date");
-    let mut policy = RetryRateLimited::new();
-    let mut result = Ok::<_, Infallible>(response);
-    let mut request = get("https://api.notion.com");
-    let begun = Instant::now();
-    let pause = tower::retry::Policy::retry(&mut policy, &mut request, &mut result);
-    pause.expect("it is sent again").await;
-    assert_took(begun.elapsed(), Duration::ZERO);
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let cases = [
+        (httpdate::fmt_http_date(an_hour_ago), Duration::ZERO),
+        // Absurd by the clock of any machine.
+        ("Sun, 06 Nov 1994 08:49:50 GMT".to_owned(), A_MINUTE),
+    ];
+    for (value, expected) in cases {
+        let mut response = limited(&[&value]);
+        response.headers_mut().remove("date");
+        let mut policy = RetryRateLimited::new();
+        let mut result = Ok::<_, Infallible>(response);
+        let mut request = get("https://api.notion.com");
+        let begun = Instant::now();
+        let pause = tower::retry::Policy::retry(&mut policy, &mut request, &mut result);
+        pause.expect("it is sent again").await;
+        assert_took(begun.elapsed(), expected);
+    }
 }
 
 /// Tokio's timers have steps of a millisecond.

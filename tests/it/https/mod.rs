@@ -3,6 +3,7 @@
 //! No variable of this process counts: each configuration is given its own.
 
 mod authority;
+mod headers;
 mod liveness;
 mod proxies;
 mod proxy;
@@ -15,8 +16,10 @@ use std::{ffi::OsString, path::Path};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use notion_auth::{
-    HttpsConfig, HttpsError, NotionAppCredentials, NotionAuthProvider, credentials::AccessToken,
+    HttpsConfig, HttpsError, NotionAppCredentials, NotionAuthProvider, NotionUserCredentials,
+    credentials::{AccessToken, RefreshToken},
     oauth::OAuthError,
+    store::MemoryStore,
 };
 use tower::ServiceExt as _;
 
@@ -58,6 +61,10 @@ fn assert_ok(response: Result<Response<Incoming>, HttpsError>) {
 
 /// A provider with the built-in transport, whose endpoints are all at that origin.
 fn provider(config: &HttpsConfig, origin: &str) -> NotionAuthProvider {
+    provider_on(MemoryStore::new(), config, origin)
+}
+
+fn provider_on(store: MemoryStore, config: &HttpsConfig, origin: &str) -> NotionAuthProvider {
     let app = NotionAppCredentials::builder()
         .token_url(format!("{origin}/v1/oauth/token"))
         .client_id("id")
@@ -65,8 +72,16 @@ fn provider(config: &HttpsConfig, origin: &str) -> NotionAuthProvider {
     let builder = NotionAuthProvider::builder()
         .app(app.build().expect("good credentials"))
         .api_url(origin)
+        .store(store)
         .https(config.clone());
     builder.build().expect("good settings")
+}
+
+/// Credentials to refresh.
+fn expired() -> NotionUserCredentials {
+    let mut credentials = NotionUserCredentials::new(AccessToken::new("ntn_old"));
+    credentials.refresh_token = Some(RefreshToken::new("nrt_unspent"));
+    credentials
 }
 
 /// An OAuth call by the built-in transport.

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use super::{
     Authority, NOTION, Server, ask, assert_ok,
     authority::Identity,
-    provider,
+    expired, provider,
     proxy::{Kind, Proxy},
     revoke,
     server::{H1, H2, acceptor},
@@ -74,14 +74,14 @@ async fn calls_go_through_the_first_variable_that_is_set() {
         let world = World::new(Kind::Connect).await;
         let proxy = world.to_proxy("http");
         // Those after the first one would fail, and so would one that is empty if it counted.
-        let mut vars = vec![("NO_PROXY", ""), ("no_proxy", "example.com")];
+        let mut vars = vec![("NO_PROXY", " \t"), ("no_proxy", "example.com")];
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             let is_first = name == names[0];
             let is_set = names.contains(&name);
             let value = match (is_first, is_set) {
                 (true, _) => &*proxy,
                 (_, true) => "ftp://elsewhere.test",
-                _ => "",
+                _ => " ",
             };
             vars.push((name, value));
         }
@@ -138,6 +138,14 @@ async fn proxy_with_tls_is_trusted_like_a_server() {
     let error = ask(&config, &world.url()).await.expect_err("refused");
     let text = error.to_string();
     assert!(text.contains("certificate of 127.0.0.1"), "{text}");
+    let refresh = provider(&config, &world.url());
+    let ann = "ann".into();
+    let stored = refresh.store_credentials(&ann, expired()).await;
+    stored.expect("they are stored");
+    let error = refresh.refresh(&ann).await.expect_err("refused");
+    let text = error.to_string();
+    let expected = "a certificate on the way to the OAuth endpoint is not trusted";
+    assert!(text.contains(expected), "{text}");
     assert!(world.proxy.seen().is_empty());
 }
 
@@ -164,6 +172,7 @@ async fn socks_proxy_resolves_names_and_gets_its_own_credentials() {
 #[tokio::test]
 async fn no_proxy_excepts_names_networks_and_everything() {
     const NAME: &str = "https://api.notion.test";
+    const DOTTED: &str = "https://api.notion.test.";
     const ADDRESS: &str = "https://198.51.100.7";
     const V6: &str = "https://[2001:db8::7]:8443";
 
@@ -182,6 +191,24 @@ async fn no_proxy_excepts_names_networks_and_everything() {
         (ADDRESS, "10.0.0.0/8,198.51.100.0/24"),
         (V6, "2001:db8::/32"),
         (V6, "2001:db8::7"),
+        (NAME, "api.notion.test:443"),
+        (NAME, ".notion.test:443"),
+        (NAME, "*.notion.test:443"),
+        (NAME, "*:443"),
+        (NAME, "notion.test."),
+        (NAME, "notion.test.:443"),
+        (DOTTED, "notion.test"),
+        (DOTTED, ".notion.test."),
+        (DOTTED, "api.notion.test:443"),
+        (ADDRESS, "198.51.100.7:443"),
+        (ADDRESS, "198.51.100.0/24:443"),
+        (V6, "[2001:db8::7]"),
+        (V6, "[2001:db8::7]:8443"),
+        (V6, "[2001:db8::/32]:8443"),
+        // This machine, whatever is listed.
+        ("https://0.0.0.0:8443", ""),
+        ("https://[::]", ""),
+        ("https://localhost.", ""),
     ];
     let proxied = [
         (NAME, ""),
@@ -192,6 +219,17 @@ async fn no_proxy_excepts_names_networks_and_everything() {
         (ADDRESS, "198.51.100.8"),
         (ADDRESS, "198.51.101.0/24"),
         (V6, "2001:db9::/32"),
+        (NAME, "api.notion.test:8443"),
+        (NAME, "*:8443"),
+        (NAME, "api.notion.test:https"),
+        (NAME, ":443"),
+        (NAME, "."),
+        (NAME, "*."),
+        (DOTTED, "otion.test"),
+        (ADDRESS, "198.51.100.7:80"),
+        (V6, "[2001:db8::7]:443"),
+        (V6, "[2001:db8::8]"),
+        (V6, "[2001:db8::7"),
     ];
     // A proxy that can't be used is reported where it is needed, without a connection.
     let needs_proxy = async |name: &str, list: &str, destination: &str| {

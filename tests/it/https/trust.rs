@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 use notion_auth::{
-    AuthError, NotionUserCredentials,
-    credentials::{AccessToken, RefreshToken},
+    AuthError, Subject,
+    oauth::OAuthError,
+    store::{CredentialStore as _, MemoryStore, Record, RecordKey},
 };
 
 use super::{
-    Authority, Server, ask, assert_ok, authority::Identity, provider, revoke, server::H1, start,
-    trusting, with, with_path,
+    Authority, Server, ask, assert_ok, authority::Identity, expired, provider, provider_on, revoke,
+    server::H1, start, trusting, with, with_path,
 };
 
 const NAMES: &[&str] = &["127.0.0.1"];
@@ -176,6 +177,46 @@ async fn variable_without_a_root_is_an_error_that_names_it() {
     assert!(server.seen().is_empty());
 }
 
+/// A blank variable is unset; the platform's certificates are then read.
+#[tokio::test]
+async fn blank_variable_counts_as_unset() {
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        let authority = Authority::new();
+        let server = start(&authority, &[H1]).await;
+        let config = with(&[(name, " \t")]).add_root_certificate(authority.pem());
+        assert_ok(ask(&config.expect("a root certificate"), &server.url()).await);
+    }
+}
+
+/// Opening a pipe for reading waits for a writer, which never comes.
+#[cfg(unix)]
+#[tokio::test]
+async fn pipe_or_device_as_root_file_is_an_error_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let url = "https://127.0.0.1:9";
+    for path in [&*pipe, Path::new("/dev/zero")] {
+        let config = with_path("SSL_CERT_FILE", path);
+        let expected = format!("{}: it is not a regular file", path.display());
+        let api = ask(&config, url).await.expect_err("refused");
+        let oauth = revoke(&config, url).await.expect_err("refused");
+        assert!(api.is_not_sent() && oauth.is_not_sent());
+        let health = provider(&config, url).health().await;
+        let health = health.expect_err("unhealthy");
+        assert!(health.is_configuration());
+        for text in [api.to_string(), oauth.to_string(), chain(&health)] {
+            assert!(text.contains("SSL_CERT_FILE"), "{text}");
+            assert!(text.contains(&expected), "{text}");
+        }
+    }
+    // A directory's pipe is passed over.
+    let config = with_path("SSL_CERT_DIR", directory.path());
+    let error = ask(&config, url).await.expect_err("refused");
+    assert!(error.to_string().contains("SSL_CERT_DIR"), "{error}");
+}
+
 #[tokio::test]
 async fn root_file_that_is_put_right_is_read_at_the_next_request() {
     let authority = Authority::new();
@@ -260,18 +301,34 @@ async fn untrusted_certificate_is_named_with_what_to_do() {
 async fn refresh_at_an_untrusted_server_names_the_certificate_and_spends_nothing() {
     let authority = Authority::new();
     let server = Server::start(Authority::new().issue(NAMES), &[H1]).await;
-    let provider = provider(&trusting(&authority), &server.url());
-    let mut credentials = NotionUserCredentials::new(AccessToken::new("ntn_old"));
-    credentials.refresh_token = Some(RefreshToken::new("nrt_unspent"));
-    let ann = "ann".into();
-    let stored = provider.store_credentials(&ann, credentials).await;
+    let store = MemoryStore::new();
+    let provider = provider_on(store.clone(), &trusting(&authority), &server.url());
+    let ann = Subject::new("ann");
+    let stored = provider.store_credentials(&ann, expired()).await;
     stored.expect("they are stored");
+    let key = RecordKey::new("notion", ann.clone());
+    let record = async || {
+        store
+            .load(&key)
+            .await
+            .expect("no failure")
+            .expect("a record")
+    };
+    let before = record().await;
     let error = provider.refresh(&ann).await.expect_err("no connection");
     assert!(error.is_transient());
     assert!(error.to_string().contains("certificate"), "{error}");
     let text = chain(&error);
     assert!(text.contains("certificate of 127.0.0.1"), "{text}");
     assert!(text.contains("SSL_CERT_FILE"), "{text}");
+
+    let oauth = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<OAuthError>());
+    assert!(oauth.is_some_and(OAuthError::is_not_sent), "{error:?}");
+    assert!(server.seen().is_empty());
+    let after = record().await;
+    let content = |it: &Record| (it.generation, it.state, it.payload.clone(), it.committed_by);
+    assert_eq!(content(&after), content(&before));
+    assert!(after.claim.is_none(), "{after:?}");
 }
 
 fn chain(error: &AuthError) -> String {
