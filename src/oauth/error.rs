@@ -24,7 +24,8 @@ pub struct OAuthError {
 enum Kind {
     Configuration(&'static str),
     WrongEndpoint(Endpoint, StatusCode),
-    NotSent,
+    /// Why, as far as it may be shown.
+    NotSent(String),
     Ambiguous(Cow<'static, str>),
     RateLimited(Option<Duration>),
     Refused(Refusal),
@@ -61,8 +62,8 @@ impl OAuthError {
         Self::new(Kind::Configuration(problem))
     }
 
-    pub(super) fn not_sent(cause: BoxError) -> Self {
-        Self::new(Kind::NotSent).with_source(cause)
+    pub(super) fn not_sent(reason: String, cause: BoxError) -> Self {
+        Self::new(Kind::NotSent(reason)).with_source(cause)
     }
 
     pub(super) fn wrong_endpoint(endpoint: Endpoint, status: StatusCode) -> Self {
@@ -87,7 +88,7 @@ impl OAuthError {
 
     pub(super) fn duplicate_parameter() -> Self {
         Self::new(Kind::Callback(
-            "a parameter of the callback stands there twice: refused, start again",
+            "the callback has a duplicate parameter: refused, start again",
         ))
     }
 
@@ -138,7 +139,7 @@ impl OAuthError {
     /// No byte of the request left this machine: nothing was spent.
     #[must_use]
     pub fn is_not_sent(&self) -> bool {
-        matches!(self.kind, Kind::NotSent)
+        matches!(self.kind, Kind::NotSent(_))
     }
 
     /// The request was sent, and what the server did with it is not known: no answer came, it was
@@ -225,12 +226,15 @@ impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Configuration(problem) | Kind::Callback(problem) => f.write_str(problem),
-            Kind::NotSent => {
+            Kind::NotSent(reason) => {
                 #[cfg(feature = "https")]
                 if let Some(error) = self.connect_error() {
                     return write!(f, "nothing was sent to the OAuth endpoint: {error}");
                 }
-                f.write_str("the OAuth endpoint was not reached; nothing was sent")
+                write!(
+                    f,
+                    "the OAuth endpoint was not reached, and nothing was sent: {reason}"
+                )
             }
             Kind::WrongEndpoint(endpoint, status) => write!(
                 f,

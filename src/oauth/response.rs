@@ -4,9 +4,10 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
-    body::{Text, shown},
+    body::Text,
     error::{OAuthError, Refusal},
-    redact::redact,
+    members::Members,
+    redact::{redact, redact_causes},
     request::Endpoint,
     transport::{Answer, SendError},
 };
@@ -36,13 +37,16 @@ impl Success {
         secrets: &[&str],
     ) -> Result<Self, OAuthError> {
         let answer = outcome.map_err(|error| match error {
-            SendError::NotSent(cause) => OAuthError::not_sent(cause),
+            SendError::NotSent(cause) => {
+                OAuthError::not_sent(redact_causes(&*cause, secrets), cause)
+            }
             SendError::TimedOut(limit) => OAuthError::ambiguous(format!(
                 "no answer of the OAuth endpoint began within {limit:?}"
             )),
-            SendError::Broken(cause) => OAuthError::ambiguous(
-                "the connection to the OAuth endpoint broke before an answer began",
-            )
+            SendError::Broken(cause) => OAuthError::ambiguous(format!(
+                "the connection to the OAuth endpoint broke before an answer began ({})",
+                redact_causes(&*cause, secrets)
+            ))
             .with_source(cause),
         })?;
         let status = answer.status;
@@ -54,7 +58,7 @@ impl Success {
         if status.is_success() {
             return Ok(received);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS && received.is_complete() {
+        if status == StatusCode::TOO_MANY_REQUESTS && received.body.is_complete() {
             return Err(OAuthError::rate_limited(retry_after));
         }
         let is_wrong_url = status.is_redirection()
@@ -73,26 +77,21 @@ impl Success {
         })
     }
 
-    /// The members of the answer, which must be one complete JSON object.
+    /// The members of the answer, whose JSON object must be complete.
     pub(super) fn members(&self) -> Option<Map<String, Value>> {
-        serde_json::from_str(&self.body.text)
-            .ok()
-            .filter(|_| self.is_complete())
+        let read = Members::read(&self.body.text)?;
+        (read.is_complete && self.body.is_complete()).then_some(read.members)
     }
 
     /// Checks an answer of which only the status counts (RFC 7009 section 2.2). A page instead of
     /// JSON is not the OAuth endpoint's.
     pub(super) fn acknowledged(self) -> Result<(), OAuthError> {
-        let is_empty = self.is_complete() && self.body.text.trim_ascii().is_empty();
+        let is_empty = self.body.is_complete() && self.body.text.is_empty();
         if is_empty || self.members().is_some() {
             Ok(())
         } else {
             Err(self.unusable(NO_OBJECT))
         }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.body.flaw.as_ref().is_none_or(|flaw| !flaw.is_loss())
     }
 
     /// `{"error", "error_description"?}` (RFC 6749 section 5.2) and `{"object":"error", "code",
@@ -128,22 +127,34 @@ impl Success {
     /// The error about an answer that cannot be used for this reason.
     pub(super) fn unusable(self, reason: &str) -> OAuthError {
         let about = self.about;
-        match self.body.flaw {
-            None => OAuthError::ambiguous(format!("{about} cannot be used: {reason}")),
-            Some(flaw) => {
-                OAuthError::ambiguous(format!("{about} cannot be used: {flaw}; {reason}"))
-                    .with_source(flaw.into())
-            }
+        if !self.body.is_flawed() {
+            return OAuthError::ambiguous(format!("{about} cannot be used: {reason}"));
+        }
+        let flaws = self.body.flaws();
+        let error = OAuthError::ambiguous(format!("{about} cannot be used: {flaws}; {reason}"));
+        match self.body.into_cause() {
+            Some(cause) => error.with_source(cause),
+            None => error,
         }
     }
 
-    /// Logs that the tokens are used of an answer that is flawed, or incomplete.
+    /// Logs that tokens were taken from a flawed answer.
     pub(super) fn log_flaw(&self) {
-        let flaw = match &self.body.flaw {
-            Some(flaw) => flaw as &dyn fmt::Display,
-            None => &"its JSON is not complete",
+        let flaws = if self.body.is_flawed() {
+            self.body.flaws()
+        } else {
+            "its JSON is not complete".to_owned()
         };
-        tracing::warn!("{} is flawed, and its tokens are used: {flaw}", self.about);
+        tracing::warn!("{} is flawed, and its tokens are used: {flaws}", self.about);
+    }
+
+    /// Logs that there is a refresh token that is none.
+    pub(super) fn log_no_refresh_token(&self, problem: &str) {
+        tracing::warn!(
+            "{} has no usable refresh token, and a stored one is kept: its `refresh_token` is \
+             {problem}",
+            self.about
+        );
     }
 }
 
@@ -177,6 +188,16 @@ impl fmt::Display for About {
     }
 }
 
+/// A content type, made fit for a message: without secrets, of the characters of such names
+/// (RFC 9110 section 5.6.2), and short.
+fn shown(name: &str, secrets: &[&str]) -> String {
+    redact(name, secrets)
+        .chars()
+        .filter(|it| it.is_ascii_alphanumeric() || "!#$&^_.+-/ ".contains(*it))
+        .take(40)
+        .collect()
+}
+
 fn retry_after(answer: &Answer) -> Option<Duration> {
     let after = crate::header::retry_after(&answer.headers, LONGEST_WAIT)?;
     Some(after.min(LONGEST_WAIT))
@@ -201,3 +222,32 @@ const API_CODES: [&str; 3] = ["validation_error", "unauthorized", INVALID_REQUES
 
 /// What Notion answers to a path that it does not know.
 const INVALID_REQUEST_URL: &str = "invalid_request_url";
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use super::{super::transport::SendError, Endpoint, Success};
+    use crate::oauth::NotSent;
+
+    #[test]
+    fn reason_of_a_call_without_an_answer_is_shown_without_secrets() {
+        let broken = io::Error::other("reset after s3cret and ntn_0");
+        let unsent = NotSent::new(io::Error::other("no route for s3cret"));
+        for (error, words) in [
+            (
+                SendError::Broken(broken.into()),
+                "broke before an answer began (reset after [REDACTED] and [REDACTED])",
+            ),
+            (
+                SendError::NotSent(unsent.into()),
+                "nothing was sent: no route for [REDACTED]",
+            ),
+            (SendError::TimedOut(Duration::from_secs(10)), "within 10s"),
+        ] {
+            let error = Success::of(Err(error), Endpoint::Token, &["s3cret"]).err();
+            let text = error.unwrap().to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::{
     error::OAuthError,
@@ -31,12 +32,15 @@ impl TokenAnswer {
             Ok(pair) => pair,
             Err(reason) => return Err(answer.unusable(reason)),
         };
-        if !read.is_complete || answer.body.flaw.is_some() {
+        if !read.is_complete || answer.body.is_flawed() {
             answer.log_flaw();
         }
+        if let (None, Some(problem)) = (&refresh_token, read.refresh_token.problem) {
+            answer.log_no_refresh_token(problem);
+        }
         Ok(Self {
-            access_token: AccessToken::new(access_token),
-            refresh_token: refresh_token.map(RefreshToken::new),
+            access_token: AccessToken::new(access_token.as_str()),
+            refresh_token: refresh_token.map(|token| RefreshToken::new(token.as_str())),
             members: read.members,
             received_at,
         })
@@ -103,38 +107,37 @@ impl TokenAnswer {
 
 /// The access token and, if there is a new one, the refresh token; or why they cannot be used.
 ///
-/// A refresh token that is absent means that the old one stays. Where the end of the answer is
-/// missing nothing is known to be absent, nor which of two values is the last.
-fn pair(read: &mut Members) -> Result<(String, Option<String>), &'static str> {
+/// A refresh token that is absent means that the old one stays. An incomplete answer can't show that
+/// a member is absent, or which duplicate is the last.
+fn pair(read: &mut Members) -> Result<Pair, &'static str> {
     let is_complete = read.is_complete;
     if !is_complete {
-        for name in &read.conflicts {
-            match name.as_str() {
-                "access_token" => {
-                    return Err("it is cut off, and has two values for `access_token`");
-                }
-                "refresh_token" => {
-                    return Err("it is cut off, and has two values for `refresh_token`");
-                }
-                _ => {}
-            }
+        if read.access_token.is_in_conflict {
+            return Err("it is cut off, and has two values for `access_token`");
+        }
+        if read.refresh_token.is_in_conflict {
+            return Err("it is cut off, and has two values for `refresh_token`");
         }
     }
-    let access_token = match read.members.remove("access_token") {
-        Some(Value::String(token)) => token,
-        _ if is_complete => return Err("it has no string member `access_token`"),
-        _ => return Err("it ends before `access_token` is complete"),
+    let refresh_token = match read.refresh_token.token.take() {
+        None if !is_complete && read.access_token.is_text() => {
+            return Err("it ends before `refresh_token` is complete");
+        }
+        refresh_token => refresh_token,
     };
-    let refresh_token = match read.members.remove("refresh_token") {
-        Some(Value::String(token)) if !token.is_empty() => Some(token),
-        _ if is_complete => None,
-        _ => return Err("it ends before `refresh_token` is complete"),
-    };
-    if access_token.is_empty() && refresh_token.is_none() {
-        return Err("its `access_token` is empty");
+    match read.access_token.token.take() {
+        Some(access_token) => Ok((access_token, refresh_token)),
+        // Its refresh token is the only good one.
+        None if read.access_token.is_empty() && refresh_token.is_some() => {
+            Ok((Zeroizing::default(), refresh_token))
+        }
+        None if read.access_token.is_empty() => Err("its `access_token` is empty"),
+        None if is_complete => Err("it has no string member `access_token`"),
+        None => Err("it ends before `access_token` is complete"),
     }
-    Ok((access_token, refresh_token))
 }
+
+type Pair = (Zeroizing<String>, Option<Zeroizing<String>>);
 
 fn replace_text(members: &mut Map<String, Value>, name: &str, field: &mut Option<String>) {
     match members.remove(name) {

@@ -16,6 +16,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use tokio::time::Instant;
 use tower_service::Service;
+use zeroize::Zeroizing;
 
 use crate::error::{BoxError, causes};
 
@@ -51,7 +52,7 @@ pub(super) struct Incoming {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Zeroizing<Vec<u8>>,
     /// Why the body is not complete.
     pub(super) cut: Option<Cut>,
 }
@@ -129,7 +130,7 @@ impl Transport {
                     sent_at,
                 })
             }
-            Err(elapsed) if gate.is_closed() => Err(SendError::NotSent(elapsed.into())),
+            Err(_) if gate.is_closed() => Err(SendError::NotSent(NotInTime(deadline).into())),
             Err(_) => Err(SendError::TimedOut(deadline)),
         }
     }
@@ -142,15 +143,13 @@ impl Incoming {
             ReadDeadline::AfterRequest(limit) => limit.saturating_sub(self.sent_at.elapsed()),
             ReadDeadline::AfterHead(limit) => limit,
         };
-        let mut read = Vec::new();
+        let mut read = Zeroizing::new(Vec::new());
         let reading = async {
             while let Some(frame) = self.body.frame().await {
                 let Ok(data) = frame.map_err(Cut::Broken)?.into_data() else {
                     continue;
                 };
-                let room = BODY_LIMIT - read.len();
-                read.extend_from_slice(data.get(..room).unwrap_or(&data));
-                if data.len() > room {
+                if !append(&mut read, &data) {
                     return Err(Cut::TooLarge);
                 }
             }
@@ -168,6 +167,26 @@ impl Incoming {
         }
     }
 }
+
+/// Appends as much of `data` as [`BODY_LIMIT`] allows. `false` if that is not all of it.
+///
+/// A vector that grows by itself leaves copies of the tokens in memory.
+pub(super) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) -> bool {
+    let data_that_fits = data.get(..BODY_LIMIT - bytes.len()).unwrap_or(data);
+    let length = bytes.len() + data_that_fits.len();
+    if length > bytes.capacity() {
+        let capacity = length.max(bytes.capacity() * 2).min(BODY_LIMIT);
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(data_that_fits);
+    data_that_fits.len() == data.len()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the time limit of {0:?} passed first")]
+struct NotInTime(Duration);
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1098,7 +1098,7 @@ async fn a_success_without_an_access_token_is_ambiguous() {
         json!({"token": "ntn_2"}),
         json!({"error": "invalid_grant"}),
         json!({"data": {"access_token": "ntn_2", "refresh_token": "nrt_2"}}),
-        json!([1, {"access_token": "ntn_2", "refresh_token": "nrt_2"}]),
+        json!([1, {"data": {"access_token": "ntn_2", "refresh_token": "nrt_2"}}]),
         json!("ntn_2"),
         json!(null),
     ] {

@@ -70,6 +70,34 @@ pub(super) const ENCODINGS: &[Row] = &[
         Pair,
     ),
     (
+        "gzip twice",
+        |it| Arrival::gzip(gzip(it.to_string())).header("content-encoding", "gzip, gzip"),
+        Pair,
+    ),
+    (
+        "blanks and byte order marks before gzip",
+        |it| Arrival::of([b"\xEF\xBB\xBF \x0C\xEF\xBB\xBF", &*gzip(it.to_string())].concat()),
+        Pair,
+    ),
+    (
+        "br in gzip",
+        |_| Arrival::gzip(b"\x8B\x03").header("content-encoding", "br, gzip"),
+        Ambiguous(&["encoded as `br, gzip`"]),
+    ),
+    (
+        "an encoding that quotes a token",
+        |_| Arrival::of("\u{7}").header("content-encoding", "NTN_0"),
+        Ambiguous(&["has an unknown encoding"]),
+    ),
+    (
+        "br that is cut off",
+        |_| {
+            let arrival = Arrival::of("\u{7}").header("content-encoding", "br");
+            arrival.then(Piece::Break)
+        },
+        Ambiguous(&["broke in the body (reset by peer); the body is encoded as `br`"]),
+    ),
+    (
         "gzip without a header",
         |it| Arrival::of(gzip(it.to_string())),
         Pair,
@@ -247,6 +275,47 @@ pub(super) const FORMS: &[Row] = &[
         Ambiguous(&["two values for `access_token`"]),
     ),
     (
+        "null after the pair",
+        |it| {
+            Arrival::of(pair_first(
+                &it,
+                r#""refresh_token":null,"access_token":null}"#,
+            ))
+        },
+        Pair,
+    ),
+    (
+        "other types after the pair",
+        |it| Arrival::of(pair_first(&it, r#""refresh_token":"","access_token":7}"#)),
+        Pair,
+    ),
+    (
+        "null after the pair and no end",
+        |it| Arrival::of(pair_first(&it, r#""refresh_token":null,"#)),
+        Pair,
+    ),
+    (
+        "repeated commas and underscores",
+        |it| Arrival::of(pair_first(&it, r#",,"expires_in":3_600,}"#)),
+        Pair,
+    ),
+    (
+        "blanks and byte order marks before it",
+        |it| Arrival::of(format!("\u{feff} \u{c}\u{a0}\u{feff}\0{it}")),
+        Pair,
+    ),
+    ("a NUL before it", |it| Arrival::of(format!("\0{it}")), Pair),
+    (
+        "a prefix against scripts of other origins",
+        |it| Arrival::of(format!(")]}}',\n{it}")),
+        Pair,
+    ),
+    (
+        "an empty object before it",
+        |it| Arrival::of(format!("[{{}},{it}]")),
+        Pair,
+    ),
+    (
         "cut off after the pair",
         |it| Arrival::of(pair_first(&it, r#""owner":{"ty"#)),
         Pair,
@@ -331,8 +400,8 @@ pub(super) const FORMS: &[Row] = &[
     ),
     (
         "another array element first",
-        |it| Arrival::of(format!("[1,{it}]")),
-        Ambiguous(&["not a JSON object"]),
+        |it| Arrival::of(format!("[1,null,{it}]")),
+        Pair,
     ),
     (
         "the pair in an error's status",
