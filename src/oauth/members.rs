@@ -131,11 +131,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        self.skip(is_blank);
+        self.skip(is_junk);
     }
 
     fn skip_blanks_and_commas(&mut self) {
-        self.skip(|character| is_blank(character) || character == ',');
+        self.skip(|character| is_junk(character) || character == ',');
     }
 
     fn since(&self, start: usize) -> Option<&'a str> {
@@ -308,10 +308,14 @@ fn code_unit(escape: &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
-/// What may stand between the parts of JSON. Proxies and templates leave more than the four blanks
-/// of RFC 8259 section 2, byte order marks among them.
+/// More than the four blanks of RFC 8259 section 2, because proxies and templates leave others.
 pub(super) fn is_blank(character: char) -> bool {
-    character.is_whitespace() || character.is_control() || character == '\u{feff}'
+    character.is_whitespace() || character == '\u{feff}'
+}
+
+/// What is skipped between the parts of JSON.
+fn is_junk(character: char) -> bool {
+    is_blank(character) || character.is_control()
 }
 
 #[cfg(test)]
