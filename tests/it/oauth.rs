@@ -571,7 +571,7 @@ fn a_callback_with_a_parameter_twice_is_refused() {
         "error=access_denied&error=access_denied&state=",
         "error=access_denied&code=Canary&code=Canary",
     ] {
-        callback_fails(query, Told::Callback, "twice");
+        callback_fails(query, Told::Callback, "duplicate parameter");
     }
 }
 
