@@ -26,7 +26,7 @@ pub enum FlowProblem {
     Denied,
     /// Notion did not make the connection, for another reason.
     AuthorizationFailed,
-    /// A parameter of the callback stands there twice.
+    /// The callback has a duplicate parameter.
     DuplicateParameter,
     /// The callback has no code.
     MissingCode,
