@@ -64,13 +64,9 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         let answered = sqlx::query(asked).fetch_one(store.pool()).await;
         assert!(answered.unwrap().get::<bool, _>(0), "{host} {query}");
     }
-    // As where a variable's line breaks were lost. The library's error shows the line.
+    // The first line break is missing. The cause that is not shown has the line, as numbers.
     let key = NamedTempFile::new().unwrap();
-    fs::write(
-        &key,
-        "-----BEGIN PRIVATE KEY-----canary-----END PRIVATE KEY-----",
-    )
-    .unwrap();
+    fs::write(&key, "-----BEGIN PRIVATE KEY-----canary\n").unwrap();
     let query = format!(
         "sslmode=require&sslcert={}&sslkey={}",
         ours.path().display(),
@@ -84,7 +80,11 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         Misconfigured,
         &["check the files of `sslcert` and `sslkey`"],
     );
-    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    let numbers = format!("{:?}", b"canary");
+    assert!(
+        !format!("{error:?}").contains(numbers.trim_matches(['[', ']'])),
+        "{error:?}"
+    );
 
     let unknown = ["its authority is unknown", "SSL_CERT_FILE", "`sslrootcert`"];
     for (host, query, words) in [
