@@ -1,7 +1,7 @@
 //! Connections by real TLS, with certificates of an authority that only some clients trust; and connections
 //! without TLS to a host that does not count as this machine.
 
-use std::fs;
+use std::{env, fs, process::Command};
 
 use notion_auth::{
     PostgresStore, RedisStore,
@@ -160,4 +160,27 @@ async fn redis_remote_plaintext_needs_sslmode_disable() {
     );
     let store = RedisStore::connect(format!("{url}?sslmode=disable")).await;
     store.unwrap().health().await.unwrap();
+}
+
+/// Runs itself in a process of its own, because this one's environment is every test's.
+#[tokio::test]
+async fn an_unreadable_ssl_cert_file_is_named_in_the_error() {
+    const NAME: &str = "stores::tls::an_unreadable_ssl_cert_file_is_named_in_the_error";
+    const VARIABLE: (&str, &str) = ("SSL_CERT_FILE", "/none/of/these");
+    if env::var_os(VARIABLE.0).is_none_or(|value| value != VARIABLE.1) {
+        let mut command = Command::new(env::current_exe().unwrap());
+        let command = command.args(["--exact", NAME]).env(VARIABLE.0, VARIABLE.1);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    for error in [
+        PostgresStore::connect("postgres://db/app")
+            .await
+            .unwrap_err(),
+        RedisStore::connect("rediss://db").await.unwrap_err(),
+    ] {
+        assert_says(&error, Misconfigured, &["SSL_CERT_FILE: ", VARIABLE.1]);
+    }
 }
