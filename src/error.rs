@@ -28,7 +28,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// It clones cheaply, since all requests that waited for one refresh share its failure. Neither
 /// message nor source holds a token.
 ///
-/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it.
+/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it. Errors of
+/// the inner service pass unchanged.
 #[derive(Debug, Clone)]
 pub struct AuthError {
     kind: Kind,
@@ -280,7 +281,7 @@ impl fmt::Display for Kind {
             ),
             Self::InvalidToken(reason) => write!(
                 f,
-                "the credentials cannot be used: {reason}; refresh them, or connect again"
+                "the credentials cannot be used: {reason}; connect again, or, if there is a refresh token, refresh them"
             ),
             Self::Transient(what) | Self::Destination(what) | Self::Configuration(what) => {
                 f.write_str(what)

@@ -31,7 +31,9 @@ impl fmt::Display for ReauthorizationReason {
             Self::RotationLost => {
                 "a refresh spent the refresh token, and the new token pair was not received"
             }
-            Self::NoRefreshToken => "the access token was refused and there is no refresh token",
+            Self::NoRefreshToken => {
+                "the access token is no longer usable and there is no refresh token"
+            }
             Self::Unreadable => "the stored credentials cannot be read",
         })
     }

@@ -113,11 +113,11 @@ impl ConnectError {
     pub(crate) fn into_auth_error(self) -> AuthError {
         let what = match self.cause {
             Cause::Proxy => {
-                "the proxy for connections to Notion cannot be used: correct HTTPS_PROXY or ALL_PROXY, as \
+                "the proxy for connections cannot be used: correct HTTPS_PROXY or ALL_PROXY, as \
                  the cause says"
             }
             Cause::Roots | Cause::Certificate | Cause::Unreached => {
-                "the root certificates for connections to Notion cannot be read: correct SSL_CERT_FILE or \
+                "the root certificates for connections cannot be read: correct SSL_CERT_FILE or \
                  SSL_CERT_DIR, as the cause says"
             }
         };

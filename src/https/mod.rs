@@ -106,8 +106,8 @@ where
 ///
 /// | variable | |
 /// |---|---|
-/// | `HTTPS_PROXY`, else `ALL_PROXY` | `http://[USER:PASSWORD@]HOST:PORT`, or with `https://` (TLS to the proxy) or `socks5://`. `socks5h://` and `socks://` mean the same: the proxy resolves names |
-/// | `NO_PROXY` | destinations without a proxy, separated by commas: names (with all names below them), addresses, networks such as `10.0.0.0/8`, or `*`; with `:PORT`, for that port alone |
+/// | `HTTPS_PROXY`, else `ALL_PROXY` | `http://[USER:PASSWORD@]HOST:PORT`, or with `https://` (TLS to the proxy) or `socks5://`. `socks5h://` and `socks://` mean the same: the proxy resolves names. Without a scheme, it is `http://` |
+/// | `NO_PROXY` | destinations without a proxy, separated by commas or blanks: names (with all names below them; `.name` and `*.name` mean the same), addresses, networks such as `10.0.0.0/8`, or `*`; with `:PORT`, for that port alone. An entry that is none of these is ignored, without an error: the destination is reached through the proxy |
 ///
 /// Names in lower case count as well, after those in upper case. A blank variable counts as unset.
 /// Destinations on this machine (`localhost`, 127.0.0.0/8, `[::1]`, `0.0.0.0`, `[::]`) and plain http are never proxied. The
@@ -126,7 +126,8 @@ impl HttpsConfig {
         Self::from_vars(|name| env::var_os(name))
     }
 
-    /// Reads the variables that `get` finds, instead of those of this process.
+    /// Reads the variables that `get` finds, instead of those of this process. It is called here and not
+    /// later; the files that they name are read when they are needed.
     pub fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
             roots: Arc::new(SharedRoots::new(RootPaths::from_vars(&get))),
@@ -158,7 +159,8 @@ impl HttpsConfig {
     /// [`NotionAuthProvider::health`](crate::NotionAuthProvider::health) does it for Notion.
     ///
     /// # Errors
-    /// When a variable can't be used. The source of the error names it.
+    /// When a variable can't be used. The source of the error names it. Plain http and a URI without a
+    /// host need no settings.
     pub fn check(&self, destination: &Uri) -> Result<(), AuthError> {
         let checked = Connector::new(self, &[]).check(destination);
         checked.map_err(ConnectError::into_auth_error)

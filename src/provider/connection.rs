@@ -134,9 +134,9 @@ impl NotionAuthProvider {
 
     /// The subject's connection as it is stored; `None` if there never was one, or it was ended.
     ///
-    /// One that could be used but for a record that cannot be read is
-    /// [`Unreadable`](ReauthorizationReason::Unreadable); why, says the error of
-    /// [`load_credentials`](Self::load_credentials).
+    /// If the stored record cannot be read, the state is [`Unreadable`](ReauthorizationReason::Unreadable);
+    /// [`load_credentials`](Self::load_credentials) fails with the reason. A token that cannot be sent leaves
+    /// the state as it is; see [`invalid_token`](ConnectionStatus::invalid_token).
     ///
     /// # Errors
     /// When the store fails.

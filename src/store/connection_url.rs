@@ -140,7 +140,7 @@ impl Grammar {
             let is_part = parameter.part.is_some_and(|part| part.is_set(url, &value));
             if is_part || pairs.iter().any(is_same) {
                 return Err(self.error(format!(
-                    "`{known}` in the URL repeats another part of it: remove one of the two"
+                    "`{known}` in the URL is set twice, by parameters or by a part before them: remove one of the two"
                 )));
             }
             // After an unencoded `&`, the rest of a password looks like the next parameter.
@@ -329,7 +329,7 @@ mod tests {
     fn invalid_urls_are_refused_without_values() {
         const HIDDEN: &str = "parameter 1 of the URL is unknown";
         const SECOND_HIDDEN: &str = "parameter 2 of the URL is unknown";
-        const REPEATS: &str = "in the URL repeats another part of it";
+        const REPEATS: &str = "in the URL is set twice";
         let long = format!("test://h?{}=hunter", "x".repeat(41));
         for (text, words) in [
             // The name is shown.

@@ -25,8 +25,8 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         sqlx::Error::Database(error) => return refused(&**error),
         sqlx::Error::PoolTimedOut => StoreError::unavailable(
             NAME,
-            "no connection came in time: the server is down or slow, or all connections of the pool are \
-             in use",
+            "no connection came in time: the server is down or slow, its address is wrong, or all \
+             connections of the pool are in use",
         ),
         sqlx::Error::PoolClosed => {
             StoreError::unavailable(NAME, "the pool was closed by this process")

@@ -241,7 +241,10 @@ fn read_pem(name: &str, value: &str) -> Result<Vec<u8>, StoreError> {
     }
     fs::read(value).map_err(|error| {
         GRAMMAR
-            .error(format!("the file that {name} names cannot be read"))
+            .error(format!(
+                "the file that {name} names cannot be read: correct its path, or let this process \
+                 read it"
+            ))
             .with_source(error)
     })
 }

@@ -75,8 +75,8 @@ impl RedisStore {
     /// Connects to a server at `redis://user:password@host:port/database`, `rediss://…` with TLS, or
     /// `unix:///path`.
     ///
-    /// A connection that is lost is made again. The protocol is RESP3, whatever the URL says. Within a Tokio
-    /// runtime.
+    /// A connection that is lost is made again. The protocol is RESP3, whatever the URL says. Call it
+    /// within a Tokio runtime.
     ///
     /// # TLS
     ///

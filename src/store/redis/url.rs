@@ -39,7 +39,7 @@ const SOCKET: Grammar = Grammar {
 const PROTOCOL: Parameter = Parameter {
     name: "protocol",
     is_valid: |value| matches!(value, "2" | "3" | "resp2" | "resp3"),
-    valid: "`resp3`",
+    valid: "`resp3` (the older ones have no effect)",
     ..Parameter::TEXT
 };
 
@@ -133,7 +133,7 @@ mod tests {
             ),
             (
                 "redis://localhost?protocol=3&protocol=2",
-                "`protocol` in the URL repeats",
+                "`protocol` in the URL is set twice",
             ),
             ("redis://localhost?db=3", "unknown parameter `db`"),
             (

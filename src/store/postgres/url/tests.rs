@@ -188,17 +188,17 @@ fn weakening_parameters_are_refused_without_values() {
         (
             "postgres://localhost/?host=db&sslmode=disable",
             NOTHING,
-            "`host` in the URL repeats",
+            "`host` in the URL is set twice",
         ),
         (
             "postgres://localhost/?hostaddr=10.0.0.1",
             NOTHING,
-            "`hostaddr` in the URL repeats",
+            "`hostaddr` in the URL is set twice",
         ),
         (
             "postgres:///?host=localhost&hostaddr=10.0.0.1",
             NOTHING,
-            "`hostaddr` in the URL repeats",
+            "`hostaddr` in the URL is set twice",
         ),
         (
             "postgres:///?hostaddr=hunter2",
@@ -208,7 +208,7 @@ fn weakening_parameters_are_refused_without_values() {
         (
             "postgres://db:1?port=2",
             NOTHING,
-            "`port` in the URL repeats",
+            "`port` in the URL is set twice",
         ),
         (
             "postgres://db?port=hunter2",
@@ -218,12 +218,12 @@ fn weakening_parameters_are_refused_without_values() {
         (
             "postgres://ann@db?user=bob",
             NOTHING,
-            "`user` in the URL repeats",
+            "`user` in the URL is set twice",
         ),
         (
             "postgres://db/app?dbname=b",
             NOTHING,
-            "`dbname` in the URL repeats",
+            "`dbname` in the URL is set twice",
         ),
         (
             "postgres://db?statement-cache-capacity=hunter2",
