@@ -139,14 +139,15 @@ impl HttpsConfig {
     /// Trusts this root certificate as well: one in DER, or any number of them in PEM.
     ///
     /// # Errors
-    /// When there is no certificate in it, or one that is damaged.
+    /// When there is no certificate in it, or one that is damaged. (In `SSL_CERT_FILE`, a damaged one beside
+    /// good ones is left out.)
     pub fn add_root_certificate(
         mut self,
         certificate: impl AsRef<[u8]>,
     ) -> Result<Self, AuthError> {
         let mut roots = tls::parse(certificate.as_ref()).ok_or_else(|| {
             AuthError::configuration(
-                "add_root_certificate: expected root certificates in PEM, or one in DER",
+                "add_root_certificate: expected root certificates in PEM, none of them damaged, or one in DER",
             )
         })?;
         self.added_roots.append(&mut roots);
