@@ -42,7 +42,10 @@ pub(crate) fn start_with(postgres: &Postgres, settings: &[(&str, &str)]) -> Opti
 impl PgBouncer {
     /// Whoever comes is PostgreSQL's superuser behind it.
     pub(crate) fn url_of(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!(
+            "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
+            self.port
+        )
     }
 }
 

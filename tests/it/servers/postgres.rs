@@ -62,8 +62,12 @@ impl Postgres {
         self.url_of("postgres", "postgres")
     }
 
+    /// `sslmode` is in it so that the variable PGSSLMODE does not apply.
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@{}/{database}", self.address("127.0.0.1"))
+        format!(
+            "postgres://{user}@{}/{database}?sslmode=disable",
+            self.address("127.0.0.1")
+        )
     }
 
     /// Its port behind another name of this machine.

@@ -1,7 +1,7 @@
 //! Connections by real TLS, with certificates of an authority that only some clients trust; and connections
 //! without TLS to a host that does not count as this machine.
 
-use std::{env, fs, process::Command};
+use std::fs;
 
 use notion_auth::{
     PostgresStore, RedisStore,
@@ -14,7 +14,20 @@ use notion_auth::{
 };
 use tempfile::NamedTempFile;
 
-use crate::servers::{authority::Authority, postgres, redis};
+use crate::{
+    own_process,
+    servers::{authority::Authority, postgres, redis},
+};
+
+/// The variables that count when a store connects by TLS.
+const NO_VARIABLES: [(&str, Option<&str>); 6] = [
+    ("SSL_CERT_FILE", None),
+    ("SSL_CERT_DIR", None),
+    ("PGSSLMODE", None),
+    ("PGSSLROOTCERT", None),
+    ("PGSSLCERT", None),
+    ("PGSSLKEY", None),
+];
 
 /// The loopback address as the C library reads it. For the store it is a name like any other.
 const OTHER_HOST: &str = "127.1";
@@ -36,6 +49,12 @@ fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &[&str]) {
 
 #[tokio::test]
 async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
+    if !own_process::is_alone(
+        "stores::tls::postgres_is_trusted_by_the_authority_that_the_url_names",
+        &NO_VARIABLES,
+    ) {
+        return;
+    }
     let (ours, another) = (Authority::new(), Authority::new());
     let Some(server) = postgres::start_with_tls(&ours.issue("localhost")) else {
         return;
@@ -105,6 +124,12 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
 
 #[tokio::test]
 async fn postgres_remote_plaintext_needs_sslmode_disable() {
+    if !own_process::is_alone(
+        "stores::tls::postgres_remote_plaintext_needs_sslmode_disable",
+        &NO_VARIABLES,
+    ) {
+        return;
+    }
     let Some(server) = postgres::shared() else {
         return;
     };
@@ -125,6 +150,12 @@ async fn postgres_remote_plaintext_needs_sslmode_disable() {
 
 #[tokio::test]
 async fn redis_private_authority_is_refused_unless_trusted() {
+    if !own_process::is_alone(
+        "stores::tls::redis_private_authority_is_refused_unless_trusted",
+        &NO_VARIABLES,
+    ) {
+        return;
+    }
     let authority = Authority::new();
     let Some(server) = redis::start_with_tls(&authority.issue("localhost")) else {
         return;
@@ -162,17 +193,13 @@ async fn redis_remote_plaintext_needs_sslmode_disable() {
     store.unwrap().health().await.unwrap();
 }
 
-/// Runs itself in a process of its own, because this one's environment is every test's.
 #[tokio::test]
 async fn an_unreadable_ssl_cert_file_is_named_in_the_error() {
     const NAME: &str = "stores::tls::an_unreadable_ssl_cert_file_is_named_in_the_error";
-    const VARIABLE: (&str, &str) = ("SSL_CERT_FILE", "/none/of/these");
-    if env::var_os(VARIABLE.0).is_none_or(|value| value != VARIABLE.1) {
-        let mut command = Command::new(env::current_exe().unwrap());
-        let command = command.args(["--exact", NAME]).env(VARIABLE.0, VARIABLE.1);
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains("1 passed"), "{said}");
+    const FILE: &str = "/none/of/these";
+    let mut variables = NO_VARIABLES;
+    variables[0].1 = Some(FILE);
+    if !own_process::is_alone(NAME, &variables) {
         return;
     }
     for error in [
@@ -181,6 +208,6 @@ async fn an_unreadable_ssl_cert_file_is_named_in_the_error() {
             .unwrap_err(),
         RedisStore::connect("rediss://db").await.unwrap_err(),
     ] {
-        assert_says(&error, Misconfigured, &["SSL_CERT_FILE: ", VARIABLE.1]);
+        assert_says(&error, Misconfigured, &["SSL_CERT_FILE: ", FILE]);
     }
 }

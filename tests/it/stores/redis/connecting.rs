@@ -7,7 +7,10 @@ use notion_auth::{
 };
 
 use super::{assert_says, connect_subject, connected, key};
-use crate::servers::redis::{Redis, start};
+use crate::{
+    own_process,
+    servers::redis::{Redis, start},
+};
 
 fn url(server: &Redis, user: &str) -> String {
     server
@@ -72,6 +75,11 @@ async fn a_database_that_the_server_does_not_have_is_said() {
 /// Also where nobody has chosen a provider of cryptography for the process.
 #[tokio::test]
 async fn tls_with_a_server_that_does_not_speak_it_is_an_error() {
+    const NAME: &str =
+        "stores::redis::connecting::tls_with_a_server_that_does_not_speak_it_is_an_error";
+    if !own_process::is_alone(NAME, &[("SSL_CERT_FILE", None), ("SSL_CERT_DIR", None)]) {
+        return;
+    }
     let Some(server) = start() else { return };
     let error = refused(&server.url().replace("redis://", "rediss://")).await;
     assert_says(&error, Unavailable, "does not speak TLS on that port");
