@@ -88,7 +88,7 @@ impl IntoResponse for AuthError {
 /// |---|---|
 /// | no workspace is connected, or it must be connected again | 401 `unauthorized`: connect (again) |
 /// | the store does not answer | 503 `service_unavailable` with `Retry-After` |
-/// | the request has no subject, or the store cannot be used as it is | 500 `internal_server_error`: what to set up |
+/// | the request has no subject, the store cannot be used as it is, or the token cannot be sent | 500 `internal_server_error`: what to do |
 ///
 /// An application that has only an integration token connects nobody: there this refuses every request.
 ///
@@ -139,7 +139,10 @@ where
             return Err(AuthError::not_connected().with_subject(&subject));
         };
         match status.state {
-            RecordState::Active => Ok(Self { subject, status }),
+            RecordState::Active => match status.invalid_token {
+                None => Ok(Self { subject, status }),
+                Some(reason) => Err(AuthError::from(reason).with_subject(&subject)),
+            },
             RecordState::NeedsReauthorization(reason) => {
                 Err(AuthError::reauthorize(reason).with_subject(&subject))
             }

@@ -18,7 +18,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// [`monotonic`](Self::monotonic) as each request reads it: cheap, and up to some milliseconds
     /// off.
     ///
-    /// Whether a cached token is still good is judged by it, and nothing else is.
+    /// Used only to decide whether a cached token is still usable.
     fn coarse_monotonic(&self) -> Duration {
         self.monotonic()
     }

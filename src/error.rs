@@ -28,7 +28,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// It clones cheaply, since all requests that waited for one refresh share its failure. Neither
 /// message nor source holds a token.
 ///
-/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it.
+/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it. Errors of
+/// the inner service pass unchanged.
 #[derive(Debug, Clone)]
 pub struct AuthError {
     kind: Kind,
@@ -47,7 +48,7 @@ enum Kind {
     AppRejected,
     Destination(&'static str),
     Configuration(&'static str),
-    Unusable(&'static str),
+    InvalidToken(InvalidToken),
 }
 
 impl AuthError {
@@ -110,10 +111,6 @@ impl AuthError {
         Self::configuration("the stored credentials can't be read: see the source")
             .with_retry_after(Duration::from_secs(1))
             .with_source(cause)
-    }
-
-    pub(crate) fn unusable(what: &'static str) -> Self {
-        Self::new(Kind::Unusable(what))
     }
 
     pub(crate) fn with_subject(mut self, subject: &Subject) -> Self {
@@ -186,8 +183,17 @@ impl AuthError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Configuration(_) | Kind::AppRejected | Kind::Unusable(_)
+            Kind::Configuration(_) | Kind::AppRejected | Kind::InvalidToken(_)
         )
+    }
+
+    /// Why the access token cannot be sent. The credentials stay as they are.
+    #[must_use]
+    pub fn invalid_token(&self) -> Option<InvalidToken> {
+        match self.kind {
+            Kind::InvalidToken(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// How long to wait before trying again, where that is known.
@@ -214,7 +220,7 @@ impl AuthError {
             Kind::AppRejected
             | Kind::Destination(_)
             | Kind::Configuration(_)
-            | Kind::Unusable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Kind::InvalidToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -279,10 +285,13 @@ impl fmt::Display for Kind {
             Self::AppRejected => f.write_str(
                 "Notion does not accept the app's client id and client secret: check them",
             ),
-            Self::Transient(what)
-            | Self::Destination(what)
-            | Self::Configuration(what)
-            | Self::Unusable(what) => f.write_str(what),
+            Self::InvalidToken(reason) => write!(
+                f,
+                "the credentials cannot be used: {reason}; connect again, or, if there is a refresh token, refresh them"
+            ),
+            Self::Transient(what) | Self::Destination(what) | Self::Configuration(what) => {
+                f.write_str(what)
+            }
         }
     }
 }
@@ -316,6 +325,6 @@ pub(crate) fn causes<'a>(
 
 impl From<InvalidToken> for AuthError {
     fn from(error: InvalidToken) -> Self {
-        Self::unusable("a token cannot be sent").with_source(error)
+        Self::new(Kind::InvalidToken(error)).with_source(error)
     }
 }

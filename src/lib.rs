@@ -180,7 +180,7 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls |
+//! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls; [`HttpsConfig`](https://docs.rs/notion-auth/latest/notion_auth/struct.HttpsConfig.html) has its root certificates and proxies |
 //! | `encryption` | stored credentials encrypted (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
 //! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
@@ -232,7 +232,7 @@ pub mod testing;
 mod tls;
 
 #[cfg(feature = "https")]
-pub use crate::https::{HttpsClient, https_client};
+pub use crate::https::{HttpsClient, HttpsConfig, HttpsError, https_client};
 #[cfg(any(feature = "encryption", feature = "routes"))]
 pub use crate::keyring::{Keyring, KeyringError};
 #[cfg(feature = "reqwest")]

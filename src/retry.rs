@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{Request, Response, StatusCode};
 use tokio::time::Sleep;
 use tower::retry::Policy;
+
+use crate::header::retry_after;
 
 /// A [`Policy`] that sends a request again when Notion says that there were too many: 429
 /// `rate_limited` and 529 `service_overload`, whatever the method, as Notion's official clients do.
 /// Nothing else is sent again, no error and no other status: what is answered with 503 may be done
 /// already.
 ///
-/// The request waits for as long as the answer's `Retry-After` says, in whole seconds; without one for
-/// 1, 2, 4, … seconds. After the last try, or when the pause would be longer than
-/// [`longest_pause`](Self::longest_pause), the answer goes to the caller as it is. A future that is
-/// dropped meanwhile sends nothing more. The timer is Tokio's.
+/// The request waits for as long as the response's `Retry-After` says, in seconds or as a date; without
+/// one for 1, 2, 4, … seconds. A value that can't be read, or is more than a day from now, means
+/// [`longest_pause`](Self::longest_pause). After the last try, or when the pause would be longer than
+/// that, the response goes to the caller as it is. A future that is dropped in between sends nothing more.
+/// The timer is Tokio's.
 ///
 /// Requests are cloned with their extensions, so each try is still its subject's. It goes outside of
 /// the layer, so that each try has the credentials of its moment:
@@ -70,8 +73,8 @@ impl RetryRateLimited {
         Self { retries, ..self }
     }
 
-    /// How long a request waits at most, each time. Who is told to wait for longer gets the answer
-    /// instead: an earlier try would be refused like the one before it.
+    /// Maximum pause before each retry. If the server asks for a longer pause, the response is returned
+    /// to the caller: an earlier retry would be refused as well.
     #[must_use]
     pub fn longest_pause(self, longest_pause: Duration) -> Self {
         Self {
@@ -96,7 +99,7 @@ impl<B: Clone, ResBody, E> Policy<Request<B>, Response<ResBody>, E> for RetryRat
         result: &mut Result<Response<ResBody>, E>,
     ) -> Option<Sleep> {
         let response = result.as_ref().ok().filter(|it| is_too_many(it.status()))?;
-        let pause = retry_after(response).unwrap_or(self.pause);
+        let pause = retry_after(response.headers(), self.longest_pause).unwrap_or(self.pause);
         if pause > self.longest_pause {
             return None;
         }
@@ -113,9 +116,4 @@ impl<B: Clone, ResBody, E> Policy<Request<B>, Response<ResBody>, E> for RetryRat
 /// 529 is Notion's own.
 fn is_too_many(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529
-}
-
-fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
 }

@@ -179,11 +179,13 @@ impl ExplicitCredentials {
     /// Credentials that consist of this access token.
     ///
     /// # Errors
-    /// When the token has a character that no bearer token has (RFC 6750 section 2.1).
+    /// When a header cannot carry the token.
     pub fn new(token: &AccessToken) -> Result<Self, InvalidToken> {
-        Ok(Self {
-            authorization: token.to_header_value()?,
-        })
+        token.to_header_value().map(Self::from_authorization)
+    }
+
+    pub(crate) fn from_authorization(authorization: HeaderValue) -> Self {
+        Self { authorization }
     }
 
     pub(crate) fn authorization(&self) -> HeaderValue {

@@ -67,7 +67,7 @@ fn count_and_judge(accept: bool) -> Result<bool, String> {
         &format!("instructions over floor, {}", profile()),
         counts.over_floor("hit")?,
         Want::AtMost,
-        Some(905.0),
+        Some(930.0),
         810.0,
     );
     // What an application that cares for speed is built with is what the gate is for.

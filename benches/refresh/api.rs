@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use notion_auth::{CloneBody, NotionAuth, NotionAuthLayer, NotionAuthProvider};
 use tokio::sync::Barrier;
 use tower::{Layer, Service};
@@ -97,6 +97,8 @@ impl Service<Request<()>> for Api {
             if token.is_none_or(|token| shared.ended.contains(token.as_bytes())) {
                 shared.refuse().await;
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
+                let id = HeaderValue::from_static("1");
+                response.headers_mut().insert("x-notion-request-id", id);
             }
             Ok(response)
         })

@@ -5,7 +5,6 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -13,30 +12,24 @@ use hyper_util::{
 use notion_auth::testing::MockNotion;
 use serde_json::{Value, json};
 
-/// The same call as one would make it without this crate: by hyper's client with the connector that
-/// the built-in transport has, on a new connection, the answer read and parsed.
+/// The same call as one would make it without this crate: by hyper's client, on a new connection, the
+/// answer read and parsed.
 #[derive(Clone)]
 pub(crate) struct Bare {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
     basic: HeaderValue,
 }
 
 impl Bare {
     pub(crate) fn of(mock: &MockNotion) -> Self {
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .expect("ring speaks TLS")
-            .https_or_http()
-            .enable_http1()
-            .build();
         let pair = format!("{}:{}", mock.client_id(), mock.client_secret());
         let basic = format!("Basic {}", STANDARD.encode(pair));
         let uri = format!("{}/v1/oauth/token", mock.base_url());
         Self {
             client: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
-                .build(connector),
+                .build_http(),
             uri: uri.parse().expect("a URI"),
             basic: HeaderValue::from_str(&basic).expect("a header"),
         }

@@ -77,13 +77,15 @@ fn not_connected() -> Markup {
 fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     let has_ended = matches!(status.state, RecordState::NeedsReauthorization(_));
+    let is_usable = status.invalid_token.is_none();
     html! {
         div .workspace {
             (icon(status.workspace_icon.as_deref(), workspace))
             div {
                 h2 #workspace { (workspace) }
                 @match status.state {
-                    RecordState::Active => p .state.active { "Connected" },
+                    RecordState::Active if is_usable => p .state.active { "Connected" },
+                    RecordState::Active => p .state.ended { "The connection can’t be used" },
                     RecordState::Unreadable => p .state.ended { "The connection can’t be read at the moment" },
                     _ => p .state.ended { "The connection has ended" },
                 }

@@ -12,8 +12,10 @@ use axum::{
     },
     response::{IntoResponse as _, Response},
 };
-use hyper_util::client::legacy::Error;
-use notion_auth::{AuthError, BoxError, NotionAuth, NotionAuthLayer, NotionAuthProvider};
+use notion_auth::{
+    AuthError, BoxError, HttpsClient, HttpsConfig, HttpsError, NotionAuth, NotionAuthLayer,
+    NotionAuthProvider,
+};
 use percent_encoding::percent_decode_str;
 use tower::{Layer as _, ServiceExt as _};
 use url::Url;
@@ -23,7 +25,6 @@ use crate::{
     headers::{clean_request, clean_response},
     keys::GatewayKeys,
     outgoing::Outgoing,
-    upstream::{HttpsClient, ViaProxy, api_client},
 };
 
 type Copy = fn(&Outgoing) -> Option<Outgoing>;
@@ -42,7 +43,7 @@ impl Forward {
         provider: NotionAuthProvider,
         keys: Arc<GatewayKeys>,
         api_url: &Url,
-        via: &ViaProxy,
+        https: &HttpsConfig,
     ) -> Result<Self, BoxError> {
         let origin = api_url.as_str().parse::<Uri>()?.into_parts();
         Ok(Self {
@@ -51,7 +52,7 @@ impl Forward {
             authority: origin.authority.ok_or("the API's URL has no host")?,
             client: NotionAuthLayer::refreshing(provider)
                 .replaying(Outgoing::copy as Copy)
-                .layer(api_client(via)?),
+                .layer(https.client()),
         })
     }
 }
@@ -102,17 +103,22 @@ pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> R
 
 fn failed(error: &BoxError) -> Response {
     if let Some(error) = AuthError::find(error.as_ref()) {
+        if error.status().is_server_error() {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(error, "a request has no credentials");
+        }
         return error.to_response().into_response();
     }
-    tracing::warn!(error, "a request did not get an answer");
-    let message = match error.downcast_ref::<Error>() {
-        Some(error) if error.is_connect() => "Notion is not reached; nothing was sent",
-        _ => "Notion did not answer; what it was asked for may have been done all the same",
+    tracing::warn!(error, "a request got no response");
+    let message = match error.downcast_ref::<HttpsError>() {
+        Some(error) if error.is_not_sent() => error.to_string(),
+        _ => "Notion did not answer; what it was asked for may have been done all the same"
+            .to_owned(),
     };
     envelope::error(
         StatusCode::SERVICE_UNAVAILABLE,
         "service_unavailable",
-        message,
+        &message,
     )
 }
 

@@ -13,7 +13,6 @@ mod envelope;
 mod forward;
 mod headers;
 mod health;
-mod in_time;
 mod keys;
 mod keys_file;
 mod outgoing;
@@ -21,7 +20,6 @@ mod page;
 mod rotate;
 mod server;
 mod settings;
-mod upstream;
 mod vault;
 
 use std::{env, process::ExitCode};

@@ -33,6 +33,10 @@ fn connected(status: &ConnectionStatus) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     html! {
         @match status.state {
+            RecordState::Active if status.invalid_token.is_some() => {
+                p role="alert" { "The connection with " strong { (workspace) } " can’t be used." }
+                (connect("Connect again"))
+            }
             RecordState::Active => p { strong { (workspace) } " is connected." },
             // Connecting again would not help while a key is missing.
             RecordState::Unreadable => p role="alert" {

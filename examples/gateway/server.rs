@@ -18,7 +18,7 @@ use crate::{
     forward::{self, Forward},
     health::{Health, healthz},
     settings::Settings,
-    upstream, vault,
+    vault,
 };
 
 /// How long requests may take to end when the gateway is told to.
@@ -42,14 +42,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .await
         .map_err(|error| format!("GATEWAY_LISTEN: {:?}: {error}", settings.listen))?;
     let metrics = metrics()?;
-    let token_url = settings.app.token_url().as_str().parse()?;
     let has_oauth_client = settings.app.has_oauth_client();
-    let mut builder = NotionAuthProvider::builder()
+    let builder = NotionAuthProvider::builder()
         .app(settings.app)
-        .api_url(settings.api_url.as_str().trim_end_matches('/'));
-    if settings.via.proxy(&token_url).is_some() {
-        builder = builder.transport(upstream::oauth_transport(&settings.via)?);
-    }
+        .api_url(settings.api_url.as_str().trim_end_matches('/'))
+        .https(settings.https.clone());
     let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
     vault::check(&provider).await?;
@@ -61,7 +58,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         provider.clone(),
         keys.clone(),
         &settings.api_url,
-        &settings.via,
+        &settings.https,
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))

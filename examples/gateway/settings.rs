@@ -1,13 +1,12 @@
 //! What the environment says.
 
-use std::{env, net::SocketAddr};
+use std::{env, error::Error as _, net::SocketAddr};
 
-use axum::http::Uri;
-use notion_auth::{BoxError, NotionAppCredentials};
+use notion_auth::{BoxError, HttpsConfig, NotionAppCredentials};
 use tokio::net::lookup_host;
 use url::{Host, Url};
 
-use crate::{keys::GatewayKeys, upstream::ViaProxy};
+use crate::keys::GatewayKeys;
 
 /// All settings, checked.
 pub(crate) struct Settings {
@@ -17,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) api_url: Url,
     pub(crate) database: String,
     pub(crate) app: NotionAppCredentials,
-    pub(crate) via: ViaProxy,
+    pub(crate) https: HttpsConfig,
 }
 
 impl Settings {
@@ -50,13 +49,22 @@ impl Settings {
             text("NOTION_API_URL")?.unwrap_or_else(|| "https://api.notion.com".to_owned());
         let api_url = origin(&api_url).map_err(named("NOTION_API_URL"))?;
         let app = app(&public_url, &api_url)?;
-        let destinations: [Uri; 2] = [api_url.as_str().parse()?, app.token_url().as_str().parse()?];
+        let https = HttpsConfig::from_env();
+        for destination in [&api_url, app.token_url()] {
+            let checked = https.check(&destination.as_str().parse()?);
+            // Its cause names the variable.
+            checked.map_err(|error| {
+                error
+                    .source()
+                    .map_or(error.to_string(), ToString::to_string)
+            })?;
+        }
         Ok(Self {
             listen,
             keys,
             app,
             public_url,
-            via: ViaProxy::from_env(&destinations)?,
+            https,
             api_url,
             database: text("DATABASE_URL")?.unwrap_or_else(|| "sqlite:gateway.db".to_owned()),
         })

@@ -63,9 +63,14 @@ pub(crate) fn exists(database: &str) -> Result<(), BoxError> {
 
 /// Whether the store will keep what it gets.
 pub(crate) async fn check(provider: &NotionAuthProvider) -> Result<(), BoxError> {
-    let health = provider.health().await;
-    // Only its cause says what is the matter.
-    health.map_err(|error| complaint(error.source().unwrap_or(&error)))
+    let Err(error) = provider.health().await else {
+        return Ok(());
+    };
+    // Only its cause says what is the matter; that of the connections to Notion names a variable itself.
+    match error.source() {
+        Some(cause) if !cause.is::<StoreError>() => Err(cause.to_string().into()),
+        cause => Err(complaint(cause.unwrap_or(&error))),
+    }
 }
 
 fn parse(database: &str) -> Result<Database<'_>, BoxError> {

@@ -53,7 +53,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<(), &'static str> {
 
 pub(super) fn token(text: &str) -> Result<(), &'static str> {
     AccessToken::new(text).check().map_err(
-        |_| "expected the integration's token alone, such as ntn_…, without spaces or quotes",
+        |_| "expected the integration's token alone, such as ntn_…: visible ASCII characters",
     )
 }
 

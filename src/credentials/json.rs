@@ -20,6 +20,9 @@ impl<'a> ExposedCredentials<'a> {
     }
 }
 
+/// An icon may be a picture in a data URI, which would be read and decrypted with each record.
+const LARGEST_ICON: usize = 64 * 1024;
+
 impl Serialize for ExposedCredentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let it = self.0;
@@ -35,7 +38,9 @@ impl Serialize for ExposedCredentials<'_> {
         fields.serialize_field("id_token", &id_token)?;
         fields.serialize_field("workspace_id", &it.workspace_id)?;
         fields.serialize_field("workspace_name", &it.workspace_name)?;
-        fields.serialize_field("workspace_icon", &it.workspace_icon)?;
+        let icon = it.workspace_icon.as_ref();
+        let icon = icon.filter(|icon| icon.len() <= LARGEST_ICON);
+        fields.serialize_field("workspace_icon", &icon)?;
         fields.serialize_field("raw", &it.raw)?;
         fields.end()
     }
@@ -59,8 +64,9 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
                     }
                 }
                 "token_type" => {
-                    if let Some(token_type) = read(&name, value, text)? {
-                        credentials.token_type = canonical_token_type(token_type);
+                    let token_type = read(&name, value, text)?;
+                    if let Some(token_type) = token_type.as_deref().and_then(canonical_token_type) {
+                        credentials.token_type = token_type;
                     }
                 }
                 "refresh_token" => {
@@ -91,7 +97,7 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
         for (name, value) in others {
             credentials.raw.entry(name).or_insert(value);
         }
-        drop_tokens(&mut credentials);
+        tidy_raw(&mut credentials);
         Ok(credentials)
     }
 }
@@ -126,12 +132,12 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 
 const WRONG_TYPE: &str = "the value is of a type or form that this field cannot have";
 
-/// `bearer` in any case is written as RFC 6750 writes it.
-pub(crate) fn canonical_token_type(token_type: String) -> String {
-    if token_type.eq_ignore_ascii_case("bearer") {
-        "Bearer".to_owned()
-    } else {
-        token_type
+/// `bearer` in any case is written as RFC 6750 writes it. A blank one says nothing.
+pub(crate) fn canonical_token_type(token_type: &str) -> Option<String> {
+    match token_type.trim() {
+        "" => None,
+        bearer if bearer.eq_ignore_ascii_case("bearer") => Some("Bearer".to_owned()),
+        other => Some(other.to_owned()),
     }
 }
 
@@ -201,30 +207,9 @@ fn unix_seconds(time: SystemTime) -> Value {
     }
 }
 
-/// No token is kept twice: members of `raw` that are tokens by name or by value go.
-pub(crate) fn drop_tokens(credentials: &mut NotionUserCredentials) {
-    fn clean(members: &mut Map<String, Value>, tokens: &[&str]) {
-        members.retain(|name, value| {
-            !matches!(name.as_str(), "access_token" | "refresh_token" | "id_token")
-                && !tokens.iter().any(|token| name.contains(token))
-                && keep(value, tokens)
-        });
-    }
-    fn keep(value: &mut Value, tokens: &[&str]) -> bool {
-        match value {
-            Value::String(text) => !tokens.iter().any(|token| text.contains(token)),
-            Value::Array(items) => {
-                items.retain_mut(|item| keep(item, tokens));
-                true
-            }
-            Value::Object(members) => {
-                clean(members, tokens);
-                true
-            }
-            _ => true,
-        }
-    }
-
+/// Tidies `raw`. No token is kept twice, so members that are tokens by name or by value are removed.
+/// So is what is nested so deep that the stored JSON could not be read again.
+pub(crate) fn tidy_raw(credentials: &mut NotionUserCredentials) {
     let mut raw = std::mem::take(&mut credentials.raw);
     let tokens: Vec<&str> = [
         Some(credentials.access_token.expose()),
@@ -238,6 +223,34 @@ pub(crate) fn drop_tokens(credentials: &mut NotionUserCredentials) {
     .flatten()
     .filter(|token| !token.is_empty())
     .collect();
-    clean(&mut raw, &tokens);
+    tidy_members(&mut raw, &tokens, DEEPEST);
     credentials.raw = raw;
+}
+
+/// How many levels of arrays and objects are kept. `serde_json` reads 127.
+const DEEPEST: usize = 100;
+
+fn tidy_members(members: &mut Map<String, Value>, tokens: &[&str], depth_left: usize) {
+    members.retain(|name, value| {
+        !matches!(name.as_str(), "access_token" | "refresh_token" | "id_token")
+            && !tokens.iter().any(|token| name.contains(token))
+            && tidy(value, tokens, depth_left)
+    });
+}
+
+/// Whether the value is kept.
+fn tidy(value: &mut Value, tokens: &[&str], depth_left: usize) -> bool {
+    match value {
+        Value::String(text) => !tokens.iter().any(|token| text.contains(token)),
+        Value::Array(_) | Value::Object(_) if depth_left == 0 => false,
+        Value::Array(items) => {
+            items.retain_mut(|item| tidy(item, tokens, depth_left - 1));
+            true
+        }
+        Value::Object(members) => {
+            tidy_members(members, tokens, depth_left - 1);
+            true
+        }
+        _ => true,
+    }
 }

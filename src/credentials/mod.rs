@@ -29,6 +29,6 @@ pub use self::{
     user::NotionUserCredentials,
 };
 pub(crate) use self::{
-    json::{canonical_token_type, drop_tokens, scope_list, seconds, unix_time},
+    json::{canonical_token_type, scope_list, seconds, tidy_raw, unix_time},
     origin::is_https_or_loopback,
 };

@@ -7,7 +7,7 @@ pub enum ReauthorizationReason {
     /// Notion says that the grant is no longer valid: the user removed the connection, or made a
     /// new one elsewhere.
     Revoked,
-    /// The refresh token was spent, and the answer with its successor was lost.
+    /// The refresh token was spent, and no answer with its successor could be used.
     RotationLost,
     /// The access token was refused, and there is no refresh token.
     NoRefreshToken,
@@ -19,7 +19,9 @@ impl fmt::Display for ReauthorizationReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Revoked => "the grant was revoked",
-            Self::RotationLost => "the answer to a refresh was lost",
+            Self::RotationLost => {
+                "a refresh spent the refresh token, and the new token pair was not received"
+            }
             Self::NoRefreshToken => "the access token was refused and there is no refresh token",
             Self::Expired => "the access token has expired and there is no refresh token",
         })

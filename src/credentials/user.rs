@@ -1,8 +1,9 @@
 use std::{fmt, time::SystemTime};
 
+use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{AccessToken, ExposedCredentials, IdToken, RefreshToken};
+use super::{AccessToken, ExposedCredentials, IdToken, InvalidToken, RefreshToken};
 
 /// What a user gave to the application by connecting a workspace: the OAuth tokens, and which
 /// workspace they open.
@@ -53,7 +54,8 @@ pub struct NotionUserCredentials {
     pub workspace_id: Option<String>,
     /// The workspace's name.
     pub workspace_name: Option<String>,
-    /// The workspace's icon: a URL or an emoji.
+    /// The workspace's icon: a URL or an emoji. One of more than 64 KiB is not written to JSON, and
+    /// so not stored.
     pub workspace_icon: Option<String>,
     /// What else the token answer held, without its tokens.
     pub raw: Map<String, Value>,
@@ -95,6 +97,15 @@ impl NotionUserCredentials {
     #[must_use]
     pub fn duplicated_template_id(&self) -> Option<&str> {
         self.raw.get("duplicated_template_id")?.as_str()
+    }
+
+    /// What an `Authorization` header carries, if these credentials can be sent.
+    pub(crate) fn to_header_value(&self) -> Result<HeaderValue, InvalidToken> {
+        if self.token_type.eq_ignore_ascii_case("bearer") {
+            self.access_token.to_header_value()
+        } else {
+            Err(InvalidToken::TokenType)
+        }
     }
 
     /// A view of these credentials that serialises with the tokens in clear.

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, HeaderValue, Request};
+use http::{Extensions, HeaderMap, HeaderValue};
 
-use super::{destination::Destination, headers::inject};
+use super::{
+    destination::Destination,
+    headers::{Present, inject},
+};
 use crate::{
     provider::{EntryHandle, NotionAuthProvider, Shared},
     subject::Mode,
@@ -43,18 +46,20 @@ impl Config {
         }
     }
 
+    /// `present` is of the same headers.
     #[inline]
-    pub(super) fn inject<B>(&self, request: &mut Request<B>, authorization: HeaderValue) {
-        self.inject_into(request.headers_mut(), authorization);
+    pub(super) fn inject(
+        &self,
+        headers: &mut HeaderMap,
+        present: Present,
+        authorization: HeaderValue,
+    ) {
+        let is_kept = present.version && !self.overrides_version;
+        let version = (!is_kept).then(|| self.provider.version());
+        inject(headers, authorization, version);
     }
 
-    #[inline]
     pub(crate) fn inject_into(&self, headers: &mut HeaderMap, authorization: HeaderValue) {
-        inject(
-            headers,
-            authorization,
-            self.provider.version(),
-            self.overrides_version,
-        );
+        self.inject(headers, Present::among(headers), authorization);
     }
 }

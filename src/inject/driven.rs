@@ -6,21 +6,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
     config::Config,
-    headers::replace,
     identity::{Credentials, Source},
     replay::ReplayBody,
 };
 use crate::{
     error::{AuthError, BoxError},
-    header::REQUEST_ID,
     observe,
-    provider::{EntryHandle, Fence, Waiting},
+    provider::{EntryHandle, Fence, Unauthorized, Waiting},
 };
 
 pin_project! {
@@ -124,7 +122,7 @@ where
         authorization,
         source,
     } = credentials;
-    config.inject(&mut request, authorization);
+    // Before the headers are set: the copy never holds a token.
     if !R::NEVER && source.is_renewable() {
         let (head, body) = request.into_parts();
         *copy = replay
@@ -132,12 +130,14 @@ where
             .map(|body| (service.clone(), Request::from_parts(head.clone(), body)));
         request = Request::from_parts(head, body);
     }
+    config.inject_into(request.headers_mut(), authorization);
     let call = service.call(request);
     State::Sending { call, source }
 }
 
 /// Sends the copy of a request, once: what is refused again goes back to the caller.
 fn send_again<S, B>(
+    config: &Config,
     (mut service, mut request): (S, Request<B>),
     credentials: Credentials,
 ) -> State<S::Future, S::Response>
@@ -145,7 +145,7 @@ where
     S: Service<Request<B>>,
 {
     observe::replayed(request.extensions().get());
-    replace(request.headers_mut(), credentials.authorization);
+    config.inject_into(request.headers_mut(), credentials.authorization);
     State::Sending {
         call: service.call(request),
         source: credentials.source,
@@ -188,7 +188,7 @@ where
                     }
                     let (unsent, credentials) = (taken(this.unsent), taken(credentials));
                     if *is_replay {
-                        send_again(unsent, credentials)
+                        send_again(this.config, unsent, credentials)
                     } else {
                         send(this.config, this.replay, unsent, credentials, this.unsent)
                     }
@@ -198,24 +198,23 @@ where
                     if this.config.reports {
                         response.extensions_mut().insert(source.credential());
                     }
-                    if response.status() != StatusCode::UNAUTHORIZED {
-                        return Poll::Ready(Ok(response));
-                    }
-                    let Source::Stored { fence, handle } = *source else {
+                    let unauthorized = Unauthorized::of(response.status(), response.headers());
+                    let (Some(unauthorized), Source::Stored { fence, handle }) =
+                        (unauthorized, *source)
+                    else {
                         return Poll::Ready(Ok(response));
                     };
-                    let is_identified = response.headers().contains_key(REQUEST_ID);
                     let copied_for = this.unsent.as_ref();
                     let subject = copied_for.and_then(|(_, copy)| copy.extensions().get());
                     let Some(subject) = subject else {
-                        handle.refused(is_identified);
+                        handle.refused(unauthorized);
                         return Poll::Ready(Ok(response));
                     };
                     State::Renewing {
                         grant: this
                             .config
                             .provider
-                            .renewed(subject, fence, handle, is_identified),
+                            .renewed(subject, fence, handle, unauthorized),
                         handle,
                         refused: fence,
                         refusal: Some(response),

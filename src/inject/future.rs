@@ -4,12 +4,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{driven::Driven, replay::ReplayBody};
-use crate::{error::BoxError, header::REQUEST_ID, provider::EntryHandle};
+use crate::{
+    error::BoxError,
+    provider::{EntryHandle, Unauthorized},
+};
 
 pin_project! {
     /// Response future for [`NotionAuth`](super::NotionAuth).
@@ -62,8 +65,9 @@ where
             StateProjection::Hit { inner, handle } => {
                 let answer = inner.poll(cx);
                 if let Poll::Ready(Ok(response)) = &answer {
-                    if response.status() == StatusCode::UNAUTHORIZED {
-                        handle.refused(response.headers().contains_key(REQUEST_ID));
+                    let unauthorized = Unauthorized::of(response.status(), response.headers());
+                    if let Some(unauthorized) = unauthorized {
+                        handle.refused(unauthorized);
                     }
                 }
                 answer.map_err(Into::into)

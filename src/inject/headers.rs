@@ -1,38 +1,59 @@
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, HOST},
+};
 
 use crate::header::NOTION_VERSION;
 
-/// Sets the two headers. What the caller sent as `Authorization` is replaced; its `Notion-Version`
-/// stays unless it is to be overridden.
+/// Which of the headers that matter beside `Authorization` a request has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present {
+    pub(super) host: bool,
+    pub(super) version: bool,
+}
+
+impl Present {
+    /// One scan for both: comparing a few names takes less than hashing one. A client's requests have no
+    /// `Host` yet, so the scan that finds one may take longer.
+    #[inline]
+    pub(super) fn among(headers: &HeaderMap) -> Self {
+        if headers.len() > 16 {
+            return Self::hashed(headers);
+        }
+        let mut version = false;
+        for name in headers.keys() {
+            if *name == HOST {
+                return Self::hashed(headers);
+            }
+            if *name == NOTION_VERSION {
+                version = true;
+            }
+        }
+        Self {
+            host: false,
+            version,
+        }
+    }
+
+    #[cold]
+    fn hashed(headers: &HeaderMap) -> Self {
+        Self {
+            host: headers.contains_key(HOST),
+            version: headers.contains_key(NOTION_VERSION),
+        }
+    }
+}
+
+/// Sets `Authorization`, and `Notion-Version` if there is one to set. Values that the caller sent are
+/// replaced.
 #[inline(never)]
 pub(super) fn inject(
     headers: &mut HeaderMap,
     authorization: HeaderValue,
-    version: &HeaderValue,
-    overrides_version: bool,
+    version: Option<&HeaderValue>,
 ) {
     headers.insert(&AUTHORIZATION, authorization);
-    if overrides_version || !has_version(headers) {
+    if let Some(version) = version {
         headers.insert(NOTION_VERSION, version.clone());
-    }
-}
-
-/// Replaces the `Authorization` that was injected before, which is the only one. `insert` would first
-/// make room for one more.
-pub(crate) fn replace(headers: &mut HeaderMap, authorization: HeaderValue) {
-    if let Some(value) = headers.get_mut(AUTHORIZATION) {
-        *value = authorization;
-    } else {
-        headers.insert(AUTHORIZATION, authorization);
-    }
-}
-
-/// Few names are compared faster than one is hashed.
-#[inline]
-fn has_version(headers: &HeaderMap) -> bool {
-    if headers.len() <= 16 {
-        headers.keys().any(|name| *name == NOTION_VERSION)
-    } else {
-        headers.contains_key(NOTION_VERSION)
     }
 }

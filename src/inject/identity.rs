@@ -2,7 +2,7 @@
 
 use http::{Extensions, HeaderValue, Request};
 
-use super::config::Config;
+use super::{config::Config, headers::Present};
 use crate::{
     error::AuthError,
     provider::{EntryHandle, EntryVersion, Fence, Grant, Hit, Lookup, Waiting},
@@ -38,7 +38,11 @@ impl Config {
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
     pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<EntryHandle> {
-        if !self.destination.is_usual(request.uri()) {
+        if !self.destination.is_usual(request) {
+            return None;
+        }
+        let present = Present::among(request.headers());
+        if present.host && !self.destination.is_named_by(request.headers()) {
             return None;
         }
         let extensions = request.extensions();
@@ -46,14 +50,14 @@ impl Config {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
                 let hit = self.provider.hit(subject)?;
                 let hash = subject.seeded_hash();
-                self.take(request, &hit, hash, self.handle)
+                self.take(request, present, &hit, hash, self.handle)
             }
-            _ => self.uncommon_hit(request),
+            _ => self.uncommon_hit(request, present),
         }
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn uncommon_hit<B>(&self, request: &mut Request<B>) -> Option<EntryHandle> {
+    fn uncommon_hit<B>(&self, request: &mut Request<B>, present: Present) -> Option<EntryHandle> {
         if self.reports {
             return None;
         }
@@ -66,26 +70,27 @@ impl Config {
             None => None,
         };
         if let Some(authorization) = others {
-            self.inject(request, authorization);
+            self.inject(request.headers_mut(), present, authorization);
             return Some(self.handle);
         }
         let handle = self.handle(extensions);
         let subject = extensions.get::<Subject>()?;
         let hit = self.provider.hit(subject)?;
         let hash = subject.seeded_hash();
-        self.take(request, &hit, hash, handle)
+        self.take(request, present, &hit, hash, handle)
     }
 
     #[inline]
     fn take<B>(
         &self,
         request: &mut Request<B>,
+        present: Present,
         hit: &Hit<'_>,
         hash: u64,
         handle: EntryHandle,
     ) -> Option<EntryHandle> {
         let (authorization, version) = self.provider.ready(hit)?;
-        self.inject(request, authorization.clone());
+        self.inject(request.headers_mut(), present, authorization.clone());
         Some(handle.of(hash, version))
     }
 

@@ -61,7 +61,8 @@ impl<R> NotionAuthLayer<R> {
     /// Lets URIs without a host through (`/v1/users/me`), as they are in a server's stack and on a
     /// raw connection: the inner service decides where they go, and is trusted with the token.
     ///
-    /// URIs with a host are checked all the same.
+    /// The URI must be a path that begins with one slash and a name. A `Host` header must name Notion's
+    /// API: remove that of your own server before this layer. URIs with a host are checked all the same.
     #[must_use]
     pub fn inner_decides_destination(self) -> Self {
         self.with(|config| config.destination.inner_decides = true)

@@ -47,7 +47,6 @@ mod session;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::{
     config::Config,
-    headers::replace,
     identity::{Choice, Credentials, Source},
 };
 pub use self::{

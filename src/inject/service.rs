@@ -108,7 +108,7 @@ impl<S, R> NotionAuth<S, R> {
         let choice = self
             .config
             .destination
-            .check(request.uri())
+            .check(request.method(), request.uri(), request.headers())
             .and_then(|()| self.config.choose(request.extensions()));
         let config = Arc::clone(&self.config);
         let replay = self.replay.clone();

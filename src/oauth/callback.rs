@@ -33,7 +33,7 @@ impl CallbackAnswer {
     /// Reads the callback's query string (RFC 6749 section 4.1.2).
     ///
     /// # Errors
-    /// In this order: a parameter that stands twice; an `error` (`access_denied` when the user
+    /// In this order: a duplicate parameter; an `error` (`access_denied` when the user
     /// refused, with a state that may be empty); no `code`; no `state`.
     pub fn from_query(query: &str) -> Result<Self, OAuthError> {
         let mut parameters = HashMap::new();

@@ -1,17 +1,19 @@
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::redact::redact;
+use super::{redact::redact, request::Endpoint};
 use crate::error::BoxError;
+#[cfg(feature = "https")]
+use crate::https::{ConnectError, connect_error};
 
 /// What went wrong in the OAuth flow.
 ///
-/// For a call, three outcomes must be told apart, because a code or a refresh token can be spent
-/// only once: [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
-/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited)), and
-/// [`is_ambiguous`](Self::is_ambiguous) (the server may have done it). The messages hold no token,
-/// code, state or secret.
+/// A call has three outcomes, because a code or a refresh token can be spent only once:
+/// [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
+/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited),
+/// [`is_configuration`](Self::is_configuration)), and [`is_ambiguous`](Self::is_ambiguous) (the
+/// server may have done it). The messages contain no token, code, state or secret.
 #[derive(Debug)]
 pub struct OAuthError {
     kind: Kind,
@@ -21,9 +23,10 @@ pub struct OAuthError {
 #[derive(Debug)]
 enum Kind {
     Configuration(&'static str),
-    NotSent,
-    Ambiguous(&'static str),
-    Unreadable(StatusCode),
+    WrongEndpoint(Endpoint, StatusCode),
+    /// Why, as far as it may be shown.
+    NotSent(String),
+    Ambiguous(Cow<'static, str>),
     RateLimited(Option<Duration>),
     Refused(Refusal),
     AuthorizationRefused(String),
@@ -59,16 +62,16 @@ impl OAuthError {
         Self::new(Kind::Configuration(problem))
     }
 
-    pub(super) fn not_sent(cause: BoxError) -> Self {
-        Self::new(Kind::NotSent).with_source(cause)
+    pub(super) fn not_sent(reason: String, cause: BoxError) -> Self {
+        Self::new(Kind::NotSent(reason)).with_source(cause)
     }
 
-    pub(super) fn ambiguous(what: &'static str) -> Self {
-        Self::new(Kind::Ambiguous(what))
+    pub(super) fn wrong_endpoint(endpoint: Endpoint, status: StatusCode) -> Self {
+        Self::new(Kind::WrongEndpoint(endpoint, status))
     }
 
-    pub(super) fn unreadable(status: StatusCode) -> Self {
-        Self::new(Kind::Unreadable(status))
+    pub(super) fn ambiguous(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Ambiguous(what.into()))
     }
 
     pub(super) fn rate_limited(retry_after: Option<Duration>) -> Self {
@@ -85,7 +88,7 @@ impl OAuthError {
 
     pub(super) fn duplicate_parameter() -> Self {
         Self::new(Kind::Callback(
-            "a parameter of the callback stands there twice: refused, start again",
+            "the callback has a duplicate parameter: refused, start again",
         ))
     }
 
@@ -112,30 +115,38 @@ impl OAuthError {
         ))
     }
 
-    /// The app credentials lack what the call needs; nothing was sent.
+    /// This side is set up wrongly, and nothing was spent: the app credentials lack what the call
+    /// needs, or the URL that was called is not the endpoint's (it answered with a redirect, 404 or
+    /// 405).
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self.kind, Kind::Configuration(_))
+        self.configuration_problem().is_some()
     }
 
     pub(crate) fn configuration_problem(&self) -> Option<&'static str> {
         match self.kind {
             Kind::Configuration(problem) => Some(problem),
+            Kind::WrongEndpoint(endpoint, _) => Some(endpoint.problem()),
             _ => None,
         }
+    }
+
+    /// Whether the endpoint was called, or a call was tried.
+    pub(crate) fn is_of_a_call(&self) -> bool {
+        !matches!(self.kind, Kind::Configuration(_))
     }
 
     /// No byte of the request left this machine: nothing was spent.
     #[must_use]
     pub fn is_not_sent(&self) -> bool {
-        matches!(self.kind, Kind::NotSent)
+        matches!(self.kind, Kind::NotSent(_))
     }
 
-    /// The request was sent, and what the server did with it is not known: the answer was lost, was
-    /// an error of the server's own (5xx), or could not be read.
+    /// The request was sent, and what the server did with it is not known: no answer came, it was
+    /// an error of the server's own (5xx), or it could not be used.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.kind, Kind::Ambiguous(_) | Kind::Unreadable(_))
+        matches!(self.kind, Kind::Ambiguous(_))
     }
 
     /// The server asks for fewer requests; it did nothing.
@@ -186,6 +197,21 @@ impl OAuthError {
             .is_some_and(|refusal| refusal.code == "invalid_grant")
     }
 
+    /// What a waiting request is told of a refresh that failed so.
+    pub(crate) fn not_refreshed(&self) -> &'static str {
+        #[cfg(feature = "https")]
+        if let Some(reason) = self.connect_error().and_then(ConnectError::not_refreshed) {
+            return reason;
+        }
+        "the credentials could not be refreshed"
+    }
+
+    /// Why the built-in transport has no connection.
+    #[cfg(feature = "https")]
+    fn connect_error(&self) -> Option<&ConnectError> {
+        connect_error(self.source.as_deref()?)
+    }
+
     /// How long the server asks to wait; an hour, if it asks for more.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -200,16 +226,30 @@ impl fmt::Display for OAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Configuration(problem) | Kind::Callback(problem) => f.write_str(problem),
-            Kind::NotSent => f.write_str("the OAuth endpoint was not reached; nothing was sent"),
+            Kind::NotSent(reason) => {
+                #[cfg(feature = "https")]
+                if let Some(error) = self.connect_error() {
+                    return write!(f, "nothing was sent to the OAuth endpoint: {error}");
+                }
+                write!(
+                    f,
+                    "the OAuth endpoint was not reached, and nothing was sent: {reason}"
+                )
+            }
+            Kind::WrongEndpoint(endpoint, status) => write!(
+                f,
+                "{}: it answered with {}status {}",
+                endpoint.problem(),
+                if status.is_redirection() {
+                    "a redirect, "
+                } else {
+                    ""
+                },
+                status.as_u16()
+            ),
             Kind::Ambiguous(what) => write!(
                 f,
                 "{what}; what the OAuth endpoint did with the request is not known"
-            ),
-            Kind::Unreadable(status) => write!(
-                f,
-                "the OAuth endpoint answered with status {} and nothing that can be understood; \
-                 what it did with the request is not known",
-                status.as_u16()
             ),
             Kind::RateLimited(Some(after)) => write!(
                 f,

@@ -1,12 +1,18 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
     CallbackAnswer, OAuthError, PendingFlow, SendGate, TokenAnswer, Transport,
-    request::{Client, request, sibling},
-    response::definite,
+    request::{Client, Endpoint, request, sibling},
+    response::{NO_OBJECT, Success},
+    transport::ReadDeadline,
 };
 use crate::{
     clock::Clock,
@@ -19,9 +25,9 @@ use crate::{
 /// Made by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth); cloning counts a
 /// reference.
 ///
-/// Every call waits for its answer for as long as
-/// [`RefreshTimings::call`](crate::provider::RefreshTimings) says (10 seconds), head and body
-/// together. Dropping a call's future leaves open whether the server did it.
+/// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10
+/// seconds). An exchange or a refresh then reads it for up to 60 seconds; the answer of any other call must
+/// also be complete within `call`. Dropping a call's future leaves open whether the server did it.
 #[derive(Clone)]
 pub struct OAuthFlow {
     shared: Arc<Shared>,
@@ -34,6 +40,10 @@ struct Shared {
     clock: Arc<dyn Clock>,
     deadline: Duration,
 }
+
+/// How long the answer of the token endpoint is read once it began. A code or a refresh token is good for one call,
+/// and the answer is the only copy of the tokens.
+const TOKENS_READING: Duration = Duration::from_secs(60);
 
 /// The endpoints beside authorize and token: siblings of the token URL unless set.
 #[derive(Debug, Clone)]
@@ -86,7 +96,7 @@ impl OAuthFlow {
         }
     }
 
-    #[cfg(feature = "routes")]
+    #[cfg(any(feature = "https", feature = "routes"))]
     pub(crate) fn app(&self) -> &NotionAppCredentials {
         &self.shared.app
     }
@@ -161,9 +171,11 @@ impl OAuthFlow {
         if let Some(redirect_uri) = redirect_uri {
             body["redirect_uri"] = redirect_uri.into();
         }
-        let url = self.shared.app.token_url();
-        let members = self.post(url, &body, &[code], SendGate::open()).await?;
-        Ok(TokenAnswer::read(members, self.shared.clock.wall())?.into_credentials())
+        let deadline = ReadDeadline::AfterHead(TOKENS_READING);
+        let (answer, received_at) = self
+            .post(Endpoint::Token, &body, &[code], SendGate::open(), deadline)
+            .await?;
+        Ok(TokenAnswer::read(answer, received_at)?.into_credentials())
     }
 
     /// Spends the refresh token of `credentials` and answers their successor: the bare call.
@@ -195,9 +207,11 @@ impl OAuthFlow {
         gate: SendGate,
     ) -> Result<TokenAnswer, OAuthError> {
         let body = json!({"grant_type": "refresh_token", "refresh_token": token.expose()});
-        let url = self.shared.app.token_url();
-        let members = self.post(url, &body, &[token.expose()], gate).await?;
-        TokenAnswer::read(members, self.shared.clock.wall())
+        let deadline = ReadDeadline::AfterHead(TOKENS_READING);
+        let (answer, received_at) = self
+            .post(Endpoint::Token, &body, &[token.expose()], gate, deadline)
+            .await?;
+        TokenAnswer::read(answer, received_at)
     }
 
     /// Makes an access token invalid, or a refresh token, whose text is then given as an
@@ -206,8 +220,9 @@ impl OAuthFlow {
     /// # Errors
     /// When the app has no OAuth client, and when the call does not succeed.
     pub async fn revoke(&self, token: &AccessToken) -> Result<(), OAuthError> {
-        let url = self.endpoint(self.shared.endpoints.revoke.as_ref(), "revoke");
-        self.post_token(&url, token).await.map(drop)
+        self.post_token(Endpoint::Revoke, token)
+            .await?
+            .acknowledged()
     }
 
     /// Revokes both tokens: which of them ends the grant is for the server to say.
@@ -228,14 +243,16 @@ impl OAuthFlow {
     /// # Errors
     /// When the app has no OAuth client, and when the call does not succeed.
     pub async fn introspect(&self, token: &AccessToken) -> Result<Introspection, OAuthError> {
-        let url = self.endpoint(self.shared.endpoints.introspect.as_ref(), "introspect");
-        let members = self.post_token(&url, token).await?;
+        let answer = self.post_token(Endpoint::Introspect, token).await?;
+        let Some(members) = answer.members() else {
+            return Err(answer.unusable(NO_OBJECT));
+        };
+        let Some(active) = members.get("active").and_then(Value::as_bool) else {
+            return Err(answer.unusable("it has no member `active` that is true or false"));
+        };
         let text = |name| members.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok(Introspection {
-            active: members
-                .get("active")
-                .and_then(Value::as_bool)
-                .ok_or_else(|| OAuthError::ambiguous("the answer has no member `active`"))?,
+            active,
             scope: text("scope"),
             issued_at: members.get("iat").and_then(Value::as_u64),
             request_id: text("request_id"),
@@ -244,28 +261,43 @@ impl OAuthFlow {
 
     async fn post_token(
         &self,
-        url: &Url,
+        endpoint: Endpoint,
         token: &AccessToken,
-    ) -> Result<Map<String, Value>, OAuthError> {
+    ) -> Result<Success, OAuthError> {
         let body = json!({"token": token.expose()});
-        self.post(url, &body, &[token.expose()], SendGate::open())
+        let deadline = self.within_call();
+        let secrets = [token.expose()];
+        self.post(endpoint, &body, &secrets, SendGate::open(), deadline)
             .await
+            .map(|(answer, _)| answer)
     }
 
-    fn endpoint(&self, configured: Option<&Url>, name: &str) -> Url {
+    fn url(&self, endpoint: Endpoint) -> Cow<'_, Url> {
+        let token_url = self.shared.app.token_url();
+        let (configured, name) = match endpoint {
+            Endpoint::Token => return Cow::Borrowed(token_url),
+            Endpoint::Revoke => (&self.shared.endpoints.revoke, "revoke"),
+            Endpoint::Introspect => (&self.shared.endpoints.introspect, "introspect"),
+        };
         match configured {
-            Some(url) => url.clone(),
-            None => sibling(self.shared.app.token_url(), name),
+            Some(url) => Cow::Borrowed(url),
+            None => Cow::Owned(sibling(token_url, name)),
         }
     }
 
+    fn within_call(&self) -> ReadDeadline {
+        ReadDeadline::AfterRequest(self.shared.deadline)
+    }
+
+    /// Makes a call. Returns its successful answer, and when that began.
     async fn post(
         &self,
-        url: &Url,
+        endpoint: Endpoint,
         body: &Value,
         secrets: &[&str],
         gate: SendGate,
-    ) -> Result<Map<String, Value>, OAuthError> {
+        deadline: ReadDeadline,
+    ) -> Result<(Success, SystemTime), OAuthError> {
         let client = self.client()?;
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(OAuthError::configuration(
@@ -279,11 +311,17 @@ impl OAuthFlow {
             )
         })?;
         let basic = client.basic();
-        let request = request(url, body, &basic, self.shared.app.version())?;
-        let outcome = transport.send(request, self.shared.deadline, gate).await;
+        let url = self.url(endpoint);
+        let request = request(&url, body, &basic, self.shared.app.version())?;
+        let began = transport.send(request, self.shared.deadline, gate).await;
+        let received_at = self.shared.clock.wall();
+        let outcome = match began {
+            Ok(incoming) => Ok(incoming.read(deadline).await),
+            Err(error) => Err(error),
+        };
         let mut secrets = secrets.to_vec();
         secrets.extend([client.secret.expose(), basic.trim_start_matches("Basic ")]);
-        definite(outcome, &secrets)
+        Success::of(outcome, endpoint, &secrets).map(|answer| (answer, received_at))
     }
 
     fn client(&self) -> Result<Client<'_>, OAuthError> {

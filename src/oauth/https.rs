@@ -7,29 +7,33 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header::HOST};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use tower::ServiceExt;
 use tower_service::Service;
 
 use super::{NotSent, SendGate};
-use crate::error::BoxError;
+use crate::{
+    error::BoxError,
+    https::{Connector, HttpsConfig},
+};
 
 /// The built-in transport: a new connection for each request.
 ///
 /// Not a pooled client, since a connection that was idle may turn out dead only after the request
 /// is on its way, which leaves open for nothing whether a token was spent. And connecting is a step
 /// of its own here, so that all that fails in it is known as not sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct HttpsTransport {
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
 }
 
 impl HttpsTransport {
-    pub(crate) fn new() -> Self {
-        Self {
-            connector: crate::https::connector().enable_http1().build(),
-        }
+    /// The only connector for it: it offers HTTP/1.1 alone.
+    pub(crate) fn connector(config: &HttpsConfig) -> Connector {
+        Connector::new(config, &[b"http/1.1"])
+    }
+
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self { connector }
     }
 }
 
@@ -52,13 +56,13 @@ impl Service<Request<Full<Bytes>>> for HttpsTransport {
 }
 
 async fn send(
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
     request: Request<Full<Bytes>>,
     gate: Option<SendGate>,
 ) -> Result<Response<Incoming>, BoxError> {
     let (request, target) = to_origin_form(request)?;
     let io = connector.oneshot(target).await.map_err(NotSent::new)?;
-    let (mut sender, connection) = http1::handshake(io).await.map_err(NotSent::new)?;
+    let (mut sender, connection) = lenient().handshake(io).await.map_err(NotSent::new)?;
     // It ends with the exchange: when the answer is read, or when nobody waits for it any more.
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -76,6 +80,19 @@ async fn send(
             Some(_) => NotSent::new(error.into_error()).into(),
             None => error.into_error().into(),
         })
+}
+
+/// Accepts what other clients accept, because a response that can't be read may hold the only copy of a
+/// rotated refresh token.
+fn lenient() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(1_000)
+        .max_buf_size(1024 * 1024);
+    builder
 }
 
 /// What goes on a connection: the path alone, and the authority as `Host`.

@@ -26,19 +26,24 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Calls go through a transport, any Tower service (see [`NotSent`]). They have one deadline over
-//! head and body, read at most 64 KiB, follow no redirect and retry nothing: codes and refresh
-//! tokens can be used once.
+//! Calls go through a transport, any Tower service (see [`NotSent`]). They follow no redirect and
+//! retry nothing, because codes and refresh tokens can be used once. A token answer may hold the
+//! only copy of a token pair, so it is read patiently: gzip is decoded although it was not asked
+//! for, up to 4 MiB are read, and both tokens are also taken from an answer that was cut off or is
+//! not quite JSON.
 
+mod body;
 mod callback;
 mod error;
 mod flow;
 #[cfg(feature = "https")]
 mod https;
+mod members;
 mod pending;
 mod redact;
 mod request;
 mod response;
+mod token_answer;
 mod transport;
 
 #[cfg(feature = "https")]
@@ -54,6 +59,6 @@ pub use self::{
 };
 pub(crate) use self::{
     flow::Endpoints,
-    response::TokenAnswer,
+    token_answer::TokenAnswer,
     transport::{SendGate, Transport},
 };

@@ -1,3 +1,8 @@
+use std::error::Error as StdError;
+
+use super::NotSent;
+use crate::error::causes;
+
 /// The prefixes of Notion's tokens. They serve to redact, and for nothing else.
 const TOKEN_PREFIXES: [&str; 4] = ["secret_", "ntn_", "nrt_", "adm_"];
 
@@ -35,9 +40,25 @@ pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
         .collect()
 }
 
+/// An error and its causes as one line, redacted. A cause is left out where an error before it quotes it.
+pub(super) fn redact_causes(error: &(dyn StdError + 'static), secrets: &[&str]) -> String {
+    let mut line = String::new();
+    for cause in causes(error) {
+        let text = cause.to_string();
+        if !cause.is::<NotSent>() && !line.contains(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    redact(&line, secrets)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{redact, redact_causes};
+    use crate::oauth::NotSent;
 
     #[test]
     fn secrets_and_what_looks_like_one_are_taken_out() {
@@ -48,5 +69,19 @@ mod tests {
         assert_eq!(redact(&"x".repeat(900), &[]).len(), 200);
         assert_eq!(redact("a\u{7}b", &[""]), "ab");
         assert_eq!(redact("s3cret", &["cre", "s3cret"]), "[REDACTED]");
+    }
+
+    #[test]
+    fn causes_are_one_line_without_repetition_and_secrets() {
+        let nested = NotSent::new(NotSent::new("no route\nfor s3cret"));
+        assert_eq!(
+            redact_causes(&nested, &["s3cret"]),
+            "no route for [REDACTED]"
+        );
+        let outer = std::io::Error::other(NotSent::new("inner"));
+        assert_eq!(
+            redact_causes(&outer, &[]),
+            "the request was not sent: inner"
+        );
     }
 }

@@ -2,7 +2,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
 use serde_json::Value;
@@ -26,6 +26,34 @@ impl Client<'_> {
         basic.push_str("Basic ");
         STANDARD.encode_string(pair.as_bytes(), &mut basic);
         basic
+    }
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Token,
+    Revoke,
+    Introspect,
+}
+
+impl Endpoint {
+    /// What to do when the URL is not the endpoint's.
+    pub(super) fn problem(self) -> &'static str {
+        match self {
+            Self::Token => {
+                "the token URL is not that of a token endpoint: check token_url (NOTION_TOKEN_URL)"
+            }
+            Self::Revoke => {
+                "the revocation URL is not that of a revocation endpoint: check revoke_url of the \
+                 provider's builder, or token_url (NOTION_TOKEN_URL), which it is derived from"
+            }
+            Self::Introspect => {
+                "the introspection URL is not that of an introspection endpoint: check \
+                 introspect_url of the provider's builder, or token_url (NOTION_TOKEN_URL), which \
+                 it is derived from"
+            }
+        }
     }
 }
 
@@ -59,6 +87,7 @@ pub(super) fn request(
         .header(AUTHORIZATION, authorization)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json")
+        .header(ACCEPT_ENCODING, "identity")
         .header(NOTION_VERSION, version)
         .header(
             USER_AGENT,

@@ -1,197 +1,253 @@
-use std::time::{Duration, SystemTime};
+use std::{fmt, time::Duration};
 
-use http::{StatusCode, header::RETRY_AFTER};
+use http::{StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
+    body::Text,
     error::{OAuthError, Refusal},
-    redact::redact,
+    members::Members,
+    redact::{redact, redact_causes},
+    request::Endpoint,
     transport::{Answer, SendError},
 };
-use crate::credentials::{
-    AccessToken, IdToken, NotionUserCredentials, RefreshToken, canonical_token_type, drop_tokens,
-    scope_list, seconds, unix_time,
-};
 
-/// Tells the three outcomes of a call apart: not sent, definite, and everything else. A definite
-/// answer is JSON with a 2xx status, or one of Notion's two error shapes with a 4xx status.
-///
-/// `secrets` are kept out of what is quoted from the server.
-pub(super) fn definite(
-    outcome: Result<Answer, SendError>,
-    secrets: &[&str],
-) -> Result<Map<String, Value>, OAuthError> {
-    let answer = outcome.map_err(|error| match error {
-        SendError::NotSent(cause) => OAuthError::not_sent(cause),
-        SendError::Lost(cause) => OAuthError::ambiguous("the answer was lost").with_source(cause),
-    })?;
-    let status = answer.status;
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(OAuthError::rate_limited(retry_after(&answer)));
-    }
-    let body = match serde_json::from_slice(&answer.body) {
-        Ok(Value::Object(members)) => Some(members),
-        // All that RFC 7009 asks of a revocation's answer.
-        _ if answer.body.is_empty() => Some(Map::new()),
-        _ => None,
-    };
-    match body {
-        Some(members) if status.is_success() => Ok(members),
-        Some(members) if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT => {
-            Err(refusal(status, &members, secrets)
-                .map_or_else(|| OAuthError::unreadable(status), OAuthError::refused))
+/// An answer with a status of success.
+pub(super) struct Success {
+    about: About,
+    pub(super) body: Text,
+}
+
+/// What messages say about an answer.
+pub(super) struct About {
+    status: StatusCode,
+    content_type: String,
+    bytes: usize,
+}
+
+impl Success {
+    /// Distinguishes the outcomes of a call: not sent, definite, and everything else.
+    ///
+    /// Definite failures are: a complete 429; a complete 4xx in one of Notion's two error shapes; a
+    /// status that says that the URL is wrong. `secrets` are kept out of what is quoted from the
+    /// server.
+    pub(super) fn of(
+        outcome: Result<Answer, SendError>,
+        endpoint: Endpoint,
+        secrets: &[&str],
+    ) -> Result<Self, OAuthError> {
+        let answer = outcome.map_err(|error| match error {
+            SendError::NotSent(cause) => {
+                OAuthError::not_sent(redact_causes(&*cause, secrets), cause)
+            }
+            SendError::TimedOut(limit) => OAuthError::ambiguous(format!(
+                "no answer of the OAuth endpoint began within {limit:?}"
+            )),
+            SendError::Broken(cause) => OAuthError::ambiguous(format!(
+                "the connection to the OAuth endpoint broke before an answer began ({})",
+                redact_causes(&*cause, secrets)
+            ))
+            .with_source(cause),
+        })?;
+        let status = answer.status;
+        let retry_after = retry_after(&answer);
+        let received = Self {
+            about: About::of(&answer, secrets),
+            body: Text::decode(&answer.headers, &answer.body, answer.cut, secrets),
+        };
+        if status.is_success() {
+            return Ok(received);
         }
-        _ => Err(OAuthError::unreadable(status)),
+        if status == StatusCode::TOO_MANY_REQUESTS && received.body.is_complete() {
+            return Err(OAuthError::rate_limited(retry_after));
+        }
+        let is_wrong_url = status.is_redirection()
+            || status == StatusCode::NOT_FOUND
+            || status == StatusCode::METHOD_NOT_ALLOWED;
+        let refusal = received.refusal(secrets);
+        Err(match refusal {
+            Some(refusal) if refusal.code == INVALID_REQUEST_URL => {
+                OAuthError::wrong_endpoint(endpoint, status)
+            }
+            Some(refusal) if !is_wrong_url || OAUTH_CODES.contains(&&*refusal.code) => {
+                OAuthError::refused(refusal)
+            }
+            _ if is_wrong_url => OAuthError::wrong_endpoint(endpoint, status),
+            _ => received.unusable("it is neither a success nor an OAuth error"),
+        })
+    }
+
+    /// The members of the answer, whose JSON object must be complete.
+    pub(super) fn members(&self) -> Option<Map<String, Value>> {
+        let read = Members::read(&self.body.text)?;
+        (read.is_complete && self.body.is_complete()).then_some(read.members)
+    }
+
+    /// Checks an answer of which only the status counts (RFC 7009 section 2.2). A page instead of
+    /// JSON is not the OAuth endpoint's.
+    pub(super) fn acknowledged(self) -> Result<(), OAuthError> {
+        let is_empty = self.body.is_complete() && self.body.text.is_empty();
+        if is_empty || self.members().is_some() {
+            Ok(())
+        } else {
+            Err(self.unusable(NO_OBJECT))
+        }
+    }
+
+    /// `{"error", "error_description"?}` (RFC 6749 section 5.2) and `{"object":"error", "code",
+    /// "message"}` (Notion's API), with a status that belongs to it.
+    fn refusal(&self, secrets: &[&str]) -> Option<Refusal> {
+        let status = self.about.status;
+        if !status.is_client_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return None;
+        }
+        let members = self.members()?;
+        let text = |name| members.get(name).and_then(Value::as_str);
+        let (code, description) = match text("error") {
+            Some(code) => (code, text("error_description")),
+            None if text("object") == Some("error") => (text("code")?, text("message")),
+            None => return None,
+        };
+        let is_code = !code.is_empty()
+            && code.len() <= 64
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && (OAUTH_CODES.contains(&code)
+                || API_CODES.contains(&code)
+                || redact(code, secrets) == code);
+        is_code.then(|| Refusal {
+            status: status.as_u16(),
+            code: code.to_owned(),
+            description: description.map(|text| redact(text, secrets)),
+            request_id: text("request_id").map(|text| redact(text, secrets)),
+        })
+    }
+
+    /// The error about an answer that cannot be used for this reason.
+    pub(super) fn unusable(self, reason: &str) -> OAuthError {
+        let about = self.about;
+        if !self.body.is_flawed() {
+            return OAuthError::ambiguous(format!("{about} cannot be used: {reason}"));
+        }
+        let flaws = self.body.flaws();
+        let error = OAuthError::ambiguous(format!("{about} cannot be used: {flaws}; {reason}"));
+        match self.body.into_cause() {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
+    }
+
+    /// Logs that tokens were taken from a flawed answer.
+    pub(super) fn log_flaw(&self) {
+        let flaws = if self.body.is_flawed() {
+            self.body.flaws()
+        } else {
+            "its JSON is not complete".to_owned()
+        };
+        tracing::warn!("{} is flawed, and its tokens are used: {flaws}", self.about);
+    }
+
+    /// Logs that there is a refresh token that is none.
+    pub(super) fn log_no_refresh_token(&self, problem: &str) {
+        tracing::warn!(
+            "{} has no usable refresh token, and a stored one is kept: its `refresh_token` is \
+             {problem}",
+            self.about
+        );
     }
 }
 
+pub(super) const NO_OBJECT: &str = "it is not a JSON object";
+
+impl About {
+    fn of(answer: &Answer, secrets: &[&str]) -> Self {
+        let content_type = answer.headers.get(CONTENT_TYPE);
+        let name = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let essence = name.as_deref().and_then(|name| name.split(';').next());
+        Self {
+            status: answer.status,
+            content_type: essence.map_or_else(|| "none".to_owned(), |name| shown(name, secrets)),
+            bytes: answer.body.len(),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            content_type,
+            bytes,
+        } = self;
+        let status = status.as_u16();
+        write!(
+            f,
+            "the answer of the OAuth endpoint (status {status}, content type {content_type}, {bytes} bytes)"
+        )
+    }
+}
+
+/// A content type, made fit for a message: without secrets, of the characters of such names
+/// (RFC 9110 section 5.6.2), and short.
+fn shown(name: &str, secrets: &[&str]) -> String {
+    redact(name, secrets)
+        .chars()
+        .filter(|it| it.is_ascii_alphanumeric() || "!#$&^_.+-/ ".contains(*it))
+        .take(40)
+        .collect()
+}
+
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let after = Duration::from_secs(text.trim().parse().ok()?);
+    let after = crate::header::retry_after(&answer.headers, LONGEST_WAIT)?;
     Some(after.min(LONGEST_WAIT))
 }
 
 /// No server can make a subject wait for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Codes that mean what they say even if a secret happens to be a part of one.
-const KNOWN_CODES: [&str; 8] = [
+/// The codes of RFC 6749 section 5.2.
+const OAUTH_CODES: [&str; 6] = [
     "invalid_request",
     "invalid_client",
     "invalid_grant",
     "unauthorized_client",
     "unsupported_grant_type",
     "invalid_scope",
-    "validation_error",
-    "unauthorized",
 ];
 
-/// `{"error", "error_description"?}` (RFC 6749 section 5.2) and `{"object":"error", "code",
-/// "message"}` (Notion's API).
-fn refusal(status: StatusCode, members: &Map<String, Value>, secrets: &[&str]) -> Option<Refusal> {
-    let text = |name| members.get(name).and_then(Value::as_str);
-    let (code, description) = match text("error") {
-        Some(code) => (code, text("error_description")),
-        None if text("object") == Some("error") => (text("code")?, text("message")),
-        None => return None,
-    };
-    let is_code = !code.is_empty()
-        && code.len() <= 64
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && (KNOWN_CODES.contains(&code) || redact(code, secrets) == code);
-    is_code.then(|| Refusal {
-        status: status.as_u16(),
-        code: code.to_owned(),
-        description: description.map(|text| redact(text, secrets)),
-        request_id: text("request_id").map(|text| redact(text, secrets)),
-    })
-}
+/// Codes of Notion's API that mean what they say even if a secret happens to be a part of one, as
+/// those of OAuth do.
+const API_CODES: [&str; 3] = ["validation_error", "unauthorized", INVALID_REQUEST_URL];
 
-/// A token answer: strict about the tokens, lenient about the rest, since a refresh token that was
-/// spent must be saved whatever else is wrong with the answer.
-pub(crate) struct TokenAnswer {
-    access_token: AccessToken,
-    refresh_token: Option<RefreshToken>,
-    members: Map<String, Value>,
-    received_at: SystemTime,
-}
+/// What Notion answers to a path that it does not know.
+const INVALID_REQUEST_URL: &str = "invalid_request_url";
 
-impl TokenAnswer {
-    pub(super) fn read(
-        mut members: Map<String, Value>,
-        received_at: SystemTime,
-    ) -> Result<Self, OAuthError> {
-        let Some(Value::String(access_token)) = members.remove("access_token") else {
-            return Err(OAuthError::ambiguous(
-                "the answer of the token endpoint has no access token",
-            ));
-        };
-        let refresh_token = match members.remove("refresh_token") {
-            Some(Value::String(token)) if !token.is_empty() => Some(RefreshToken::new(token)),
-            _ => None,
-        };
-        if access_token.is_empty() {
-            return Err(OAuthError::ambiguous(
-                "the access token in the answer of the token endpoint is empty",
-            ));
-        }
-        Ok(Self {
-            access_token: AccessToken::new(access_token),
-            refresh_token,
-            members,
-            received_at,
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
 
-    /// The credentials of a new authorization: nothing of older ones is kept.
-    pub(crate) fn into_credentials(self) -> NotionUserCredentials {
-        let refresh_token = self.refresh_token.clone();
-        let mut credentials = self.refresh(NotionUserCredentials::new(AccessToken::new("")));
-        credentials.refresh_token = refresh_token;
-        credentials
-    }
+    use super::{super::transport::SendError, Endpoint, Success};
+    use crate::oauth::NotSent;
 
-    /// The credentials after a refresh.
-    ///
-    /// What the answer does not say of the connection stays as it was stored: the refresh token,
-    /// the workspace, bot, owner, scope. What it does not say of the access token is not known of
-    /// the new one: its expiry.
-    pub(crate) fn refresh(mut self, stored: NotionUserCredentials) -> NotionUserCredentials {
-        let mut new = stored;
-        new.access_token = self.access_token;
-        if let Some(refresh_token) = self.refresh_token {
-            new.refresh_token = Some(refresh_token);
+    #[test]
+    fn reason_of_a_call_without_an_answer_is_shown_without_secrets() {
+        let broken = io::Error::other("reset after s3cret and ntn_0");
+        let unsent = NotSent::new(io::Error::other("no route for s3cret"));
+        for (error, words) in [
+            (
+                SendError::Broken(broken.into()),
+                "broke before an answer began (reset after [REDACTED] and [REDACTED])",
+            ),
+            (
+                SendError::NotSent(unsent.into()),
+                "nothing was sent: no route for [REDACTED]",
+            ),
+            (SendError::TimedOut(Duration::from_secs(10)), "within 10s"),
+        ] {
+            let error = Success::of(Err(error), Endpoint::Token, &["s3cret"]).err();
+            let text = error.unwrap().to_string();
+            assert!(text.contains(words), "{text}");
         }
-        let members = &mut self.members;
-        if let Some(Value::String(token_type)) = members.remove("token_type") {
-            new.token_type = canonical_token_type(token_type);
-        }
-        if let Some(Value::String(id_token)) = members.remove("id_token") {
-            new.id_token = Some(IdToken::new(id_token));
-        }
-        if let Some(scope) = members.remove("scope").as_ref().and_then(scope_list) {
-            new.scope = Some(scope);
-        }
-        new.expires_in = members.remove("expires_in").as_ref().and_then(seconds);
-        new.expires_at = members
-            .remove("expires_at")
-            .as_ref()
-            .and_then(unix_time)
-            .or_else(|| {
-                self.received_at
-                    .checked_add(Duration::from_secs(new.expires_in?))
-            });
-        if let Some(Value::String(id)) = members.remove("workspace_id") {
-            new.workspace_id = Some(id);
-        }
-        // These two can be null, which is something other than not there.
-        replace_text(members, "workspace_name", &mut new.workspace_name);
-        replace_text(members, "workspace_icon", &mut new.workspace_icon);
-        for (name, value) in std::mem::take(members) {
-            let is_kept = matches!(name.as_str(), "bot_id" | "owner")
-                && value.is_null()
-                && new.raw.contains_key(&name);
-            if !is_kept {
-                new.raw.insert(name, value);
-            }
-        }
-        drop_tokens(&mut new);
-        new
-    }
-}
-
-fn replace_text(members: &mut Map<String, Value>, name: &str, field: &mut Option<String>) {
-    match members.remove(name) {
-        Some(Value::String(text)) => *field = Some(text),
-        Some(Value::Null) => *field = None,
-        _ => {}
-    }
-}
-
-impl std::fmt::Debug for TokenAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenAnswer").finish_non_exhaustive()
     }
 }

@@ -10,11 +10,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use tokio::time::Instant;
 use tower_service::Service;
+use zeroize::Zeroizing;
 
 use crate::error::{BoxError, causes};
 
@@ -35,14 +37,41 @@ impl NotSent {
     }
 }
 
-/// The most that is read of an answer, in bytes.
-const ANSWER_LIMIT: usize = 64 * 1024;
+/// The most that is read of an answer's body, and the most that it may decode to, in bytes.
+pub(super) const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// An answer, read whole.
-pub(crate) struct Answer {
+/// An answer whose body is still to be read.
+pub(super) struct Incoming {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: UnsyncBoxBody<Bytes, BoxError>,
+    sent_at: Instant,
+}
+
+/// An answer, with as much of its body as arrived.
+pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Zeroizing<Vec<u8>>,
+    /// Why the body is not complete.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Why the rest of a body is missing.
+#[derive(Debug)]
+pub(super) enum Cut {
+    Broken(BoxError),
+    TimedOut(ReadDeadline),
+    TooLarge,
+}
+
+/// When the body of an answer must be complete.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ReadDeadline {
+    /// This long after the request was sent.
+    AfterRequest(Duration),
+    /// This long after the head of the answer arrived.
+    AfterHead(Duration),
 }
 
 /// Why there is no answer.
@@ -50,19 +79,21 @@ pub(crate) struct Answer {
 pub(super) enum SendError {
     /// No byte of the request left us.
     NotSent(BoxError),
-    /// What the server did is not known.
-    Lost(BoxError),
+    /// No answer began in this time. What the server did is not known.
+    TimedOut(Duration),
+    /// The connection ended before an answer began. What the server did is not known.
+    Broken(BoxError),
 }
 
 /// Any Tower service that sends requests to the OAuth endpoints, without its type.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<dyn Exchange>);
 
+type Sending = Pin<Box<dyn Future<Output = Result<Response<ErasedBody>, SendError>> + Send>>;
+type ErasedBody = UnsyncBoxBody<Bytes, BoxError>;
+
 trait Exchange: Send + Sync {
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, SendError>> + Send>>;
+    fn send(&self, request: Request<Full<Bytes>>) -> Sending;
 }
 
 impl Transport {
@@ -78,7 +109,7 @@ impl Transport {
         Self(Arc::new(ServiceTransport(service)))
     }
 
-    /// Sends the request and reads the answer, all within `deadline`.
+    /// Sends the request and waits up to `deadline` for the head of the answer.
     ///
     /// `gate` is asked as late as the transport allows, and not passed if the answer is no.
     pub(super) async fn send(
@@ -86,15 +117,76 @@ impl Transport {
         mut request: Request<Full<Bytes>>,
         deadline: Duration,
         gate: SendGate,
-    ) -> Result<Answer, SendError> {
+    ) -> Result<Incoming, SendError> {
         request.extensions_mut().insert(gate.clone());
+        let sent_at = Instant::now();
         match tokio::time::timeout(deadline, self.0.send(request)).await {
-            Ok(outcome) => outcome,
-            Err(elapsed) if gate.is_closed() => Err(SendError::NotSent(elapsed.into())),
-            Err(elapsed) => Err(SendError::Lost(elapsed.into())),
+            Ok(response) => {
+                let (head, body) = response?.into_parts();
+                Ok(Incoming {
+                    status: head.status,
+                    headers: head.headers,
+                    body,
+                    sent_at,
+                })
+            }
+            Err(_) if gate.is_closed() => Err(SendError::NotSent(NotInTime(deadline).into())),
+            Err(_) => Err(SendError::TimedOut(deadline)),
         }
     }
 }
+
+impl Incoming {
+    /// Reads the body, up to its end, [`BODY_LIMIT`] or the deadline.
+    pub(super) async fn read(mut self, deadline: ReadDeadline) -> Answer {
+        let left = match deadline {
+            ReadDeadline::AfterRequest(limit) => limit.saturating_sub(self.sent_at.elapsed()),
+            ReadDeadline::AfterHead(limit) => limit,
+        };
+        let mut read = Zeroizing::new(Vec::new());
+        let reading = async {
+            while let Some(frame) = self.body.frame().await {
+                let Ok(data) = frame.map_err(Cut::Broken)?.into_data() else {
+                    continue;
+                };
+                if !append(&mut read, &data) {
+                    return Err(Cut::TooLarge);
+                }
+            }
+            Ok(())
+        };
+        let cut = match tokio::time::timeout(left, reading).await {
+            Ok(outcome) => outcome.err(),
+            Err(_) => Some(Cut::TimedOut(deadline)),
+        };
+        Answer {
+            status: self.status,
+            headers: self.headers,
+            body: read,
+            cut,
+        }
+    }
+}
+
+/// Appends as much of `data` as [`BODY_LIMIT`] allows. `false` if that is not all of it.
+///
+/// A vector that grows by itself leaves copies of the tokens in memory.
+pub(super) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) -> bool {
+    let data_that_fits = data.get(..BODY_LIMIT - bytes.len()).unwrap_or(data);
+    let length = bytes.len() + data_that_fits.len();
+    if length > bytes.capacity() {
+        let capacity = length.max(bytes.capacity() * 2).min(BODY_LIMIT);
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(data_that_fits);
+    data_that_fits.len() == data.len()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the time limit of {0:?} passed first")]
+struct NotInTime(Duration);
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,10 +205,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, SendError>> + Send>> {
+    fn send(&self, request: Request<Full<Bytes>>) -> Sending {
         let mut service = self.0.clone();
         Box::pin(async move {
             poll_fn(|cx| service.poll_ready(cx))
@@ -130,20 +219,16 @@ where
                 if says_not_sent(&*error) {
                     SendError::NotSent(error)
                 } else {
-                    SendError::Lost(error)
+                    SendError::Broken(error)
                 }
             })?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_LIMIT)
-                .collect()
-                .await
-                .map_err(SendError::Lost)?
-                .to_bytes();
-            Ok(Answer {
-                status: head.status,
-                headers: head.headers,
-                body,
-            })
+            Ok(response.map(|body| {
+                body.map_frame(|frame| {
+                    frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
+                })
+                .map_err(Into::into)
+                .boxed_unsync()
+            }))
         })
     }
 }

@@ -9,5 +9,5 @@ pub(crate) use self::{
     ending::Ending,
     hits::Hits,
     lap::Lap,
-    told::{called, replayed},
+    told::{called, foreign_unauthorized, replayed},
 };

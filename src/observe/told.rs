@@ -13,6 +13,8 @@ pub(super) const REFRESH_DURATION: &str = "notion_auth_refresh_duration_seconds"
 const CALLS: &str = "notion_auth_token_calls_total";
 #[cfg(feature = "metrics")]
 const REPLAYS: &str = "notion_auth_replays_total";
+#[cfg(feature = "metrics")]
+const FOREIGN: &str = "notion_auth_foreign_unauthorized_total";
 
 /// The token endpoint was called by a refresh.
 pub(crate) fn called(ending: Ending) {
@@ -27,6 +29,13 @@ pub(crate) fn replayed(subject: Option<&Subject>) {
     tracing::debug!(name: "notion_auth.replay", subject = subject.map(tracing::field::debug), "notion_auth.replay");
     #[cfg(feature = "metrics")]
     metrics::counter!(REPLAYS).increment(1);
+}
+
+/// A 401 came that Notion did not send.
+pub(crate) fn foreign_unauthorized() {
+    tracing::debug!(name: "notion_auth.foreign_unauthorized", "notion_auth.foreign_unauthorized");
+    #[cfg(feature = "metrics")]
+    metrics::counter!(FOREIGN).increment(1);
 }
 
 /// Tells the recorder what the metrics are.
@@ -58,5 +67,10 @@ pub(super) fn describe() {
         REPLAYS,
         Unit::Count,
         "Requests sent again after a 401, with newer credentials"
+    );
+    describe_counter!(
+        FOREIGN,
+        Unit::Count,
+        "Answers with 401 that Notion did not send, but a proxy or another server"
     );
 }

@@ -30,6 +30,8 @@ use crate::{
     observe::Hits,
     store::{CredentialStore, Issuer, MemoryStore, Records},
 };
+#[cfg(feature = "https")]
+use crate::{https::HttpsConfig, oauth::HttpsTransport};
 
 /// Builds a [`NotionAuthProvider`].
 ///
@@ -40,6 +42,8 @@ pub struct NotionAuthProviderBuilder {
     store: Option<(Arc<dyn CredentialStore>, bool)>,
     pub(super) at_rest: AtRest,
     transport: Option<Transport>,
+    #[cfg(feature = "https")]
+    https: Option<HttpsConfig>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     cache_capacity: Option<usize>,
@@ -62,6 +66,8 @@ impl NotionAuthProviderBuilder {
             store: None,
             at_rest: AtRest::default(),
             transport: None,
+            #[cfg(feature = "https")]
+            https: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
             cache_capacity: Some(100_000),
@@ -111,6 +117,15 @@ impl NotionAuthProviderBuilder {
         B::Error: Into<BoxError>,
     {
         self.transport = Some(Transport::new(service));
+        self
+    }
+
+    /// Root certificates and proxies of the built-in transport. Default: those of the environment.
+    ///
+    /// Give the client for API calls the same: [`HttpsConfig::client`].
+    #[cfg(feature = "https")]
+    pub fn https(mut self, config: HttpsConfig) -> Self {
+        self.https = Some(config);
         self
     }
 
@@ -294,10 +309,23 @@ impl NotionAuthProviderBuilder {
             client_id: client_id.to_owned(),
             token_origin: app.token_url().origin().ascii_serialization(),
         });
+        // Checked by `health`; a transport of the application's is its own to check.
+        #[cfg(feature = "https")]
+        let built_in = match self.transport {
+            Some(_) => None,
+            None => Some(HttpsTransport::connector(&self.https.unwrap_or_default())),
+        };
+        #[cfg(feature = "https")]
+        let transport = match &built_in {
+            Some(connector) => Some(Transport::new(HttpsTransport::new(connector.clone()))),
+            None => self.transport,
+        };
+        #[cfg(not(feature = "https"))]
+        let transport = self.transport;
         let oauth = OAuthFlow::new(
             app,
             endpoints,
-            self.transport.or_else(built_in_transport),
+            transport,
             Arc::clone(&self.clock),
             self.settings.timings.call,
         );
@@ -326,6 +354,8 @@ impl NotionAuthProviderBuilder {
             version: as_static(version),
             integration,
             has_oauth_client,
+            #[cfg(feature = "https")]
+            built_in,
             cache: Cache::new(self.cache_capacity),
             tasks: Tasks::new(),
             failures: Failures::default(),
@@ -377,20 +407,6 @@ fn as_static(version: HeaderValue) -> HeaderValue {
         .into_iter()
         .find(|known| version == known)
         .map_or(version, HeaderValue::from_static)
-}
-
-#[cfg(feature = "https")]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "without the feature there is none"
-)]
-fn built_in_transport() -> Option<Transport> {
-    Some(Transport::new(crate::oauth::HttpsTransport::new()))
-}
-
-#[cfg(not(feature = "https"))]
-fn built_in_transport() -> Option<Transport> {
-    None
 }
 
 impl fmt::Debug for NotionAuthProviderBuilder {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     Event, NotionAuthProvider,
     connections::{TRIES, contended},
-    publish::sendable,
 };
 use crate::{
     credentials::NotionUserCredentials,
@@ -30,6 +29,8 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) enum Connecting {
     Done,
+    /// They are stored, and can't be sent. An event says why.
+    Unusable,
     /// They are certainly not stored.
     NotSaved(AuthError),
     /// The connection stays as it was.
@@ -42,9 +43,11 @@ impl NotionAuthProvider {
     ///
     /// [`Event::IdentityChanged`] reports another Notion user or workspace than before.
     ///
+    /// Credentials that can't be sent are stored as well, because they may be the only copy:
+    /// [`Event::InvalidToken`] and [`status`](Self::status) say so.
+    ///
     /// # Errors
-    /// When the credentials can't be sent (not a bearer token, or one that no header can hold; nothing is stored
-    /// then), and when the store fails.
+    /// When the store fails, or holds credentials for the subject that another OAuth client or token server issued.
     pub async fn store_credentials(
         &self,
         subject: &Subject,
@@ -52,7 +55,7 @@ impl NotionAuthProvider {
     ) -> Result<(), AuthError> {
         match self.connect(subject, &credentials, Admission::Any).await? {
             Connecting::NotSaved(error) => Err(error),
-            Connecting::Done | Connecting::Refused => Ok(()),
+            Connecting::Done | Connecting::Unusable | Connecting::Refused => Ok(()),
         }
     }
 
@@ -62,22 +65,19 @@ impl NotionAuthProvider {
         credentials: &NotionUserCredentials,
         admission: Admission,
     ) -> Result<Connecting, AuthError> {
-        if let Err(error) = sendable(credentials) {
-            return Ok(Connecting::NotSaved(error.with_subject(subject)));
-        }
         let shared = self.shared();
         let change = shared.cache.begin_change(subject);
         let connecting = self.try_connect(subject, credentials, admission).await;
+        let now = shared.clock.monotonic();
         let cached = match &connecting {
-            Ok(Connected::Done { record, .. }) => {
-                let now = shared.clock.monotonic();
-                let cached = shared.cached(record, credentials, Duration::ZERO, now)?;
-                let check_again_at = shared.revalidate_at(now);
-                Some((cached, check_again_at))
-            }
-            _ => None,
+            Ok(Connected::Done { record, .. }) => shared
+                .cached(record, credentials, Duration::ZERO, now)
+                .map(Some),
+            _ => Ok(None),
         };
-        shared.cache.end_change(subject, change, cached);
+        let entry = cached.as_ref().ok().cloned().flatten();
+        let entry = entry.map(|cached| (cached, shared.revalidate_at(now)));
+        shared.cache.end_change(subject, change, entry);
         shared.changed(subject);
         match connecting? {
             Connected::Done { record, is_changed } => {
@@ -86,10 +86,14 @@ impl NotionAuthProvider {
                     lineage: record.lineage,
                     generation: record.generation,
                 });
+                shared.report_invalid_token(subject, record.fence(), &cached);
                 if is_changed {
                     self.report_change(subject, false);
                 }
-                Ok(Connecting::Done)
+                Ok(match cached {
+                    Ok(_) => Connecting::Done,
+                    Err(_) => Connecting::Unusable,
+                })
             }
             Connected::Refused => {
                 self.report_change(subject, true);

@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use super::{Event, NotionAuthProvider};
+#[cfg(feature = "https")]
+use crate::https::ConnectError;
 use crate::{
-    credentials::NotionUserCredentials,
+    credentials::{InvalidToken, NotionUserCredentials},
     error::AuthError,
     oauth::OAuthError,
     store::{
@@ -22,6 +24,9 @@ pub struct ConnectionStatus {
     pub subject: Subject,
     /// Whether it can be used.
     pub state: RecordState,
+    /// Why the access token can't be sent although the connection is active. Only
+    /// [`status`](NotionAuthProvider::status) decrypts it; in a list it is `None`.
+    pub invalid_token: Option<InvalidToken>,
     /// The grant. `None` for a record that can't be read.
     pub lineage: Option<Lineage>,
     /// How often the credentials were refreshed, plus one.
@@ -53,6 +58,7 @@ impl ConnectionStatus {
         Self {
             subject,
             state: record.state,
+            invalid_token: None,
             lineage: Some(record.lineage),
             generation: record.generation,
             workspace_id,
@@ -69,6 +75,7 @@ impl ConnectionStatus {
         Self {
             subject,
             state: RecordState::Unreadable,
+            invalid_token: None,
             lineage: None,
             generation: 0,
             workspace_id: None,
@@ -166,7 +173,8 @@ impl NotionAuthProvider {
     /// Returns the subject's connection as it is stored; `None` if there never was one, or it was ended.
     ///
     /// A record that can't be read is [`Unreadable`](RecordState::Unreadable); the error of
-    /// [`load_credentials`](Self::load_credentials) says why.
+    /// [`load_credentials`](Self::load_credentials) says why. A token that can't be sent leaves the state as it is; see
+    /// [`invalid_token`](ConnectionStatus::invalid_token).
     ///
     /// # Errors
     /// When the store fails.
@@ -178,10 +186,13 @@ impl NotionAuthProvider {
             }
             Found::Absent | Found::Record(_) => return Ok(None),
         };
-        let is_readable = self.shared().records.decrypt(subject, &record).is_ok();
+        let decrypted = self.shared().records.decrypt(subject, &record);
         let mut status = ConnectionStatus::of(subject.clone(), *record);
-        if status.state == RecordState::Active && !is_readable {
-            status.state = RecordState::Unreadable;
+        if status.state == RecordState::Active {
+            match decrypted {
+                Ok(credentials) => status.invalid_token = credentials.to_header_value().err(),
+                Err(_) => status.state = RecordState::Unreadable,
+            }
         }
         Ok(Some(status))
     }
@@ -260,13 +271,46 @@ impl NotionAuthProvider {
         purged.map_err(StoreError::into_auth_error)
     }
 
-    /// Checks what the store's durability depends on. Call it at the start.
+    /// Checks what the store's durability depends on, and the settings of the built-in transport (`HttpsConfig`). Call
+    /// it at the start.
+    ///
+    /// Nothing is sent to Notion.
     ///
     /// # Errors
-    /// When the store is not reached, or would lose what it is given.
+    /// When the store is not reached, or would lose what it is given; when a variable for root certificates or proxies
+    /// can't be used.
     pub async fn health(&self) -> Result<(), AuthError> {
+        #[cfg(feature = "https")]
+        self.check_connections().await?;
         let health = self.shared().records.health().await;
         health.map_err(StoreError::into_auth_error)
+    }
+
+    #[cfg(feature = "https")]
+    async fn check_connections(&self) -> Result<(), AuthError> {
+        let shared = self.shared();
+        let Some(connector) = shared.built_in.clone() else {
+            return Ok(());
+        };
+        let mut destinations = vec![shared.api_url.clone()];
+        if shared.has_oauth_client {
+            destinations.push(shared.oauth.app().token_url().clone());
+        }
+        let check = move || {
+            let mut uris = destinations
+                .iter()
+                .filter_map(|it| it.as_str().parse().ok());
+            uris.try_for_each(|uri| connector.check(&uri))
+        };
+        // Root certificates are read from files.
+        let checked = match shared.runtime() {
+            Ok(runtime) => runtime.spawn_blocking(check).await.map_err(|error| {
+                AuthError::transient("the connections to Notion were not checked")
+                    .with_source(error)
+            })?,
+            Err(_) => check(),
+        };
+        checked.map_err(ConnectError::into_auth_error)
     }
 
     pub(super) async fn load(&self, subject: &Subject) -> Result<Snapshot, AuthError> {

@@ -2,7 +2,11 @@ use std::fmt;
 
 #[cfg(feature = "routes")]
 use super::FlowProblem;
-use crate::{Subject, credentials::ReauthorizationReason, store::Lineage};
+use crate::{
+    Subject,
+    credentials::{InvalidToken, ReauthorizationReason},
+    store::Lineage,
+};
 
 /// Something that the host application may want to act on: tell a user to connect again, alert an
 /// operator, count.
@@ -61,6 +65,19 @@ pub enum Event {
         /// Why.
         reason: ReauthorizationReason,
     },
+    /// The credentials that were just stored, by a connection or a refresh, cannot be sent. They
+    /// stay, and requests of the subject fail with this reason, until a refresh or a new connection
+    /// replaces them.
+    InvalidToken {
+        /// Whose.
+        subject: Subject,
+        /// The grant.
+        lineage: Lineage,
+        /// The record's generation.
+        generation: u64,
+        /// Why.
+        reason: InvalidToken,
+    },
     /// The connection was ended by the application.
     Disconnected {
         /// Whose.
@@ -111,7 +128,7 @@ impl Event {
     /// At the level of who acts on it: the operator (error), the user or nobody yet (warn).
     pub(super) fn log(&self) {
         match self {
-            Self::AppRejected | Self::StoreRegressed { .. } => {
+            Self::AppRejected | Self::InvalidToken { .. } | Self::StoreRegressed { .. } => {
                 tracing::error!(name: "notion_auth.event", event = ?self, "notion_auth.event");
             }
             Self::NeedsReauthorization { .. } | Self::RefreshFailed { .. } => {

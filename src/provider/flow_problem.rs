@@ -26,7 +26,7 @@ pub enum FlowProblem {
     Denied,
     /// Notion did not make the connection, for another reason.
     AuthorizationFailed,
-    /// A parameter of the callback stands there twice.
+    /// The callback has a duplicate parameter.
     DuplicateParameter,
     /// The callback has no code.
     MissingCode,
@@ -42,6 +42,9 @@ pub enum FlowProblem {
     ForeignFlow,
     /// The code could not be exchanged. The flow is used up.
     ExchangeFailed,
+    /// The connection is stored, and its access token cannot be sent:
+    /// [`status`](crate::NotionAuthProvider::status) says why.
+    InvalidToken,
     /// Another Notion user, or another workspace, than before, or one that the host will not have. The
     /// new tokens were revoked, if Notion could be reached.
     IdentityRefused,
@@ -145,6 +148,12 @@ impl FlowProblem {
                 "exchange_failed",
                 Status::BAD_GATEWAY,
                 "Notion did not complete the connection. Start again.",
+            ),
+            Self::InvalidToken => (
+                "invalid_token",
+                Status::BAD_GATEWAY,
+                "Notion is connected, but this site cannot use the access that Notion sent. Please \
+                 connect again. If that does not help, tell the people who run this site.",
             ),
             Self::IdentityRefused => (
                 "identity_refused",

@@ -7,6 +7,7 @@ use super::{
     cache::Fence,
     lookup::Lookup,
     refresh::{Goal, Grant, Trigger},
+    refusal::Unauthorized,
     registry::EntryHandle,
     shared::Shared,
 };
@@ -14,6 +15,7 @@ use crate::{
     credentials::{InvalidToken, NotionUserCredentials},
     error::AuthError,
     oauth::OAuthFlow,
+    store::Found,
     subject::{ExplicitCredentials, Mode, Subject},
 };
 
@@ -89,9 +91,14 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Reports that the API answered 401 to what was acquired for the subject, and waits for what to use instead.
+    /// Reports that Notion answered 401 to what was acquired for the subject, and waits for what to use
+    /// instead.
     ///
-    /// If that has the same generation, there is nothing better: pass the 401 on.
+    /// Call it only for a 401 with an `x-notion-request-id` header. Any other one is not Notion's but a
+    /// proxy's: pass it on. Credentials without a refresh token end when this reports two refusals that are
+    /// at least 30 seconds, and at most an hour, apart.
+    ///
+    /// If the answer is of the same generation, there is nothing better: pass the 401 on.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
@@ -103,7 +110,8 @@ impl NotionAuthProvider {
         let Some((fence, handle)) = acquired.stored else {
             return Ok(acquired.clone());
         };
-        let renewed = self.shared.renewed(subject, fence, handle, true);
+        let refused = Unauthorized::Identified;
+        let renewed = self.shared.renewed(subject, fence, handle, refused);
         Ok(self.acquired(subject, renewed.await?))
     }
 
@@ -117,7 +125,17 @@ impl NotionAuthProvider {
     pub async fn refresh(&self, subject: &Subject) -> Result<Acquired, AuthError> {
         let fence = match self.shared.cache.peek(subject) {
             Some(entry) => entry.cached.fence,
-            None => self.shared.wait(subject, Goal::Acquire).await?.fence,
+            None => match self.shared.wait(subject, Goal::Acquire).await {
+                Ok(grant) => grant.fence,
+                // A refresh may replace the token that cannot be sent.
+                Err(error) if error.invalid_token().is_some() => {
+                    match self.load(subject).await?.found {
+                        Found::Record(record) => record.fence().into(),
+                        Found::Absent | Found::Unreadable(_) => return Err(error),
+                    }
+                }
+                Err(error) => return Err(error),
+            },
         };
         let trigger = Trigger::Asked;
         let goal = Goal::Renew { fence, trigger };
@@ -159,12 +177,13 @@ impl NotionAuthProvider {
     /// refreshed.
     ///
     /// # Errors
-    /// When the access token has a character that no bearer token has.
+    /// When a header cannot carry the access token, or its type is not bearer.
     pub fn with_credentials(
         &self,
         credentials: &NotionUserCredentials,
     ) -> Result<Session, InvalidToken> {
-        let explicit = ExplicitCredentials::new(&credentials.access_token)?;
+        let authorization = credentials.to_header_value()?;
+        let explicit = ExplicitCredentials::from_authorization(authorization);
         Ok(Session::of_credentials(self.clone(), explicit))
     }
 

@@ -49,6 +49,7 @@ pub(crate) use self::{
     cache::{EntryVersion, Fence, Hit},
     lookup::{Lookup, Waiting},
     refresh::Grant,
+    refusal::Unauthorized,
     registry::EntryHandle,
     session::Identity,
     shared::Shared,

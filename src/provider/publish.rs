@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-
 use super::{
-    Shared, UnknownExpiry,
+    Event, Shared, UnknownExpiry,
     cache::{Cached, Changes},
     refresh::Grant,
 };
 use crate::{
-    credentials::NotionUserCredentials, error::AuthError, store::Record, subject::Subject,
+    credentials::NotionUserCredentials,
+    error::AuthError,
+    store::{FencingToken, Record},
+    subject::Subject,
 };
 
 impl Shared {
@@ -31,6 +32,9 @@ impl Shared {
     }
 
     /// The credentials as the cache keeps them. `validated_at` is when their read from the store began, or their write.
+    ///
+    /// # Errors
+    /// When the access token can't be sent.
     pub(super) fn cached(
         &self,
         record: &Record,
@@ -47,7 +51,7 @@ impl Shared {
         // An age policy does not end credentials that can't be refreshed.
         let ends = can_refresh || credentials.expires_at.is_some();
         Ok(Cached {
-            authorization: sendable(credentials)?,
+            authorization: credentials.to_header_value()?,
             fence: record.fence().into(),
             replaced: record.replaced_lineage.map(Into::into),
             expires_at: usable_for
@@ -79,6 +83,23 @@ impl Shared {
         })
     }
 
+    /// Reports credentials that were saved and can't be sent.
+    pub(super) fn report_invalid_token<T>(
+        &self,
+        subject: &Subject,
+        fence: FencingToken,
+        saved: &Result<T, AuthError>,
+    ) {
+        if let Some(reason) = saved.as_ref().err().and_then(AuthError::invalid_token) {
+            self.emit(Event::InvalidToken {
+                subject: subject.clone(),
+                lineage: fence.lineage,
+                generation: fence.generation,
+                reason,
+            });
+        }
+    }
+
     /// When an entry that was compared with the store at `validated_at` must be compared again.
     pub(super) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
@@ -91,14 +112,4 @@ impl Shared {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)
     }
-}
-
-/// What the credentials are sent as.
-pub(super) fn sendable(credentials: &NotionUserCredentials) -> Result<HeaderValue, AuthError> {
-    if !credentials.token_type.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::unusable(
-            "the token is not a bearer token, which is the only kind that can be sent",
-        ));
-    }
-    Ok(credentials.access_token.to_header_value()?)
 }

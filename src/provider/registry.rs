@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{cache::EntryVersion, shared::Shared};
+use super::{cache::EntryVersion, refusal::Unauthorized, shared::Shared};
 use crate::subject::Mode;
 
 /// The number of a provider: even, and never given twice in a process.
@@ -103,16 +103,16 @@ impl EntryHandle {
         self.version == version && self.hash == hash && self.provider_and_mode == own
     }
 
-    /// Notes that a 401 answered the request. `is_identified`: the answer has Notion's request id.
+    /// Notes that a 401 answered the request.
     #[cold]
-    pub(crate) fn refused(self, is_identified: bool) {
+    pub(crate) fn refused(self, unauthorized: Unauthorized) {
         if self.version == EntryVersion::NONE {
             return;
         }
         let provider = NonZeroU32::new(self.provider_and_mode.get() & !1)
             .and_then(|number| ProviderId(number).provider());
         if let Some(provider) = provider {
-            provider.refused_by_handle(self.hash, self.version, self.mode(), is_identified);
+            provider.refused_by_handle(self.hash, self.version, self.mode(), unauthorized);
         }
     }
 }

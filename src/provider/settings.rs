@@ -4,22 +4,21 @@ use crate::error::AuthError;
 
 /// How long the steps of a refresh may take.
 ///
-/// A claim must outlive the call and the save that it was made for, so `call + save + margin` must
-/// be less than `lease`.
+/// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
+/// `lease`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
-    /// A call of the token endpoint, head and body; also the longest time from the claim to the
-    /// first byte of the call. 10 seconds.
+    /// Time limit of a call of an OAuth endpoint; of an exchange or a refresh, until its answer begins. Also the longest
+    /// time from the lease to the first byte of the call. 10 seconds.
     pub call: Duration,
     /// One operation of the store, such as one try to save. 5 seconds.
     pub save: Duration,
-    /// How long a save is certain to be tried again, and so how long another process waits, beyond
-    /// the lease, before it takes over. 60 seconds.
+    /// How long another process waits, beyond the lease, before it takes over. 60 seconds.
     pub save_retries: Duration,
     /// What clocks and schedulers may be off by. 5 seconds.
     pub margin: Duration,
-    /// How long a claim keeps others out. 30 seconds.
+    /// How long a lease keeps other attempts from the refresh token. 30 seconds.
     pub lease: Duration,
 }
 

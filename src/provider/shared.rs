@@ -18,6 +18,8 @@ use super::{
     registry::ProviderId,
     settings::Settings,
 };
+#[cfg(feature = "https")]
+use crate::https::Connector;
 #[cfg(feature = "routes")]
 use crate::store::StoreError;
 use crate::{
@@ -45,6 +47,9 @@ pub(crate) struct Shared {
     pub(super) version: HeaderValue,
     pub(super) integration: Option<HeaderValue>,
     pub(super) has_oauth_client: bool,
+    /// What the OAuth calls connect with, unless the application gave a transport.
+    #[cfg(feature = "https")]
+    pub(super) built_in: Option<Connector>,
     pub(super) cache: Cache,
     pub(super) tasks: Arc<Tasks>,
     pub(super) failures: Failures,

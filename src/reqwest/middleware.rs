@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
-use ::reqwest::{Request, Response, StatusCode};
+use ::reqwest::{Request, Response};
 use async_trait::async_trait;
-use http::Extensions;
+use http::{Extensions, header::HOST};
 use reqwest_middleware::{Error, Middleware, Next};
 
 use crate::{
     error::AuthError,
-    header::REQUEST_ID,
-    inject::{Choice, Config, Credentials, Source, replace},
-    provider::{Identity, NotionAuthProvider},
+    inject::{Choice, Config, Credentials, Source},
+    provider::{Identity, NotionAuthProvider, Unauthorized},
     subject::{Mode, Subject},
 };
 
@@ -22,6 +21,9 @@ use crate::{
 /// `Notion-Version` is kept if the request has one. A 401 is followed by a refresh and, if
 /// [`Request::try_clone`] can copy the request, by one more try with the new token; a request whose body
 /// is a stream gets the 401, and the next one has the new token.
+///
+/// `Host` is set to Notion's API, so that none among the client's default headers takes its place; a
+/// request whose own `Host` names another site is an error.
 ///
 /// Attach it last, so that retries outside it get the token of their time, and nothing inside it
 /// changes where the request goes. The client's own redirects are to be off, see the
@@ -97,10 +99,11 @@ impl Middleware for NotionAuthMiddleware {
         next: Next<'_>,
     ) -> Result<Response, Error> {
         let config = &self.config;
-        config
+        let host = config
             .destination
-            .check_url(request.url())
+            .check_url(request.method(), request.url(), request.headers())
             .map_err(no_credentials)?;
+        request.headers_mut().insert(HOST, host);
         if let Some(identity) = &self.identity {
             identity.put_into(extensions);
         }
@@ -108,37 +111,33 @@ impl Middleware for NotionAuthMiddleware {
             authorization,
             mut source,
         } = self.credentials(extensions).await.map_err(no_credentials)?;
-        config.inject_into(request.headers_mut(), authorization);
-
-        // Before anything is sent, and before others have the extensions.
+        // Before the headers are set, so that the copy never holds a token, and before other middleware
+        // has the extensions.
         let mut again = None;
         if source.is_renewable() {
             let subject = extensions.get::<Subject>().cloned();
             again = request.try_clone().zip(subject);
         }
+        config.inject_into(request.headers_mut(), authorization);
         loop {
             let response = next.clone().run(request, extensions).await?;
-            let Source::Stored { fence, handle } = source else {
+            let unauthorized = Unauthorized::of(response.status(), response.headers());
+            let (Some(unauthorized), Source::Stored { fence, handle }) = (unauthorized, source)
+            else {
                 return Ok(response);
             };
-            if response.status() != StatusCode::UNAUTHORIZED {
-                return Ok(response);
-            }
-            let is_identified = response.headers().contains_key(REQUEST_ID);
             let Some((copy, subject)) = again.take() else {
-                handle.refused(is_identified);
+                handle.refused(unauthorized);
                 return Ok(response);
             };
-            let outcome = config
-                .provider
-                .renewed(&subject, fence, handle, is_identified)
-                .await;
-            let renewed = Credentials::renewed(outcome, fence, handle);
+            let provider = &config.provider;
+            let outcome = provider.renewed(&subject, fence, handle, unauthorized);
+            let renewed = Credentials::renewed(outcome.await, fence, handle);
             let Some(credentials) = renewed.map_err(no_credentials)? else {
                 return Ok(response);
             };
             request = copy;
-            replace(request.headers_mut(), credentials.authorization);
+            config.inject_into(request.headers_mut(), credentials.authorization);
             source = credentials.source;
         }
     }

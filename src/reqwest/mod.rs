@@ -33,10 +33,16 @@
 //! goes. Its version 0.13.5 takes `Authorization` off a hop whose scheme, host or port is not that of the
 //! hop before. But it starts each hop from the first request's headers, and compares with the hop before
 //! alone: a server elsewhere need only redirect once more, within itself, and gets the token.
-//! `tests/it/reqwest/redirects.rs` shows it. And a 401 from elsewhere, to a request without a token,
-//! passes for Notion's refusal of it and causes a refresh.
+//! `tests/it/reqwest/redirects.rs` shows it. And a 401 with JSON from elsewhere, to a request without a
+//! token, looks like Notion's refusal of it and causes a refresh.
 //!
 //! One line prevents it, `redirect(Policy::none())` as above: then a redirect is an answer as any other.
+//!
+//! # Default headers
+//!
+//! reqwest adds a client's default headers below any middleware and any layer too. The middleware sets
+//! `Host` on each request, so that a default one is not sent. A layer around a plain client can't do
+//! that: give such a client no default `Host`.
 //!
 //! # TLS and versions
 //!

@@ -107,6 +107,7 @@ impl Ending {
                 bot_id: credentials.bot_id().map(str::to_owned),
                 subject,
             }),
+            Ok(Connecting::Unusable) => Err(FlowProblem::InvalidToken),
             Ok(Connecting::Refused) => {
                 revoke(routes, &credentials).await;
                 Err(FlowProblem::IdentityRefused)

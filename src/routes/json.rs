@@ -11,7 +11,8 @@ use crate::{
 pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
     let Some(connection) = connection else {
         return json!({
-            "connected": false, "state": null, "needs_reauthorization": null, "workspace": null,
+            "connected": false, "state": null, "needs_reauthorization": null,
+            "invalid_token": null, "workspace": null,
             "connected_at": null, "refreshed_at": null,
         });
     };
@@ -23,6 +24,7 @@ pub(super) fn status(connection: Option<&ConnectionStatus>) -> Value {
         "connected": connection.state == RecordState::Active,
         "state": connection.state.code(),
         "needs_reauthorization": reason,
+        "invalid_token": connection.invalid_token.map(|reason| reason.to_string()),
         "workspace": {
             "id": connection.workspace_id,
             "name": connection.workspace_name,

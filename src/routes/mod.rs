@@ -48,10 +48,11 @@
 //!
 //! # JSON
 //!
-//! `GET /status`: `{"connected": true, "needs_reauthorization": null, "workspace": {"id": …, "name": …,
-//! "icon": …}, "connected_at": …, "refreshed_at": …}`; times are Unix seconds (UTC), the icon is a URL
-//! or an emoji, and a connection that must be renewed says why: `revoked`, `rotation_lost`,
-//! `no_refresh_token`, `unreadable`. `POST /disconnect`: the same, with `"revoked"`, which is false if
+//! `GET /status`: `{"connected": true, "needs_reauthorization": null, "invalid_token": null,
+//! "workspace": {"id": …, "name": …, "icon": …}, "connected_at": …, "refreshed_at": …}`; times are Unix
+//! seconds (UTC), the icon is a URL or an emoji, and a connection that must be renewed says why:
+//! `revoked`, `rotation_lost`, `no_refresh_token`, `unreadable`. `invalid_token` is a sentence that says
+//! why the access token of a connection cannot be sent. `POST /disconnect`: the same, with `"revoked"`, which is false if
 //! Notion could not be told. Problems: `{"error": CODE, "message": …}`.
 
 mod answer;

@@ -76,6 +76,11 @@ fn connected(page: &Page<'_>, connection: &ConnectionStatus) -> (String, String,
             "This site can't read the connection at the moment. Please try again later.".to_owned(),
             disconnect,
         ),
+        _ if connection.invalid_token.is_some() => (
+            format!("Connect {workspace} again"),
+            FlowProblem::InvalidToken.to_string(),
+            format!("{}{disconnect}", connect(page, "Connect again")),
+        ),
         _ => (
             // An icon may be the URL of a picture, and nothing is loaded from elsewhere.
             format!("Connected to {workspace}"),

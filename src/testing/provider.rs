@@ -16,7 +16,7 @@ use crate::{
 /// ```
 ///
 /// # Errors
-/// When the token is not a bearer token, or the URL is neither https nor on this machine.
+/// When a header cannot carry the token, or the URL is neither https nor on this machine.
 pub fn fixed_token(token: &str, api_url: &str) -> Result<NotionAuthProvider, BoxError> {
     let app = NotionAppCredentials::builder().token(token).build()?;
     Ok(NotionAuthProvider::builder()

@@ -10,7 +10,7 @@ use axum::{
 use http::{Request, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use notion_auth::{
-    AuthError, NotionAuthProvider, Subject,
+    AccessToken, AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
     axum::Connection,
     testing::notion::{Call, Fault},
 };
@@ -121,6 +121,19 @@ async fn whose_connection_has_ended_is_told_to_connect_again() {
     assert_eq!(response.status(), 401);
     let body = text(response).await;
     assert_says(&body, 401, "unauthorized", "must be connected again");
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_sent_is_a_500_that_says_why() {
+    let world = World::new();
+    let credentials = NotionUserCredentials::new(AccessToken::new("two words"));
+    let ann = Subject::new("ann");
+    let stored = world.provider.store_credentials(&ann, credentials);
+    stored.await.unwrap();
+    let response = visit(&world, "ann").await;
+    assert_eq!(response.status(), 500);
+    let body = text(response).await;
+    assert_says(&body, 500, "internal_server_error", "at position 4");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod axum_stack;
 mod cancellation;
 mod connections;
 mod credentials;
+mod destination;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod fail_fast;
@@ -18,12 +19,16 @@ mod faulty_store;
 mod gateway;
 mod guide;
 mod headers;
+#[cfg(feature = "https")]
+mod https;
 mod identity;
 mod memory_store;
 mod mock_notion;
 mod oauth;
 #[cfg(feature = "metrics")]
 mod observe;
+#[cfg(feature = "redis")]
+mod own_process;
 #[cfg(all(
     feature = "encryption",
     feature = "https",
@@ -40,6 +45,7 @@ mod refresh;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;
+mod retry_after;
 mod routes;
 mod secrets;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -50,4 +56,6 @@ mod store_trouble;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stores;
 mod support;
+mod token_answers;
 mod traits;
+mod unauthorized;

@@ -17,7 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderMap, Method, Request, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 use http_body_util::{BodyExt as _, Full};
 use notion_auth::{
@@ -571,7 +571,7 @@ fn a_callback_with_a_parameter_twice_is_refused() {
         "error=access_denied&error=access_denied&state=",
         "error=access_denied&code=Canary&code=Canary",
     ] {
-        callback_fails(query, Told::Callback, "twice");
+        callback_fails(query, Told::Callback, "duplicate parameter");
     }
 }
 
@@ -737,6 +737,7 @@ async fn every_call_is_a_post_of_json_with_basic_and_version() {
         assert_eq!(authorization, &*basic);
         assert!(authorization.is_sensitive());
         assert_eq!(header(&head.headers, &CONTENT_TYPE), "application/json");
+        assert_eq!(header(&head.headers, &ACCEPT_ENCODING), "identity");
         assert_eq!(header(&head.headers, &NOTION_VERSION), "2025-09-03");
 
         let (path, expected) = match name {
@@ -1091,11 +1092,13 @@ async fn a_success_without_an_access_token_is_ambiguous() {
     for answer in [
         json!({}),
         json!({"access_token": null, "refresh_token": "nrt_2"}),
-        json!({"access_token": "", "refresh_token": "nrt_2"}),
+        json!({"access_token": ""}),
+        json!({"access_token": "", "refresh_token": null}),
         json!({"access_token": 7, "refresh_token": "nrt_2"}),
         json!({"token": "ntn_2"}),
         json!({"error": "invalid_grant"}),
-        json!([{"access_token": "ntn_2"}]),
+        json!({"data": {"access_token": "ntn_2", "refresh_token": "nrt_2"}}),
+        json!([1, {"data": {"access_token": "ntn_2", "refresh_token": "nrt_2"}}]),
         json!("ntn_2"),
         json!(null),
     ] {
@@ -1264,8 +1267,6 @@ async fn a_call_whose_answer_is_lost_or_unreadable_is_ambiguous_and_sent_once() 
         Fault::StatusBefore(408),
         Fault::StatusAfter(408),
         Fault::Truncated,
-        Fault::Oversized(64 * 1024 + 1),
-        Fault::Oversized(1024 * 1024),
         Fault::WrongJson,
         Fault::Html,
         Fault::Blocked,
@@ -1297,21 +1298,11 @@ async fn a_refresh_whose_answer_is_lost_is_ambiguous_and_sent_once() {
 }
 
 #[tokio::test]
-async fn an_answer_of_64_kib_is_read() {
-    let notion = on_a_socket().await;
-    let flow = flow(&notion);
-    let code = a_code(&notion, &flow);
-    notion.script(Call::TokenExchange, [Fault::Oversized(64 * 1024)]);
-    let credentials = flow.exchange_code(&code).await.expect("a connection");
-    is_connected(&notion, &credentials);
-}
-
-#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = on_a_socket().await;
     for to in [elsewhere.token_url(), "/v1/oauth/token".to_owned()] {
         let error = exchange_meets(Fault::Redirect(to)).await;
-        assert_eq!(told(&error), Told::Ambiguous);
+        assert_eq!(told(&error), Told::Configuration);
     }
     assert!(elsewhere.ledger().presentations().is_empty());
 }
@@ -1326,7 +1317,7 @@ async fn no_redirect_of_any_kind_is_followed() {
             response
         });
         let error = fails(call(&wire.flow(app()), "exchange").await);
-        assert_eq!(told(&error), Told::Ambiguous, "{status}");
+        assert_eq!(told(&error), Told::Configuration, "{status}");
         assert_eq!(wire.seen().len(), 1);
     }
 }
@@ -1344,9 +1335,8 @@ async fn rate_limiting_is_known_by_its_status_whatever_the_body() {
     for (retry_after, expected) in [
         ("120", Some(120)),
         (" 120 ", Some(120)),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ("-1", None),
-        ("1.5", None),
+        ("-1", Some(3600)),
+        ("1.5", Some(1)),
         ("", None),
     ] {
         for body in ["", "<html>", "{\"error\":\"invalid_grant\"}", "[]"] {
@@ -1436,14 +1426,18 @@ async fn an_error_status_whose_body_is_no_error_is_ambiguous() {
         for status in [400, 401, 403, 404, 418] {
             let wire = Wire::json(status, body.clone());
             let error = fails(call(&wire.flow(app()), "exchange").await);
-            assert_eq!(told(&error), Told::Ambiguous, "{status} {body}");
+            let expected = match status {
+                404 => Told::Configuration,
+                _ => Told::Ambiguous,
+            };
+            assert_eq!(told(&error), expected, "{status} {body}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_a_4xx_is_a_definite_no() {
-    for status in [200, 300, 408, 500, 502, 503, 504, 529, 599] {
+    for status in [200, 408, 500, 502, 503, 504, 529, 599] {
         let wire = Wire::json(status, json!({"error": "invalid_grant"}));
         let error = fails(call(&wire.flow(app()), "exchange").await);
         assert_eq!(told(&error), Told::Ambiguous, "{status}");
@@ -1912,7 +1906,9 @@ proptest! {
             )
         });
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let token = said["access_token"].as_str().filter(|token| !token.is_empty());
+        let has_refresh_token = said["refresh_token"].as_str().is_some_and(|it| !it.is_empty());
+        let token = said["access_token"].as_str();
+        let token = token.filter(|token| !token.is_empty() || has_refresh_token);
         let is_good = token.is_some() && (200..300).contains(&status);
         for outcome in [exchanged, refreshed] {
             prop_assert_eq!(outcome.is_ok(), is_good);

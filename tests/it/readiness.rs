@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use notion_auth::{
     BoxError, CloneBody, Mode, NotionAuth, NotionAuthLayer, Subject, UseIntegrationToken,
     testing::{MockNotion, notion::MockNotionService},
@@ -54,6 +54,8 @@ impl Service<Request<Body>> for Strict {
         let mut response = Response::new(Body::default());
         if self.refused.as_deref() == Some(token) {
             *response.status_mut() = StatusCode::UNAUTHORIZED;
+            let id = HeaderValue::from_static("1");
+            response.headers_mut().insert("x-notion-request-id", id);
         }
         ready(Ok(response))
     }

@@ -12,7 +12,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use notion_auth::{
-    AccessToken, BoxError, Event, NotionAppCredentials, NotionAuthLayer, NotionUserCredentials,
+    BoxError, Event, NotionAppCredentials, NotionAuthLayer, NotionUserCredentials,
     ReauthorizationReason, Subject, https_client,
     provider::{NotionAuthProviderBuilder, UnknownExpiry},
     store::{Filter, ListQuery, RecordState},
@@ -654,19 +654,6 @@ async fn no_runtime_is_an_error_and_not_a_panic() {
     assert!(error.is_configuration(), "{error}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_token_that_no_header_can_hold_is_refused_when_it_is_stored() {
-    let world = World::new();
-    let credentials = NotionUserCredentials::new(AccessToken::new("two words"));
-    let error = world
-        .provider
-        .store_credentials(&"ann".into(), credentials)
-        .await
-        .unwrap_err();
-    assert!(error.is_configuration());
-    assert_eq!(world.provider.status(&"ann".into()).await.unwrap(), None);
-}
-
 /// A transport that never gets ready, and counts how often it was to be used.
 #[derive(Default)]
 struct NeverReady {
@@ -961,21 +948,6 @@ fn shutting_down_without_a_runtime_is_an_error_and_not_a_panic() {
         Poll::Ready(outcome) => assert!(outcome.unwrap_err().is_configuration()),
         Poll::Pending => panic!("it waits"),
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_that_is_no_bearer_token_is_refused_when_it_is_stored() {
-    let world = World::new();
-    let mut credentials = world.notion.connect();
-    credentials.token_type = "mac".to_owned();
-    let subject = Subject::new("ann");
-    let error = world
-        .provider
-        .store_credentials(&subject, credentials)
-        .await
-        .unwrap_err();
-    assert!(error.is_configuration(), "{error}");
-    assert_eq!(world.provider.status(&subject).await.unwrap(), None);
 }
 
 /// What an observer was told.

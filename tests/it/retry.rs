@@ -88,8 +88,14 @@ async fn who_is_told_to_wait_for_too_long_gets_the_answer_at_once() {
     let short = RetryRateLimited::new().longest_pause(Duration::from_secs(5));
     let sent = send(short, [limited(6)]).await;
     sent.assert(429, 1, 0);
-    let sent = send(RetryRateLimited::new(), [limited(u64::MAX)]).await;
+    let day = 24 * 60 * 60;
+    let sent = send(RetryRateLimited::new(), [limited(day)]).await;
     sent.assert(429, 1, 0);
+    // More is a mistake, and not a reason to be gone for longer.
+    for mistake in [day + 1, u64::MAX] {
+        let sent = send(RetryRateLimited::new(), [limited(mistake)]).await;
+        sent.assert(200, 2, 60);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,7 +125,6 @@ async fn as_a_route_service_behind_handle_error_it_serves_a_router() {
     let upstream = tower::service_fn(move |mut request: Request| {
         let path = request.uri().path_and_query().unwrap().to_string();
         *request.uri_mut() = format!("{api}{path}").parse::<Uri>().unwrap();
-        request.headers_mut().remove("host");
         upstream.clone().oneshot(request)
     });
     let service = ServiceBuilder::new()
@@ -133,6 +132,8 @@ async fn as_a_route_service_behind_handle_error_it_serves_a_router() {
             respond(error)
         }))
         .map_request(|mut request: Request| {
+            // It names this server, and not where the request is going.
+            request.headers_mut().remove("host");
             request.extensions_mut().insert(Subject::new("ann"));
             request
         })

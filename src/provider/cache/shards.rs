@@ -191,7 +191,8 @@ impl Cache {
     /// Puts in what was read from the store. `None` if this process connected, disconnected or reinstated a
     /// subject of the shard since `changes` was read: then the record must be read again.
     ///
-    /// Under the same fencing token the entry keeps its version, and its refusal unless `ends_refusal`.
+    /// Under the same fencing token, the entry keeps its refusal unless `ends_refusal`. With the refusal ends the
+    /// version: a 401 for a request that was sent before says nothing about what was read since.
     pub(in crate::provider) fn publish(
         &self,
         subject: &Subject,
@@ -251,6 +252,9 @@ impl Cache {
     ) -> EntryVersion {
         match find_mut(table, subject) {
             Some(slot) if slot.fence == cached.fence => {
+                if ends_refusal && slot.is_refused() {
+                    slot.version = self.next_version();
+                }
                 slot.update(cached, check_again_at, ends_refusal);
                 slot.version
             }

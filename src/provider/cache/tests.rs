@@ -3,12 +3,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::{Cache, Found, Fresh, Tag};
-use crate::subject::Subject;
+use super::{Cache, Cached, EntryVersion, Found, Refusal};
+use crate::{
+    store::{FencingToken, Lineage},
+    subject::Subject,
+};
 
-const READ: Duration = Duration::from_secs(5);
-
-/// A token that can be seen to be let go.
+/// Its owner can see whether the cache still holds it.
 struct Token {
     _alive: Arc<()>,
 }
@@ -19,21 +20,31 @@ impl AsRef<[u8]> for Token {
     }
 }
 
-fn publish(cache: &Cache, subject: &Subject, generation: u64) -> (Arc<()>, Tag) {
+fn cached(lineage: Lineage, generation: u64) -> (Arc<()>, Cached) {
     let alive = Arc::new(());
     let token = Bytes::from_owner(Token {
         _alive: Arc::clone(&alive),
     });
-    let fresh = Fresh {
-        authorization: HeaderValue::from_maybe_shared(token).expect("a value"),
+    let fence = FencingToken {
+        lineage,
         generation,
-        expires_at: None,
-        due_at: None,
-        validated_at: Duration::from_secs(1),
-        suspect: false,
     };
-    let tag = cache.publish(subject, fresh, None).expect("it is newer");
-    (alive, tag)
+    let cached = Cached {
+        authorization: HeaderValue::from_maybe_shared(token).expect("a value"),
+        fence: fence.into(),
+        replaced: None,
+        expires_at: None,
+        refresh_at: None,
+        validated_at: Duration::from_secs(1),
+    };
+    (alive, cached)
+}
+
+fn publish(cache: &Cache, subject: &Subject) -> (Arc<()>, EntryVersion) {
+    let (alive, cached) = cached(Lineage::random(), 1);
+    let changes = cache.changes(subject);
+    let published = cache.publish(subject, changes, cached, None, true);
+    (alive, published.expect("nothing has changed"))
 }
 
 fn is_hit(cache: &Cache, subject: &Subject) -> bool {
@@ -41,59 +52,104 @@ fn is_hit(cache: &Cache, subject: &Subject) -> bool {
     matches!(found, Found::Hit { .. })
 }
 
+const REFUSAL: Refusal = Refusal {
+    is_current: true,
+    at: Duration::from_secs(2),
+    first_identified_at: None,
+    is_final: false,
+};
+
 #[track_caller]
-fn assert_forgotten(alive: &Arc<()>) {
+fn assert_dropped(alive: &Arc<()>) {
     assert_eq!(Arc::strong_count(alive), 1, "the token is still held");
 }
 
 #[test]
-fn a_token_that_is_no_longer_needed_is_let_go_at_once() {
-    let cache = Cache::new(Some(100), READ);
+fn replaced_and_removed_tokens_are_dropped() {
+    let cache = Cache::new(Some(100));
     let ann = Subject::new("ann");
-
-    let (refused, tag) = publish(&cache, &ann, 1);
-    cache.refuse(&ann, tag);
-    assert_forgotten(&refused);
-
-    let (replaced, _) = publish(&cache, &ann, 2);
-    let (buried, _) = publish(&cache, &ann, 3);
-    assert_forgotten(&replaced);
-    cache.bury(&ann, 3, Duration::from_secs(2));
-    assert_forgotten(&buried);
-
-    let (removed, _) = publish(&cache, &ann, 4);
+    let (replaced, _) = publish(&cache, &ann);
+    let (removed, _) = publish(&cache, &ann);
+    assert_dropped(&replaced);
     assert_eq!(Arc::strong_count(&removed), 2);
-    cache.remove(&ann, 4);
-    assert_forgotten(&removed);
+    cache.remove(&ann, cache.changes(&ann));
+    assert_dropped(&removed);
+
+    let (disconnected, _) = publish(&cache, &ann);
+    let change = cache.begin_change(&ann);
+    cache.end_change(&ann, change, None);
+    assert_dropped(&disconnected);
 }
 
 #[test]
-fn a_refused_token_does_not_come_back_with_the_same_generation() {
-    let cache = Cache::new(Some(100), READ);
+fn read_from_before_a_change_is_not_published() {
+    let cache = Cache::new(Some(100));
     let ann = Subject::new("ann");
-    let (_, tag) = publish(&cache, &ann, 1);
-    cache.refuse(&ann, tag);
-
-    let (again, _) = publish(&cache, &ann, 1);
-
-    assert_forgotten(&again);
+    let before = cache.changes(&ann);
+    let change = cache.begin_change(&ann);
+    let during = cache.changes(&ann);
+    cache.end_change(&ann, change, None);
+    for changes in [before, during] {
+        let (token, cached) = cached(Lineage::random(), 1);
+        let published = cache.publish(&ann, changes, cached, None, true);
+        assert!(published.is_none());
+        assert_dropped(&token);
+    }
     assert!(!is_hit(&cache, &ann));
+}
+
+#[test]
+fn entry_of_a_change_between_two_others_is_not_kept() {
+    let cache = Cache::new(Some(100));
+    let ann = Subject::new("ann");
+    let first = cache.begin_change(&ann);
+    let second = cache.begin_change(&ann);
+    for change in [second, first] {
+        let (_, cached) = cached(Lineage::random(), 1);
+        cache.end_change(&ann, change, Some((cached, None)));
+    }
+    assert!(!is_hit(&cache, &ann));
+}
+
+#[test]
+fn refused_entry_is_used_again_only_when_the_refusal_ends() {
+    let cache = Cache::new(Some(100));
+    let ann = Subject::new("ann");
+    let lineage = Lineage::random();
+    let publish = |ends_refusal| {
+        let (_, cached) = cached(lineage, 1);
+        let changes = cache.changes(&ann);
+        let published = cache.publish(&ann, changes, cached, None, ends_refusal);
+        published.expect("nothing has changed")
+    };
+    let refused = publish(true);
+    cache.refuse(&ann, refused, REFUSAL);
+    assert!(!is_hit(&cache, &ann));
+    assert_eq!(publish(false), refused);
+    assert!(!is_hit(&cache, &ann));
+
+    let again = publish(true);
+    assert!(is_hit(&cache, &ann));
+    // A late answer to a request from before the refusal.
+    assert_ne!(again, refused);
+    cache.refuse(&ann, refused, REFUSAL);
+    assert!(is_hit(&cache, &ann));
 }
 
 #[test]
 fn what_is_used_stays_while_others_come_and_go() {
     const CAPACITY: usize = 1_000;
-    let cache = Cache::new(Some(CAPACITY), READ);
+    let cache = Cache::new(Some(CAPACITY));
     let busy: Vec<Subject> = (0..10)
         .map(|it| Subject::new(format!("busy {it}")))
         .collect();
     for subject in &busy {
-        publish(&cache, subject, 1);
+        publish(&cache, subject);
     }
     let mut tokens = Vec::new();
     for number in 0..100_000 {
         let stranger = Subject::new(format!("stranger {number}"));
-        tokens.push(publish(&cache, &stranger, 1).0);
+        tokens.push(publish(&cache, &stranger).0);
         for subject in &busy {
             assert!(is_hit(&cache, subject), "after {number} others");
         }
@@ -108,12 +164,12 @@ fn what_is_used_stays_while_others_come_and_go() {
 #[test]
 fn as_many_as_the_capacity_says_stay_though_nobody_uses_them() {
     const CAPACITY: usize = 10_000;
-    let cache = Cache::new(Some(CAPACITY), READ);
+    let cache = Cache::new(Some(CAPACITY));
     let subjects: Vec<Subject> = (0..CAPACITY)
         .map(|it| Subject::new(it.to_string()))
         .collect();
     for subject in &subjects {
-        publish(&cache, subject, 1);
+        publish(&cache, subject);
     }
     let hits = subjects.iter().filter(|it| is_hit(&cache, it)).count();
     // The hash is another one in each process; four standard deviations are left for it.
@@ -122,10 +178,10 @@ fn as_many_as_the_capacity_says_stay_though_nobody_uses_them() {
 
 #[test]
 fn without_a_limit_all_stay() {
-    let cache = Cache::new(None, READ);
+    let cache = Cache::new(None);
     let subjects: Vec<Subject> = (0..10_000).map(|it| Subject::new(it.to_string())).collect();
     for subject in &subjects {
-        publish(&cache, subject, 1);
+        publish(&cache, subject);
     }
     assert!(subjects.iter().all(|it| is_hit(&cache, it)));
 }

@@ -41,8 +41,9 @@ pub(super) async fn exchange(
             }
             Err(error) => error,
         };
-        if !error.is_configuration() {
+        if error.is_of_a_call() {
             observe::called(Ending::of_call(&error, lease.in_doubt));
+            tracing::warn!(%error, subject = ?task.subject, "a refresh got no new token pair");
         }
         if error.is_invalid_grant() {
             let reason = if lease.in_doubt {
@@ -196,9 +197,13 @@ async fn not_spent(
     let shared = &task.shared;
     if let Some(problem) = error.configuration_problem() {
         release(task, lease.attempt, None).await;
+        if error.is_of_a_call() {
+            emit_failure(task, loaded);
+        }
         return AuthError::configuration(problem)
             .with_subject(&task.subject)
             .with_retry_after(Duration::from_secs(5))
+            .with_source(error)
             .into();
     }
     if error.is_about_the_app() {
@@ -218,7 +223,7 @@ async fn not_spent(
     emit_failure(task, loaded);
     let until = shared.clock.monotonic().saturating_add(pause);
     Failed {
-        error: AuthError::transient("the credentials could not be refreshed")
+        error: AuthError::transient(error.not_refreshed())
             .with_subject(&task.subject)
             .with_retry_after(pause)
             .with_source(error),

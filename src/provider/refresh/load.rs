@@ -155,15 +155,16 @@ impl Loaded {
 
     /// Puts the credentials into the cache. `None` if the application has changed the record since it was read.
     pub(super) fn publish(&self, task: &Task) -> Result<Option<Grant>, AuthError> {
-        let cached = task
-            .shared
+        let (shared, subject) = (&task.shared, &task.subject);
+        let cached = shared
             .cached(&self.record, &self.credentials, self.age(), self.read_at)
-            .map_err(|error| error.with_subject(&task.subject))?;
+            .map_err(|error| {
+                shared.cache.remove(subject, self.changes);
+                error.with_subject(subject)
+            })?;
         // A look at the store does not make a refused token good.
         let ends_refusal = task.goal != Goal::Load;
-        Ok(task
-            .shared
-            .publish(&task.subject, self.changes, cached, ends_refusal))
+        Ok(shared.publish(subject, self.changes, cached, ends_refusal))
     }
 
     /// The same for the pair that a refresh of this record has committed.
@@ -177,14 +178,15 @@ impl Loaded {
             generation: fence.generation,
             ..self.record.clone()
         };
-        let now = task.shared.clock.monotonic();
-        let cached = task
-            .shared
-            .cached(&record, credentials, Duration::ZERO, now)
-            .map_err(|error| error.with_subject(&task.subject))?;
-        Ok(task
-            .shared
-            .publish(&task.subject, self.changes, cached, true))
+        let (shared, subject) = (&task.shared, &task.subject);
+        let now = shared.clock.monotonic();
+        let cached = shared.cached(&record, credentials, Duration::ZERO, now);
+        shared.report_invalid_token(subject, fence, &cached);
+        let cached = cached.map_err(|error| {
+            shared.cache.remove(subject, self.changes);
+            error.with_subject(subject)
+        })?;
+        Ok(shared.publish(subject, self.changes, cached, true))
     }
 
     /// Lets requests use the cached token on, if it is this record's.

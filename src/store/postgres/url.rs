@@ -138,7 +138,7 @@ pub(super) fn check(
     Ok(Checked {
         options: options.host(host).ssl_mode(mode),
         needs_roots: matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull)
-            && tls.root != Some(Root::File),
+            && tls.root != Some(Root::Own),
     })
 }
 
@@ -147,6 +147,7 @@ pub(super) fn environment(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// What the URL and the environment say of TLS.
 struct Tls {
     mode: Option<PgSslMode>,
     root: Option<Root>,
@@ -154,7 +155,8 @@ struct Tls {
 
 #[derive(PartialEq, Eq)]
 enum Root {
-    File,
+    /// Certificates that `sslrootcert` or `PGSSLROOTCERT` names.
+    Own,
     /// libpq's word `system`.
     Platform,
 }
@@ -181,12 +183,12 @@ impl Tls {
         let root = match setting("sslrootcert", "PGSSLROOTCERT") {
             Some((_, value)) if value == "system" => Some(Root::Platform),
             Some((name, value)) => {
-                let certificates = read(&name, &value)?;
+                let certificates = read_pem(&name, &value)?;
                 if !CertificateDer::pem_slice_iter(&certificates).any(|it| it.is_ok()) {
                     let message = format!("{name} names no certificate in PEM");
                     return Err(GRAMMAR.error(message));
                 }
-                Some(Root::File)
+                Some(Root::Own)
             }
             None => None,
         };
@@ -196,7 +198,7 @@ impl Tls {
             return Err(GRAMMAR.error("`sslcert` and `sslkey` belong together: set both or none"));
         }
         for (name, value) in certificate.into_iter().chain(key) {
-            read(&name, &value)?;
+            read_pem(&name, &value)?;
         }
         Ok(Self { mode, root })
     }
@@ -205,7 +207,7 @@ impl Tls {
     fn mode(&self, is_local: bool) -> Result<PgSslMode, StoreError> {
         use PgSslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
 
-        let has_file = self.root == Some(Root::File);
+        let has_own = self.root == Some(Root::Own);
         match self.mode {
             None if is_local => Ok(Prefer),
             None | Some(VerifyFull) => Ok(VerifyFull),
@@ -213,12 +215,12 @@ impl Tls {
                 "`sslrootcert=system` needs `sslmode=verify-full`: an authority of the system vouches for \
                  every host",
             )),
-            Some(VerifyCa) if !has_file => Err(GRAMMAR.error(
+            Some(VerifyCa) if !has_own => Err(GRAMMAR.error(
                 "`sslmode=verify-ca` needs `sslrootcert`: without it, the certificate of every host would \
                  be good. Add it, or write `sslmode=verify-full`",
             )),
             // As libpq does it. sqlx would accept any certificate.
-            Some(Require) if has_file => Ok(VerifyCa),
+            Some(Require) if has_own => Ok(VerifyCa),
             Some(Allow | Prefer) if !is_local => Err(GRAMMAR.error(
                 "by `sslmode`, in the URL or PGSSLMODE, the connection to another machine may be plain \
                  text: write `sslmode=verify-full`, or, in a network that you trust, `sslmode=disable`",
@@ -230,14 +232,19 @@ impl Tls {
 
 /// Reads a file of certificates or a key. sqlx reads it again for each connection, and its error would
 /// name neither the file nor the parameter.
-fn read(name: &str, value: &str) -> Result<Vec<u8>, StoreError> {
-    // Only in a variable, as sqlx has it.
-    if !name.starts_with('`') && value.trim_start().starts_with("-----BEGIN") {
-        return Ok(value.as_bytes().to_vec());
+fn read_pem(name: &str, value: &str) -> Result<Vec<u8>, StoreError> {
+    // sqlx accepts the content itself in a variable, but not in a URL.
+    let is_variable = !name.starts_with('`');
+    let text = value.trim();
+    if is_variable && text.starts_with("-----BEGIN") && text.ends_with("-----") {
+        return Ok(text.as_bytes().to_vec());
     }
     fs::read(value).map_err(|error| {
         GRAMMAR
-            .error(format!("the file that {name} names cannot be read"))
+            .error(format!(
+                "the file that {name} names cannot be read: correct its path, or let this process \
+                 read it"
+            ))
             .with_source(error)
     })
 }

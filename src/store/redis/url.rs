@@ -143,7 +143,7 @@ mod tests {
             ),
             (
                 "redis://db?sslmode=disable&sslmode=disable",
-                "`sslmode` in the URL repeats",
+                "`sslmode` in the URL is set twice",
             ),
             ("redis://localhost?db=3", "unknown parameter `db`"),
             (

@@ -1,7 +1,12 @@
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use serde_json::json;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_ENCODING, RETRY_AFTER},
+};
+use serde_json::{Value, json};
 
 use super::{
     options::ErrorShape,
@@ -81,12 +86,20 @@ pub enum Fault {
     Truncated,
     /// The right answer, padded with white space to at least that many bytes, after.
     Oversized(usize),
+    /// The right answer, compressed with gzip although the request did not ask for it, after.
+    Gzip,
+    /// The right answer with the members of this JSON object added or replaced, after; other JSON
+    /// takes the place of the answer. The server does not know a token that is replaced here.
+    Members(Value),
     /// 200 with JSON that is not the answer, after.
     WrongJson,
     /// 200 with an HTML page, after.
     Html,
     /// 403 with an HTML page and `cf-ray`, as from the edge in front of Notion, before.
     Blocked,
+    /// 401 with an HTML page and without `x-notion-request-id`, as from a proxy whose users must sign in,
+    /// before.
+    ProxySignIn,
     /// 307 to that location, before.
     Redirect(String),
 }
@@ -132,6 +145,10 @@ impl Fault {
                 reply.headers_mut().insert("cf-ray", ray);
                 reply
             }
+            Self::ProxySignIn => {
+                let page = "<!doctype html><title>Sign in</title><h1>Sign in to this network</h1>";
+                respond::html(StatusCode::UNAUTHORIZED, page)
+            }
             Self::Redirect(to) => respond::redirect(StatusCode::TEMPORARY_REDIRECT, to),
             _ => return None,
         })
@@ -146,6 +163,16 @@ impl Fault {
                 padded.resize(padded.len().max(*size), b' ');
                 padded.into()
             }),
+            Self::Gzip => {
+                let mut reply = reply.map(|body| gzip(&body));
+                let gzip = HeaderValue::from_static("gzip");
+                reply.headers_mut().insert(CONTENT_ENCODING, gzip);
+                reply
+            }
+            Self::Members(changes) => reply.map(|body| {
+                let answer = serde_json::from_slice(&body).unwrap_or_default();
+                changed(answer, changes).to_string().into()
+            }),
             Self::WrongJson => respond::json(StatusCode::OK, &json!({ "object": "unexpected" })),
             Self::Html => respond::html(
                 StatusCode::OK,
@@ -153,6 +180,23 @@ impl Fault {
             ),
             _ => reply,
         }
+    }
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    // A vector takes whatever is written to it.
+    written.unwrap_or_default().into()
+}
+
+fn changed(mut answer: Value, changes: &Value) -> Value {
+    match (answer.as_object_mut(), changes) {
+        (Some(members), Value::Object(changes)) => {
+            members.extend(changes.clone());
+            answer
+        }
+        _ => changes.clone(),
     }
 }
 

@@ -41,7 +41,11 @@ async fn talk(mut command: Command) {
     };
     let gateway = Gateway::start_with(&[("DATABASE_URL", &redis.url()), KEYS]).await;
     gateway.connect(ANN).await;
+    // Not this machine's proxies and certificates: httpx reads those too.
+    let path = env::var_os("PATH").unwrap_or_default();
     let mut client = command
+        .env_clear()
+        .env("PATH", path)
         .args([&gateway.url, ANN, BOB])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

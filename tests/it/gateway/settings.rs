@@ -25,10 +25,12 @@ fn help_names_every_setting_that_is_read() {
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).expect("text");
     let mut read = BTreeSet::new();
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway"))
-        .expect("it is there")
-    {
-        let text = fs::read_to_string(file.expect("a file").path()).expect("text");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = fs::read_dir(root.join("examples/gateway")).expect("it is there");
+    let own = own.map(|file| file.expect("a file").path());
+    let of_the_library = ["src/https/proxy.rs", "src/tls.rs"].map(|path| root.join(path));
+    for file in own.chain(of_the_library) {
+        let text = fs::read_to_string(file).expect("text");
         read.extend(
             text.split('"')
                 .filter(|it| is_variable(it))
@@ -126,7 +128,7 @@ fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
         ),
         (
             "HTTPS_PROXY",
-            &[keys, id, secret, ("HTTPS_PROXY", "socks5://127.0.0.1:1")],
+            &[keys, id, secret, ("HTTPS_PROXY", "socks4://127.0.0.1:1")],
         ),
         ("GATEWAY_KEYS", &[("GATEWAY_KEYS", &format!("ann={ANN}"))]),
         (
@@ -150,8 +152,12 @@ fn a_wrong_setting_stops_it_with_a_line_that_names_it() {
                 secret,
                 ("NOTION_API_URL", "http://127.0.0.1:1"),
                 ("NOTION_TOKEN_URL", "https://example.com/token"),
-                ("HTTPS_PROXY", "socks5://127.0.0.1:1"),
+                ("HTTPS_PROXY", "socks4://127.0.0.1:1"),
             ],
+        ),
+        (
+            "SSL_CERT_FILE",
+            &[keys, id, secret, ("SSL_CERT_FILE", "missing.pem")],
         ),
         (
             "NOTION_TOKEN",

@@ -1,16 +1,23 @@
-//! Hits, counted without a price that is seen.
+//! What is counted on the fast path: hits, and 401s that Notion did not send.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use notion_auth::{NotionAuthLayer, Subject};
+use notion_auth::{AccessToken, ExplicitCredentials, NotionAuthLayer, Subject, testing};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::World;
+use crate::{
+    support::{Body, World, get},
+    unauthorized::{ANSWERS, Sender, header_map},
+};
 
 /// How many hits the recorder was told of since it was last asked.
 fn told(snapshotter: &Snapshotter) -> u64 {
+    counted(snapshotter, "notion_auth_hits_total")
+}
+
+fn counted(snapshotter: &Snapshotter, name: &str) -> u64 {
     let all = snapshotter.snapshot().into_vec();
     all.into_iter()
-        .filter(|(key, ..)| key.key().name() == "notion_auth_hits_total")
+        .filter(|(key, ..)| key.key().name() == name)
         .map(|(.., value)| match value {
             DebugValue::Counter(count) => count,
             other => panic!("{other:?}"),
@@ -77,4 +84,43 @@ async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
     assert_eq!(counts[0], counts[1]);
     // The header map grows, once for each request, as it would for two inserts.
     assert!(counts[0] <= 400, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_that_is_not_notions_is_counted_whatever_was_sent() {
+    const NAME: &str = "notion_auth_foreign_unauthorized_total";
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _metrics = metrics::set_default_local_recorder(&recorder);
+    let explicit = ExplicitCredentials::new(&AccessToken::new("ntn_1")).unwrap();
+    let fixed = testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
+    for (headers, sender) in ANSWERS {
+        let inner = service_fn(move |_: http::Request<Body>| async move {
+            let mut response = http::Response::new(());
+            *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+            *response.headers_mut() = header_map(headers);
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let world = World::new();
+        world.connect("ann").await;
+        let layer = NotionAuthLayer::refreshing(world.provider.clone());
+        let mut own = world.get("ann");
+        own.extensions_mut().insert(explicit.clone());
+        let hit = layer.layer(inner).oneshot(world.get("ann"));
+        let with_own = layer.layer(inner).oneshot(own);
+        let reporting = layer.clone().reporting_credentials().layer(inner);
+        let reported = reporting.oneshot(world.get("ann"));
+        let integration = NotionAuthLayer::refreshing(fixed.clone()).layer(inner);
+        let integration = integration.oneshot(get("https://api.notion.com/"));
+        let is_foreign = u64::from(sender == Sender::Foreign);
+        hit.await.unwrap();
+        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        with_own.await.unwrap();
+        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        reported.await.unwrap();
+        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        integration.await.unwrap();
+        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+    }
 }

@@ -39,6 +39,7 @@ pub(super) async fn run_all() {
     nobody_and_no_refresh_token().await;
     expired().await;
     timed_out_and_cancelled().await;
+    foreign_unauthorized().await;
 }
 
 /// A request with a refused token, that is not cured.
@@ -154,4 +155,11 @@ async fn timed_out_and_cancelled() {
     assert!(timeout(Duration::from_secs(1), acquire()).await.is_err());
     let error = acquire().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
+}
+
+async fn foreign_unauthorized() {
+    let world = World::new();
+    world.connect("ann").await;
+    world.notion.script(Call::Api, [Fault::ProxySignIn]);
+    assert_eq!(status(world.client(), world.get("ann")).await, 401);
 }

@@ -10,7 +10,7 @@ use axum::{
     routing::any,
 };
 
-/// Notes what it was sent. `/again` redirects to `/end`, `/refusing` answers 401, all else 200.
+/// Notes what it was sent. `/again` redirects to `/end`, `/refusing` answers 401 with JSON, all else 200.
 pub(super) struct Elsewhere {
     pub(super) url: String,
     seen: Arc<Mutex<Vec<(String, HeaderMap)>>>,
@@ -42,7 +42,11 @@ impl Elsewhere {
 fn answer(path: &str) -> Response {
     match path {
         "/again" => Redirect::temporary("/end").into_response(),
-        "/refusing" => StatusCode::UNAUTHORIZED.into_response(),
+        "/refusing" => (
+            StatusCode::UNAUTHORIZED,
+            [("content-type", "application/json")],
+        )
+            .into_response(),
         _ => StatusCode::OK.into_response(),
     }
 }

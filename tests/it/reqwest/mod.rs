@@ -1,5 +1,6 @@
 //! The middleware for reqwest-middleware, over real sockets.
 
+mod destination;
 mod elsewhere;
 mod identity;
 mod injection;

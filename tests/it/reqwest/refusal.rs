@@ -16,7 +16,8 @@ use notion_auth::{
 use reqwest::{Body, redirect::Policy};
 use tokio::task::JoinSet;
 
-use super::{Spy, World, ann, around, auth_error, http};
+use super::{Spy, World, ann, around, auth_error, connect, http};
+use crate::unauthorized::{ANSWERS, Between, Sender};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_requests_with_a_refused_token_cause_one_refresh_and_none_fails() {
@@ -112,16 +113,41 @@ async fn a_refresh_that_is_refused_is_an_auth_error() {
 }
 
 #[tokio::test]
-async fn no_refresh_token_two_401s_apart_end_the_connection() {
+async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
+    let between = Between::default();
+    let api = between.serve().await;
+    for (headers, sender) in ANSWERS {
+        let notion = MockNotion::start().await.unwrap();
+        let builder = notion.provider_builder().unwrap().api_url(&api);
+        let provider = builder.build().unwrap();
+        connect(&notion, &provider, "ann").await;
+        let middleware = NotionAuthMiddleware::refreshing(provider);
+        let client = around(http(Policy::none()), middleware);
+        between.answer(401, headers);
+        let before = between.answered();
+        let request = client.get(format!("{api}/v1/users/me"));
+        let response = request.with_extension(ann()).send().await.unwrap();
+        assert_eq!(response.status(), 401);
+        let refreshes = notion.ledger().refreshes().len();
+        assert_eq!(
+            refreshes,
+            usize::from(sender != Sender::Foreign),
+            "{headers:?}"
+        );
+        assert_eq!(between.answered() - before, 1 + refreshes, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_two_refusals_30_seconds_apart_go_back_and_end_it() {
     let notion = MockNotion::builder().refresh_tokens(false);
     let world = World::with(notion.start().await.unwrap()).await;
     let client = world.client();
     world.revoke();
-    // One 401 may be a mistake; a second one 30 seconds later is none. Both are Notion's answers.
-    for seconds in [0, 20, 31] {
-        world.clock.advance(Duration::from_secs(seconds));
+    for seconds in [10, 20, 0] {
         let response = world.me(&client).with_extension(ann()).send().await;
         assert_eq!(response.unwrap().status(), 401);
+        world.clock.advance(Duration::from_secs(seconds));
     }
     let error = world.me(&client).with_extension(ann()).send().await;
     let error = error.unwrap_err();

@@ -87,6 +87,31 @@ async fn status_says_why_a_connection_must_be_renewed_and_shows_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_cannot_be_used_is_stored_and_the_user_is_told() {
+    let site = Site::new();
+    let mut ann = site.browser("ann");
+    let odd = serde_json::json!({"access_token": "two words"});
+    site.notion
+        .script(Call::TokenExchange, [Fault::Members(odd)]);
+    let page = ann.authorize("").await;
+    let callback = site.notion.consent_for(&page, "Acme").expect("a callback");
+    let told = ann.get(&callback).await;
+    assert_eq!(told.status, StatusCode::BAD_GATEWAY);
+    assert!(told.text.contains("cannot use the access"), "{told:?}");
+    assert_eq!(site.problems(), [FlowProblem::InvalidToken]);
+
+    assert!(site.is_connected("ann").await);
+    let status = ann.json("/notion/status").await;
+    let reason = status["invalid_token"].as_str().expect("a reason");
+    assert!(reason.contains("at position 4"), "{status}");
+    let page = ann.get("/notion/status").await;
+    assert!(page.text.contains("Connect again"), "{page:?}");
+    ann.connect(&site.notion, "Acme").await;
+    let status = ann.json("/notion/status").await;
+    assert!(status["invalid_token"].is_null(), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flow_begun_on_one_replica_completes_on_another() {
     let one = Site::new();
     let other = one.replica(|builder| builder);

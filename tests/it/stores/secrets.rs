@@ -106,8 +106,8 @@ async fn rule_15_no_log_and_no_error_shows_a_refused_password() {
     // Neither the role nor the database exists. What PostgreSQL says of them names them.
     let address = postgres_server.address("127.0.0.1");
     for url in [
-        format!("postgres://canary-of-the:-second-half@{address}/postgres"),
-        format!("postgres://postgres@{address}/canary-of-the-second-half"),
+        format!("postgres://canary-of-the:-second-half@{address}/postgres?sslmode=disable"),
+        format!("postgres://postgres@{address}/canary-of-the-second-half?sslmode=disable"),
     ] {
         readable.error(&postgres(&url).await.unwrap_err());
     }

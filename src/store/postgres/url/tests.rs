@@ -79,7 +79,7 @@ fn tls_is_the_default_except_on_this_machine() {
 }
 
 #[test]
-fn an_authority_of_ones_own_is_checked_against() {
+fn sslrootcert_is_checked_in_every_tls_mode() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), CERTIFICATE).expect("it is ours");
     let path = file.path().to_str().expect("UTF-8");
@@ -107,7 +107,7 @@ fn an_authority_of_ones_own_is_checked_against() {
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n";
 
 #[test]
-fn what_would_weaken_the_connection_is_refused() {
+fn weakening_parameters_are_refused_without_values() {
     for (text, variable, words) in [
         ("postgres://db?sslmode=prefer", NOTHING, "may be plain text"),
         ("postgres://db?sslmode=allow", NOTHING, "may be plain text"),
@@ -164,7 +164,10 @@ fn what_would_weaken_the_connection_is_refused() {
         ),
         (
             "postgres://db",
-            ("PGSSLROOTCERT", "-----BEGIN KEY-----hunter2"),
+            (
+                "PGSSLROOTCERT",
+                "-----BEGIN KEY-----\nhunter2\n-----END KEY-----",
+            ),
             "PGSSLROOTCERT names no certificate in PEM",
         ),
         (
@@ -185,17 +188,17 @@ fn what_would_weaken_the_connection_is_refused() {
         (
             "postgres://localhost/?host=db&sslmode=disable",
             NOTHING,
-            "`host` in the URL repeats",
+            "`host` in the URL is set twice",
         ),
         (
             "postgres://localhost/?hostaddr=10.0.0.1",
             NOTHING,
-            "`hostaddr` in the URL repeats",
+            "`hostaddr` in the URL is set twice",
         ),
         (
             "postgres:///?host=localhost&hostaddr=10.0.0.1",
             NOTHING,
-            "`hostaddr` in the URL repeats",
+            "`hostaddr` in the URL is set twice",
         ),
         (
             "postgres:///?hostaddr=hunter2",
@@ -205,7 +208,7 @@ fn what_would_weaken_the_connection_is_refused() {
         (
             "postgres://db:1?port=2",
             NOTHING,
-            "`port` in the URL repeats",
+            "`port` in the URL is set twice",
         ),
         (
             "postgres://db?port=hunter2",
@@ -215,12 +218,12 @@ fn what_would_weaken_the_connection_is_refused() {
         (
             "postgres://ann@db?user=bob",
             NOTHING,
-            "`user` in the URL repeats",
+            "`user` in the URL is set twice",
         ),
         (
             "postgres://db/app?dbname=b",
             NOTHING,
-            "`dbname` in the URL repeats",
+            "`dbname` in the URL is set twice",
         ),
         (
             "postgres://db?statement-cache-capacity=hunter2",

@@ -7,7 +7,10 @@ use notion_auth::{
 };
 
 use super::{active, assert_says, connected, loaded, write};
-use crate::servers::redis::{Redis, start};
+use crate::{
+    own_process,
+    servers::redis::{Redis, start},
+};
 
 fn url(server: &Redis, user: &str) -> String {
     server
@@ -73,6 +76,10 @@ async fn connect_to_a_database_selects_it_or_is_refused() {
 /// Also where no provider of cryptography was chosen for the process.
 #[tokio::test]
 async fn connect_by_tls_to_a_port_without_it_is_refused() {
+    const NAME: &str = "stores::redis::connecting::connect_by_tls_to_a_port_without_it_is_refused";
+    if !own_process::is_alone(NAME, &[("SSL_CERT_FILE", None), ("SSL_CERT_DIR", None)]) {
+        return;
+    }
     let Some(server) = start() else { return };
     let error = refused(&server.url().replace("redis://", "rediss://")).await;
     assert_says(&error, Unavailable, "does not speak TLS on that port");
