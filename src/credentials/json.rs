@@ -20,9 +20,6 @@ impl<'a> ExposedCredentials<'a> {
     }
 }
 
-/// An icon may be a picture in a data URI, which would be read and decrypted with each record.
-const LARGEST_ICON: usize = 64 * 1024;
-
 impl Serialize for ExposedCredentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let it = self.0;
@@ -38,9 +35,7 @@ impl Serialize for ExposedCredentials<'_> {
         fields.serialize_field("id_token", &id_token)?;
         fields.serialize_field("workspace_id", &it.workspace_id)?;
         fields.serialize_field("workspace_name", &it.workspace_name)?;
-        let icon = it.workspace_icon.as_ref();
-        let icon = icon.filter(|icon| icon.len() <= LARGEST_ICON);
-        fields.serialize_field("workspace_icon", &icon)?;
+        fields.serialize_field("workspace_icon", &it.icon_to_store())?;
         fields.serialize_field("raw", &it.raw)?;
         fields.end()
     }

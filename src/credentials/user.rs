@@ -86,6 +86,14 @@ impl NotionUserCredentials {
         self.raw.get("bot_id")?.as_str()
     }
 
+    /// The icon, unless it is too large to be stored: it may be a picture in a data URI.
+    pub(crate) fn icon_to_store(&self) -> Option<&str> {
+        const LARGEST: usize = 64 * 1024;
+
+        let icon = self.workspace_icon.as_deref();
+        icon.filter(|icon| icon.len() <= LARGEST)
+    }
+
     /// Who connected: `{"type":"user","user":{…}}`, where the user may be partial, or
     /// `{"type":"workspace","workspace":true}`.
     #[must_use]

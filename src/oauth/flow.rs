@@ -26,7 +26,7 @@ use crate::{
 /// reference.
 ///
 /// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10
-/// seconds). An exchange or a refresh then reads it for up to 60 seconds; the answer of any other call must
+/// seconds). An exchange or a refresh then reads it for up to six times as long (60 seconds); the answer of any other call must
 /// also be complete within `call`. Dropping a call's future leaves open whether the server did it.
 #[derive(Clone)]
 pub struct OAuthFlow {
@@ -41,9 +41,9 @@ struct Shared {
     deadline: Duration,
 }
 
-/// How long the answer of the token endpoint is read once it began. A code or a refresh token is good for one call,
-/// and the answer is the only copy of the tokens.
-const TOKENS_READING: Duration = Duration::from_secs(60);
+/// How long the answer of the token endpoint is read once it began, in time limits of a call. A code or a refresh
+/// token is good for one call, and the answer is the only copy of the tokens.
+const READING: u32 = 6;
 
 /// The endpoints beside authorize and token: siblings of the token URL unless set.
 #[derive(Debug, Clone)]
@@ -171,7 +171,7 @@ impl OAuthFlow {
         if let Some(redirect_uri) = redirect_uri {
             body["redirect_uri"] = redirect_uri.into();
         }
-        let deadline = ReadDeadline::AfterHead(TOKENS_READING);
+        let deadline = self.within_reading();
         let (answer, received_at) = self
             .post(Endpoint::Token, &body, &[code], SendGate::open(), deadline)
             .await?;
@@ -207,7 +207,7 @@ impl OAuthFlow {
         gate: SendGate,
     ) -> Result<TokenAnswer, OAuthError> {
         let body = json!({"grant_type": "refresh_token", "refresh_token": token.expose()});
-        let deadline = ReadDeadline::AfterHead(TOKENS_READING);
+        let deadline = self.within_reading();
         let (answer, received_at) = self
             .post(Endpoint::Token, &body, &[token.expose()], gate, deadline)
             .await?;
@@ -283,6 +283,10 @@ impl OAuthFlow {
             Some(url) => Cow::Borrowed(url),
             None => Cow::Owned(sibling(token_url, name)),
         }
+    }
+
+    fn within_reading(&self) -> ReadDeadline {
+        ReadDeadline::AfterHead(self.shared.deadline.saturating_mul(READING))
     }
 
     fn within_call(&self) -> ReadDeadline {

@@ -9,8 +9,9 @@ use crate::error::AuthError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
-    /// Time limit of a call of an OAuth endpoint; of an exchange or a refresh, until its answer begins. Also the longest
-    /// time from the lease to the first byte of the call. 10 seconds.
+    /// Time limit of a call of an OAuth endpoint. The answer of an exchange or a refresh need only begin within it; then
+    /// it is read for up to six times as long. Also the longest time from the lease to the first byte of the call. 10
+    /// seconds.
     pub call: Duration,
     /// One operation of the store, such as one try to save. 5 seconds.
     pub save: Duration,

@@ -290,7 +290,7 @@ impl Metadata {
         Self {
             workspace_id: credentials.workspace_id.clone(),
             workspace_name: credentials.workspace_name.clone(),
-            workspace_icon: credentials.workspace_icon.clone(),
+            workspace_icon: credentials.icon_to_store().map(str::to_owned),
             bot_id: credentials.bot_id().map(str::to_owned),
         }
     }

@@ -1,12 +1,9 @@
 //! Typed operations on records, over any store: deadlines, retries after a conflict, encoding and encryption.
 
 use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -149,24 +146,24 @@ impl Records {
     }
 
     /// Makes the next generation. Idempotent by attempt.
+    ///
+    /// `was_invalidated` becomes whether the record that was replaced needed reauthorization. Pass it to each try of an
+    /// attempt: a try may be done and its answer lost.
     pub(crate) async fn commit(
         &self,
         subject: &Subject,
         fence: FencingToken,
         new: &NewGeneration,
         attempt: AttemptId,
+        was_invalidated: &mut bool,
     ) -> Result<Committed, StoreError> {
-        let was_invalidated = AtomicBool::new(false);
-        let committed = self.change(subject, None, |record, now| {
-            let state = record.map(|record| record.state);
-            let is_invalid = matches!(state, Some(RecordState::NeedsReauthorization(_)));
-            was_invalidated.store(is_invalid, Ordering::Relaxed);
-            rules::commit(record, fence, new.clone(), attempt, now).map_err(Some)
-        });
-        let was_invalidated = || was_invalidated.load(Ordering::Relaxed);
-        Ok(committed.await?.unwrap_or_else(|| Committed::Done {
-            was_invalidated: was_invalidated(),
-        }))
+        self.change(subject, Committed::Done, |record, now| {
+            if let Some(record) = record.filter(|record| record.fence() == fence) {
+                *was_invalidated = matches!(record.state, RecordState::NeedsReauthorization(_));
+            }
+            rules::commit(record, fence, new.clone(), attempt, now)
+        })
+        .await
     }
 
     /// Acquires or renews the refresh lease.
@@ -278,7 +275,7 @@ impl Records {
         &self,
         subject: &Subject,
         done: T,
-        rule: impl Fn(Option<&Record>, SystemTime) -> Result<Record, T>,
+        mut rule: impl FnMut(Option<&Record>, SystemTime) -> Result<Record, T>,
     ) -> Result<T, StoreError> {
         for _ in 0..TRIES {
             let seen = self.load(subject).await?;
@@ -358,19 +355,44 @@ impl Records {
         let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
             return operation.await;
         };
-        let mut bounded = pin!({
-            let _context = runtime.enter();
-            tokio::time::timeout(limit, operation)
-        });
-        // Stores have timers and sockets of their own, and the caller may run on another executor.
-        let bounded = poll_fn(|context| {
-            let _context = runtime.enter();
-            bounded.as_mut().poll(context)
-        });
+        let bounded = InRuntime {
+            future: Some(Box::pin({
+                let _context = runtime.enter();
+                tokio::time::timeout(limit, operation)
+            })),
+            runtime,
+        };
         bounded.await.unwrap_or_else(|elapsed| {
             let message = format!("no answer within {} s", limit.as_secs_f32());
             Err(StoreError::unavailable(self.store.name(), message).with_source(elapsed))
         })
+    }
+}
+
+/// Polls and drops a future within a runtime: a store has timers and sockets, and the caller may run on another executor.
+struct InRuntime<F> {
+    /// `None` while it is dropped.
+    future: Option<Pin<Box<F>>>,
+    runtime: Handle,
+}
+
+impl<F: Future> Future for InRuntime<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let _context = this.runtime.enter();
+        match &mut this.future {
+            Some(future) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for InRuntime<F> {
+    fn drop(&mut self) {
+        let _context = self.runtime.enter();
+        self.future = None;
     }
 }
 

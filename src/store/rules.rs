@@ -24,6 +24,7 @@ pub(crate) struct NewConnection {
 /// What a refresh gave.
 #[derive(Debug, Clone)]
 pub(crate) struct NewGeneration {
+    pub(crate) issuer: Issuer,
     pub(crate) payload: Payload,
     pub(crate) metadata: Metadata,
     /// Whether the API refused the generation that this one replaces.
@@ -33,8 +34,7 @@ pub(crate) struct NewGeneration {
 /// The outcome of [`commit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
-    /// `was_invalidated`: the record needed reauthorization, which this commit ended.
-    Done { was_invalidated: bool },
+    Done,
     /// Another change stands.
     Conflict,
 }
@@ -100,9 +100,7 @@ pub(super) fn commit(
 ) -> Result<Record, Committed> {
     let record = current.ok_or(Committed::Conflict)?;
     if record.fence() == fence.next() && record.committed_by == attempt {
-        return Err(Committed::Done {
-            was_invalidated: false,
-        });
+        return Err(Committed::Done);
     }
     if record.fence() != fence || record.state == RecordState::Disconnected {
         return Err(Committed::Conflict);
@@ -110,6 +108,7 @@ pub(super) fn commit(
     Ok(Record {
         generation: fence.next().generation,
         state: RecordState::Active,
+        issuer: new.issuer,
         payload: new.payload,
         lease: None,
         back_off_until: None,

@@ -49,21 +49,23 @@ impl Hooks for () {}
 /// Clones are handles to the same store.
 pub(crate) struct FaultyStore<H = Faults> {
     /// Taken in turn, as by several processes on one database.
-    handles: Arc<[Arc<dyn CredentialStore>]>,
+    handles: Arc<Mutex<Vec<Arc<dyn CredentialStore>>>>,
     turn: Arc<AtomicUsize>,
+    is_private: bool,
     is_persistent: bool,
     pub(crate) hooks: Arc<H>,
 }
 
 impl<H: Hooks> FaultyStore<H> {
     pub(crate) fn new(inner: impl CredentialStore, hooks: H) -> Self {
-        Self::over([Arc::new(inner) as Arc<dyn CredentialStore>].into(), hooks)
+        Self::over(vec![Arc::new(inner)], hooks)
     }
 
-    fn over(handles: Arc<[Arc<dyn CredentialStore>]>, hooks: H) -> Self {
+    fn over(handles: Vec<Arc<dyn CredentialStore>>, hooks: H) -> Self {
         Self {
-            handles,
+            handles: Arc::new(Mutex::new(handles)),
             turn: Arc::default(),
+            is_private: false,
             is_persistent: false,
             hooks: Arc::new(hooks),
         }
@@ -77,9 +79,23 @@ impl<H: Hooks> FaultyStore<H> {
         }
     }
 
-    fn inner(&self) -> &dyn CredentialStore {
+    /// No other process writes to it.
+    pub(crate) fn private(self) -> Self {
+        Self {
+            is_private: true,
+            ..self
+        }
+    }
+
+    /// Loses all records.
+    pub(crate) fn replace(&self, inner: impl CredentialStore) {
+        *self.handles.lock().unwrap() = vec![Arc::new(inner)];
+    }
+
+    fn inner(&self) -> Arc<dyn CredentialStore> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        &*self.handles[turn % self.handles.len()]
+        let handles = self.handles.lock().unwrap();
+        Arc::clone(&handles[turn % handles.len()])
     }
 
     async fn perform<T>(
@@ -98,15 +114,15 @@ impl FaultyStore<()> {
     /// Two handles to one database, taken in turn.
     pub(crate) fn alternating<S: CredentialStore>(handles: [S; 2]) -> Self {
         let handles = handles.map(|handle| Arc::new(handle) as Arc<dyn CredentialStore>);
-        Self::over(handles.into(), ())
+        Self::over(handles.to_vec(), ())
     }
 }
 
 #[async_trait]
 impl<H: Hooks> CredentialStore for FaultyStore<H> {
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.perform(Operation::Load(key), self.inner().load(key))
-            .await
+        let inner = self.inner();
+        self.perform(Operation::Load(key), inner.load(key)).await
     }
 
     async fn compare_and_swap(
@@ -115,31 +131,39 @@ impl<H: Hooks> CredentialStore for FaultyStore<H> {
         seen: Option<Revision>,
         new: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        let swapped = self.inner().compare_and_swap(key, seen, new);
+        let inner = self.inner();
+        let swapped = inner.compare_and_swap(key, seen, new);
         self.perform(Operation::Swap(new), swapped).await
     }
 
     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
-        let consumed = self.inner().consume_nonce(nonce, lifetime);
+        let inner = self.inner();
+        let consumed = inner.consume_nonce(nonce, lifetime);
         self.perform(Operation::ConsumeNonce, consumed).await
     }
 
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        let listed = self.inner().list(namespace, query);
+        let inner = self.inner();
+        let listed = inner.list(namespace, query);
         self.perform(Operation::List, listed).await
     }
 
     async fn purge_expired(&self) -> Result<u64, StoreError> {
-        self.perform(Operation::Purge, self.inner().purge_expired())
-            .await
+        let inner = self.inner();
+        self.perform(Operation::Purge, inner.purge_expired()).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        self.perform(Operation::Health, self.inner().health()).await
+        let inner = self.inner();
+        self.perform(Operation::Health, inner.health()).await
     }
 
     fn name(&self) -> &'static str {
         "faulty"
+    }
+
+    fn is_private(&self) -> bool {
+        self.is_private
     }
 
     fn is_persistent(&self) -> bool {
@@ -152,6 +176,7 @@ impl<H> Clone for FaultyStore<H> {
         Self {
             handles: Arc::clone(&self.handles),
             turn: Arc::clone(&self.turn),
+            is_private: self.is_private,
             is_persistent: self.is_persistent,
             hooks: Arc::clone(&self.hooks),
         }
@@ -177,12 +202,24 @@ impl FaultyStore {
 pub(crate) struct Faults {
     is_down: AtomicBool,
     nonce_delay: Mutex<Duration>,
+    read_delay: Mutex<Duration>,
+    loads: AtomicUsize,
 }
 
 impl Faults {
     /// From now on, each operation fails at once.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// From now on, what was read is answered this long after it was read. A purge and a health check take as long.
+    pub(crate) fn set_read_delay(&self, delay: Duration) {
+        *self.read_delay.lock().unwrap() = delay;
+    }
+
+    /// How many times a record was read.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::Relaxed)
     }
 
     /// From now on, it is answered this long after the nonce was consumed.
@@ -201,8 +238,17 @@ impl Hooks for Faults {
     }
 
     async fn after(&self, operation: Operation<'_>) -> Result<(), StoreError> {
-        let delay = *self.nonce_delay.lock().unwrap();
-        if matches!(operation, Operation::ConsumeNonce) && !delay.is_zero() {
+        let delay = match operation {
+            Operation::Swap(_) => Duration::ZERO,
+            Operation::ConsumeNonce => *self.nonce_delay.lock().unwrap(),
+            Operation::Load(_) | Operation::List | Operation::Purge | Operation::Health => {
+                *self.read_delay.lock().unwrap()
+            }
+        };
+        if matches!(operation, Operation::Load(_)) {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+        }
+        if !delay.is_zero() {
             sleep(delay).await;
         }
         Ok(())

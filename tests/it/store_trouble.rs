@@ -1,180 +1,33 @@
 //! A store that is slow, hangs or is down, and changes that come while it is being read.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use notion_auth::{
     Event, MemoryStore, NotionAuthProvider,
-    store::{
-        CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
-        StoredRecord, async_trait,
-    },
+    store::{CredentialStore, ListQuery, StoredRecord},
     testing::{
-        MockNotion, TestClock,
+        MockNotion,
         notion::{Call, Fault},
     },
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{World, auth_error, send, status};
+use crate::{
+    faulty_store::FaultyStore,
+    support::{World, auth_error, record_json, record_key, record_of, send, status, write_record},
+};
 
-/// A store in memory that can be slow to say what it has read, or down, and that counts reads.
-#[derive(Debug, Clone)]
-pub(crate) struct TroubledStore {
-    inner: Arc<Mutex<MemoryStore>>,
-    is_private: bool,
-    trouble: Arc<Trouble>,
-}
-
-#[derive(Debug, Default)]
-struct Trouble {
-    load_delay: Mutex<Duration>,
-    nonce_delay: Mutex<Duration>,
-    is_down: AtomicBool,
-    loads: AtomicUsize,
-    /// What is read instead of what was saved since: an operator has restored a backup.
-    backup: Mutex<Option<StoredRecord>>,
-}
-
-impl TroubledStore {
-    /// Its only process need not compare what it has with the store.
-    fn private() -> Self {
-        Self {
-            is_private: true,
-            ..Self::shared()
-        }
-    }
-
-    pub(crate) fn shared() -> Self {
-        Self {
-            inner: Arc::new(Mutex::new(MemoryStore::with_clock(TestClock::new()))),
-            is_private: false,
-            trouble: Arc::default(),
-        }
-    }
-
-    /// From now on, what was read is told after this time.
-    fn set_load_delay(&self, delay: Duration) {
-        *self.trouble.load_delay.lock().unwrap() = delay;
-    }
-
-    /// From now on, a nonce is consumed this long before the answer comes.
-    pub(crate) fn set_nonce_delay(&self, delay: Duration) {
-        *self.trouble.nonce_delay.lock().unwrap() = delay;
-    }
-
-    pub(crate) fn set_down(&self, is_down: bool) {
-        self.trouble.is_down.store(is_down, Ordering::Relaxed);
-    }
-
-    fn inner(&self) -> MemoryStore {
-        self.inner.lock().unwrap().clone()
-    }
-
-    fn replace(&self, store: MemoryStore) {
-        *self.inner.lock().unwrap() = store;
-    }
-
-    fn restore(&self, backup: Option<StoredRecord>) {
-        *self.trouble.backup.lock().unwrap() = backup;
-    }
-
-    fn loads(&self) -> usize {
-        self.trouble.loads.load(Ordering::Relaxed)
-    }
-
-    async fn stall(&self) {
-        let delay = *self.trouble.load_delay.lock().unwrap();
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        if self.trouble.is_down.load(Ordering::Relaxed) {
-            return Err(StoreError::unavailable("troubled", "down"));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl CredentialStore for TroubledStore {
-    async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
-        self.check()?;
-        self.trouble.loads.fetch_add(1, Ordering::Relaxed);
-        let backup = self.trouble.backup.lock().unwrap().clone();
-        let mut loaded = self.inner().load(key).await?;
-        if let Some(backup) = backup {
-            loaded.record = loaded.record.map(|_| backup);
-        }
-        self.stall().await;
-        Ok(loaded)
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &RecordKey,
-        seen: Option<Revision>,
-        new: &StoredRecord,
-    ) -> Result<bool, StoreError> {
-        self.check()?;
-        self.inner().compare_and_swap(key, seen, new).await
-    }
-
-    async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
-        self.check()?;
-        let answer = self.inner().consume_nonce(nonce, lifetime).await;
-        let delay = *self.trouble.nonce_delay.lock().unwrap();
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
-        answer
-    }
-
-    async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        self.check()?;
-        self.stall().await;
-        self.inner().list(namespace, query).await
-    }
-
-    async fn purge_expired(&self) -> Result<u64, StoreError> {
-        self.check()?;
-        self.stall().await;
-        self.inner().purge_expired().await
-    }
-
-    async fn health(&self) -> Result<(), StoreError> {
-        self.stall().await;
-        self.check()
-    }
-
-    fn name(&self) -> &'static str {
-        "troubled"
-    }
-
-    fn is_persistent(&self) -> bool {
-        false
-    }
-
-    fn is_private(&self) -> bool {
-        self.is_private
-    }
-}
-
-fn world_on(store: &TroubledStore, notion: MockNotion) -> World {
+fn world_on(store: &FaultyStore, notion: MockNotion) -> World {
     World::with(notion, |builder| builder.store(store.clone()))
 }
 
 /// What the provider's observer was told.
 type Events = Arc<Mutex<Vec<Event>>>;
 
-fn observed_on(store: &TroubledStore) -> (World, Events) {
+fn observed_on(store: &FaultyStore) -> (World, Events) {
     let events = Events::default();
     let sink = Arc::clone(&events);
     let world = World::with(MockNotion::in_process(), |builder| {
@@ -186,7 +39,7 @@ fn observed_on(store: &TroubledStore) -> (World, Events) {
 }
 
 /// Another provider on the same store, with nothing in its cache.
-fn another_on(store: &TroubledStore, world: &World) -> NotionAuthProvider {
+fn another_on(store: &FaultyStore, world: &World) -> NotionAuthProvider {
     let builder = world.notion.provider_builder().unwrap();
     let builder = builder.store(store.clone()).clock(world.clock.clone());
     builder.build().unwrap()
@@ -194,7 +47,7 @@ fn another_on(store: &TroubledStore, world: &World) -> NotionAuthProvider {
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_during_a_failing_refresh_behind_is_not_undone_by_the_token_it_keeps() {
-    let world = world_on(&TroubledStore::private(), MockNotion::in_process());
+    let world = world_on(&FaultyStore::memory().private(), MockNotion::in_process());
     let credentials = world
         .connect_expiring("ann", Duration::from_secs(3600))
         .await;
@@ -220,18 +73,18 @@ async fn a_delete_during_a_failing_refresh_behind_is_not_undone_by_the_token_it_
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
-    let store = TroubledStore::private();
+    let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
     // Its store is its own, so whatever it has in its cache stays there.
     let provider = another_on(&store, &world);
-    store.set_load_delay(Duration::from_millis(100));
+    store.hooks.set_read_delay(Duration::from_millis(100));
     let loading = tokio::spawn({
         let provider = provider.clone();
         async move { provider.acquire(&"ann".into()).await }
     });
     sleep(Duration::from_millis(50)).await;
-    store.set_load_delay(Duration::ZERO);
+    store.hooks.set_read_delay(Duration::ZERO);
 
     provider.delete_credentials(&"ann".into()).await.unwrap();
     // Whether this one still gets what was there when it began is all the same.
@@ -243,18 +96,18 @@ async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let (world, events) = observed_on(&store);
     let old = world.connect("ann").await;
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
     world.notion.revoke_access_token(old.access_token.expose());
-    store.set_load_delay(Duration::from_millis(100));
+    store.hooks.set_read_delay(Duration::from_millis(100));
     let renewing = tokio::spawn({
         let provider = world.provider.clone();
         async move { provider.refused(&"ann".into(), &acquired).await }
     });
     sleep(Duration::from_millis(50)).await;
-    store.set_load_delay(Duration::ZERO);
+    store.hooks.set_read_delay(Duration::ZERO);
 
     let new = world.connect("ann").await;
     let renewed = renewing.await.unwrap().unwrap();
@@ -266,7 +119,7 @@ async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_behind_that_is_in_doubt_leaves_the_store_in_peace() {
-    let store = TroubledStore::private();
+    let store = FaultyStore::memory().private();
     let notion = MockNotion::builder()
         .keep_old_access_tokens(true)
         .in_process();
@@ -279,18 +132,18 @@ async fn a_refresh_behind_that_is_in_doubt_leaves_the_store_in_peace() {
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     sleep(Duration::from_secs(100)).await;
 
-    let before = store.loads();
+    let before = store.hooks.loads();
     for _ in 0..1000 {
         assert_eq!(status(world.client(), world.get("ann")).await, 200);
         sleep(Duration::from_millis(10)).await;
     }
-    let loads = store.loads() - before;
+    let loads = store.hooks.loads() - before;
     assert!(loads < 20, "{loads} reads for 1000 requests in 10 seconds");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_401_while_the_store_is_down_gets_the_newer_token_that_is_at_hand() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let world = world_on(&store, MockNotion::in_process());
     let credentials = world.connect("ann").await;
     let refused = Fault::refuse(401, "unauthorized");
@@ -303,14 +156,14 @@ async fn a_late_401_while_the_store_is_down_gets_the_newer_token_that_is_at_hand
         .revoke_access_token(credentials.access_token.expose());
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
 
-    store.set_down(true);
+    store.hooks.set_down(true);
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     assert_eq!(late.await.unwrap(), 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_elsewhere_is_seen_in_time_though_refreshes_are_backing_off() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let notion = MockNotion::builder()
         .keep_old_access_tokens(true)
         .in_process();
@@ -347,18 +200,20 @@ async fn a_disconnect_elsewhere_is_seen_in_time_though_refreshes_are_backing_off
 
 #[tokio::test(start_paused = true)]
 async fn one_store_call_that_hangs_does_not_block_the_subject_for_good() {
-    let store = TroubledStore::private();
+    let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     let credentials = world.connect("ann").await;
     world
         .notion
         .revoke_access_token(credentials.access_token.expose());
-    store.set_load_delay(Duration::from_secs(30 * 24 * 3600));
+    store
+        .hooks
+        .set_read_delay(Duration::from_secs(30 * 24 * 3600));
     let error = send(world.client(), world.get("ann")).await.unwrap_err();
     assert!(auth_error(&error).is_transient(), "{error}");
 
     // The store is well again, but that call never comes back.
-    store.set_load_delay(Duration::ZERO);
+    store.hooks.set_read_delay(Duration::ZERO);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     world
@@ -370,10 +225,12 @@ async fn one_store_call_that_hangs_does_not_block_the_subject_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
-    let store = TroubledStore::private();
+    let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
-    store.set_load_delay(Duration::from_secs(30 * 24 * 3600));
+    store
+        .hooks
+        .set_read_delay(Duration::from_secs(30 * 24 * 3600));
     let ann = "ann".into();
     let start = Instant::now();
     let errors = [
@@ -395,19 +252,26 @@ async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
     assert!(start.elapsed() < Duration::from_secs(120));
 }
 
+async fn restore(store: &FaultyStore, backup: &StoredRecord) {
+    let restored = record_of(&record_json(backup));
+    write_record(store, &record_key("ann"), &restored).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_spent() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let (world, events) = observed_on(&store);
     world.connect("ann").await;
-    let key = RecordKey::new("notion", "ann".into());
-    let backup = store.load(&key).await.unwrap().record;
+    let key = record_key("ann");
+    let stored = async || store.load(&key).await.unwrap().record.unwrap();
+    let backup = stored().await;
     world.provider.refresh(&"ann".into()).await.unwrap();
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
     world.notion.revoke_access_token(acquired.expose_token());
     sleep(Duration::from_secs(61)).await;
 
-    store.restore(backup);
+    let current = stored().await;
+    restore(&store, &backup).await;
     for _ in 0..3 {
         let error = send(world.client(), world.get("ann")).await.unwrap_err();
         let error = auth_error(&error);
@@ -425,14 +289,14 @@ async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_
     assert!(events.lock().unwrap().contains(&regressed));
 
     // The current record is back.
-    store.restore(None);
+    restore(&store, &current).await;
     sleep(Duration::from_secs(10)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reconnect_after_a_restore_heals_it() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let (world, _) = observed_on(&store);
     let ann = "ann".into();
     world.connect("ann").await;
@@ -469,17 +333,17 @@ async fn a_connection_made_after_its_tombstone_was_purged_starts_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn deleting_twice_lets_nothing_come_back_that_was_read_before() {
-    let store = TroubledStore::private();
+    let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
     let provider = another_on(&store, &world);
-    store.set_load_delay(Duration::from_secs(4));
+    store.hooks.set_read_delay(Duration::from_secs(4));
     let loading = tokio::spawn({
         let provider = provider.clone();
         async move { provider.acquire(&"ann".into()).await }
     });
     sleep(Duration::from_secs(1)).await;
-    store.set_load_delay(Duration::ZERO);
+    store.hooks.set_read_delay(Duration::ZERO);
     for _ in 0..2 {
         provider.delete_credentials(&"ann".into()).await.unwrap();
     }

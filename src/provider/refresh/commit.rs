@@ -36,22 +36,30 @@ pub(super) async fn commit(
     let (shared, subject) = (&task.shared, &task.subject);
     let next = lease.fence.next();
     let credentials = answer.refresh(loaded.credentials.clone());
+    // Another than the record's where the provider adopts other issuers' credentials.
+    let issuer = shared.issuer.as_ref().unwrap_or(&loaded.record.issuer);
     let new = NewGeneration {
-        payload: shared
-            .records
-            .encrypt(subject, next, &loaded.record.issuer, &credentials),
+        issuer: issuer.clone(),
+        payload: shared.records.encrypt(subject, next, issuer, &credentials),
         metadata: Metadata::of(&credentials),
         was_refused: task.goal.is_refusal(),
     };
     let mut failures = 0_u32;
-    let was_invalidated = loop {
+    let mut was_invalidated = false;
+    loop {
         task.failpoint(Failpoint::Committing).await;
         let committed = shared
             .records
-            .commit(subject, lease.fence, &new, lease.attempt)
+            .commit(
+                subject,
+                lease.fence,
+                &new,
+                lease.attempt,
+                &mut was_invalidated,
+            )
             .await;
         match committed {
-            Ok(Committed::Done { was_invalidated }) => break was_invalidated,
+            Ok(Committed::Done) => break,
             Ok(Committed::Conflict) => {
                 revoke_if_unused(task, &credentials).await;
                 return Ok(None);
@@ -65,7 +73,7 @@ pub(super) async fn commit(
         let ceiling = Duration::from_millis(100 << failures.min(4)).min(LONGEST_COMMIT_PAUSE);
         let pause = shared.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
-    };
+    }
     task.failpoint(Failpoint::Committed).await;
     task.resume();
     *shared.app_rejected_until() = None;

@@ -14,8 +14,6 @@ pub(super) struct Record {
     pub(super) lineage: String,
     pub(super) generation: u64,
     pub(super) state: RecordState,
-    pub(super) committed_by: String,
-    pub(super) bot_id: Option<String>,
     pub(super) lease: Option<Lease>,
     /// Access token and refresh token; none in a tombstone.
     pub(super) pair: Option<(String, String)>,
@@ -37,8 +35,6 @@ impl Record {
             lineage: text("lineage"),
             generation: json["generation"].as_u64().unwrap(),
             state: RecordState::from_code(&text("state")),
-            committed_by: text("committed_by"),
-            bot_id: json["metadata"]["bot_id"].as_str().map(str::to_owned),
             lease: json["lease"].as_object().map(|lease| Lease {
                 attempt: lease["attempt"].as_str().unwrap().to_owned(),
                 ends_at: SystemTime::UNIX_EPOCH

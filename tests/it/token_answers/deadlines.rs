@@ -1,11 +1,12 @@
 //! How long an answer is waited for, and read.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use notion_auth::testing::notion::Fault;
-use tokio::time::Instant;
+use notion_auth::{clock::Clock, testing::notion::Fault};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::arrival::{Arrival, Change, Piece, Scene, cause};
+use crate::secrets::Readable;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -54,33 +55,53 @@ async fn expiry_of_a_slow_answer_counts_from_its_first_byte() {
         answer["expires_in"] = 3600.into();
         in_two(&answer, seconds(50))
     });
-    let begun = notion_auth::clock::Clock::wall(&scene.world.clock);
+    let begun = Clock::wall(&scene.world.clock);
     scene.exchange().await.unwrap();
     let expires_at = scene.stored().await.expires_at;
     assert_eq!(expires_at, Some(begun + seconds(3600)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn answer_of_a_refresh_is_read_until_the_end_of_the_call() {
+async fn answer_of_a_refresh_is_read_for_60_seconds_under_its_lease() {
     let scene = Scene::connected().await;
     scene.refuse().await;
-    scene.script([Fault::DelayAfter(seconds(4))]);
-    scene.next_arrives(|answer| in_two(&answer, seconds(5)));
+    scene.script([Fault::DelayAfter(seconds(9))]);
+    scene.next_arrives(|answer| in_two(&answer, seconds(59)));
+    let began = Instant::now();
+    // A request waits no longer than `acquire_timeout`.
+    let error = scene.request().await.unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 15);
+    assert!(error.is_transient(), "{error}");
+    while began.elapsed() < seconds(67) {
+        let lease = scene.record().await["lease"].clone();
+        let since = seconds(lease["since"].as_u64().unwrap() / 1_000_000);
+        let now = Clock::wall(&scene.world.clock);
+        let age = now.duration_since(SystemTime::UNIX_EPOCH + since).unwrap();
+        assert!(age < seconds(12), "{age:?} after {:?}", began.elapsed());
+        sleep(seconds(1)).await;
+    }
+    sleep(seconds(2)).await;
+    assert_eq!(scene.generation().await, (2, false));
     assert_eq!(scene.request().await.unwrap(), 200);
     assert_eq!(scene.refreshes(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn answer_of_a_refresh_that_takes_longer_is_ambiguous() {
+    let readable = Readable::default();
+    let _guard = readable.collect_logs();
     let scene = Scene::connected().await;
-    scene.script([Fault::DelayAfter(seconds(4))]);
-    scene.next_arrives(|answer| in_two(&answer, seconds(7)));
+    scene.refuse().await;
+    scene.script([Fault::DelayAfter(seconds(9))]);
+    scene.next_arrives(|answer| in_two(&answer, seconds(61)));
     let began = Instant::now();
-    let error = scene.world.provider.refresh(&scene.ann).await.unwrap_err();
-    assert_eq!(began.elapsed().as_secs(), 10);
-    let text = cause(&error).to_string();
-    for words in ["not complete 10s after the request", "60 bytes"] {
-        assert!(text.contains(words), "{text}");
+    drop(scene.request().await);
+    for (time, is_in_doubt) in [(68, false), (70, true)] {
+        sleep_until(began + seconds(time)).await;
+        assert_eq!(scene.record().await["lease"]["in_doubt"], is_in_doubt);
+    }
+    for words in ["60s after its first byte", "60 bytes"] {
+        readable.assert_says(words);
     }
 }
 

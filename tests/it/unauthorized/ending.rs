@@ -22,7 +22,7 @@ use tower::{Layer, ServiceExt};
 
 use super::{ANSWERS, Between, Headers, ID, JSON, Sender::Notion, TYPE};
 use crate::{
-    store_trouble::TroubledStore,
+    faulty_store::FaultyStore,
     support::{World, auth_error, send, status},
 };
 
@@ -276,7 +276,7 @@ async fn each_process_needs_its_own_two_refusals() {
 
 #[tokio::test(start_paused = true)]
 async fn refusal_without_a_re_read_in_between_does_not_end_credentials() {
-    let store = TroubledStore::shared();
+    let store = FaultyStore::memory();
     let notion = MockNotion::builder().refresh_tokens(false).in_process();
     let world = World::with(notion, |builder| builder.store(store.clone()));
     let credentials = world.connect("ann").await;
@@ -288,11 +288,11 @@ async fn refusal_without_a_re_read_in_between_does_not_end_credentials() {
     // Both are sent with the same entry. After the first refusal the store can't be read.
     let late = tokio::spawn(send(world.client(), world.get("ann")));
     sleep(Duration::from_secs(1)).await;
-    store.set_down(true);
+    store.hooks.set_down(true);
     let error = send(world.client(), world.get("ann")).await.unwrap_err();
     assert!(auth_error(&error).is_transient(), "{error}");
     sleep(Duration::from_secs(50)).await;
-    store.set_down(false);
+    store.hooks.set_down(false);
     assert_eq!(late.await.unwrap().unwrap().status(), 401);
     let query = ListQuery::default().filter(Filter::Active);
     let listed = world.provider.list(&query).await;
