@@ -174,7 +174,7 @@
 //! # Modules
 //!
 //! [`credentials`] is what is kept, [`store`] where it is kept, [`oauth`] how it is got, [`provider`]
-//! who keeps it good, [`inject`] how it gets on a request, [`observe`] what is seen of it.
+//! who keeps it good, [`layer`] how it gets on a request, [`observe`] what is seen of it.
 //!
 //! # Features
 //!
@@ -200,9 +200,13 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod cache;
 pub mod clock;
 pub mod credentials;
 pub mod error;
+mod event;
+#[cfg(feature = "routes")]
+mod flow_problem;
 #[cfg(all(any(doc, doctest), feature = "full"))]
 pub mod guide;
 pub mod header;
@@ -210,14 +214,15 @@ pub mod header;
 mod html;
 #[cfg(feature = "https")]
 mod https;
-pub mod inject;
 mod json;
 #[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
+pub mod layer;
 pub mod oauth;
 pub mod observe;
 pub mod provider;
 mod random;
+mod refresh;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "retry")]
@@ -253,7 +258,7 @@ pub use crate::{
         NotionUserCredentials, ReauthorizationReason,
     },
     error::{AuthError, BoxError},
-    inject::{CloneBody, EmptyBody, NotionAuth, NotionAuthLayer},
+    layer::{CloneBody, EmptyBody, NotionAuth, NotionAuthLayer},
     provider::{Event, NotionAuthProvider, Session},
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},

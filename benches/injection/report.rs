@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::Ready, path::Path, process::ExitCode};
 
 use http::{Request, Response};
-use notion_auth::{NotionAuth, inject::NoReplay};
+use notion_auth::{NotionAuth, layer::NoReplay};
 use tower::Service;
 
 use super::{

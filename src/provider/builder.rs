@@ -1,33 +1,25 @@
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::runtime::Handle;
 use tower_service::Service;
 use url::Url;
 
-use super::{
-    NotionAuthProvider, Observer, RefreshTimings, UnknownExpiry,
-    at_rest::AtRest,
-    backoff::Jitter,
-    cache::Cache,
-    refresh::{Failures, Tasks},
-    registry::ProviderId,
-    settings::Settings,
-    shared::Shared,
-};
+use super::{NotionAuthProvider, at_rest::AtRest, registry::ProviderId, shared::Shared};
 use crate::{
+    cache::Cache,
     clock::{Clock, SystemClock},
     credentials::{AccessToken, NotionAppCredentials, is_https_or_loopback},
     error::{AuthError, BoxError},
+    event::{Events, Observer},
     oauth::{Endpoints, OAuthFlow, Transport},
     observe::Hits,
+    refresh::{
+        Brake, Engine, Failures, Issuers, Jitter, RefreshTimings, Settings, Tasks, UnknownExpiry,
+    },
     store::{CredentialStore, Issuer, MemoryStore, Records},
 };
 #[cfg(feature = "https")]
@@ -46,6 +38,7 @@ pub struct NotionAuthProviderBuilder {
     https: Option<HttpsConfig>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    falls_back: bool,
     cache_capacity: Option<usize>,
     namespace: String,
     observer: Option<Box<dyn Observer>>,
@@ -56,7 +49,7 @@ pub struct NotionAuthProviderBuilder {
     jitter_seed: Option<u64>,
     adopts_other_issuers: bool,
     #[cfg(feature = "testing")]
-    failpoint: Option<super::refresh::FailpointHook>,
+    failpoint: Option<crate::refresh::FailpointHook>,
 }
 
 impl NotionAuthProviderBuilder {
@@ -70,6 +63,7 @@ impl NotionAuthProviderBuilder {
             https: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
+            falls_back: false,
             cache_capacity: Some(100_000),
             namespace: "notion".to_owned(),
             observer: None,
@@ -202,7 +196,7 @@ impl NotionAuthProviderBuilder {
     /// Without this it takes [`UseIntegrationToken`](crate::UseIntegrationToken) on the request,
     /// because a lost subject must not switch identities silently.
     pub fn fall_back_to_integration_token(mut self) -> Self {
-        self.settings.fall_back = true;
+        self.falls_back = true;
         self
     }
 
@@ -302,8 +296,8 @@ impl NotionAuthProviderBuilder {
         };
         let version = HeaderValue::from_str(app.version())
             .map_err(|_| AuthError::configuration("the app's version is not a date"))?;
-        let integration = app.token().map(AccessToken::to_header_value);
-        let integration = integration.transpose()?;
+        let integration_token = app.token().map(AccessToken::to_header_value);
+        let integration_token = integration_token.transpose()?;
         let has_oauth_client = app.has_oauth_client();
         let issuer = app.client_id().map(|client_id| Issuer {
             client_id: client_id.to_owned(),
@@ -340,33 +334,41 @@ impl NotionAuthProviderBuilder {
             deadline: self.settings.timings.save,
             runtime: self.runtime.clone(),
         };
+        let engine = Engine {
+            records,
+            store_is_shared,
+            cache: Cache::new(self.cache_capacity),
+            oauth,
+            issuers: Issuers {
+                own: issuer,
+                adopts_others: self.adopts_other_issuers,
+            },
+            settings: self.settings,
+            clock: self.clock,
+            jitter: Jitter::new(self.jitter_seed),
+            tasks: Tasks::new(),
+            failures: Failures::default(),
+            brake: Brake::default(),
+            events: Events {
+                observer: self.observer,
+            },
+            runtime: self.runtime,
+            #[cfg(feature = "testing")]
+            failpoint: self.failpoint,
+        };
         let id = ProviderId::next();
         let shared = Arc::new(Shared {
             id,
-            settings: self.settings,
-            clock: self.clock,
-            records,
-            store_is_shared,
-            oauth,
-            issuer,
-            adopts_other_issuers: self.adopts_other_issuers,
+            engine: Arc::new(engine),
             api_url,
             version: as_static(version),
-            integration,
+            falls_back_to_integration_token: self.falls_back
+                || (!has_oauth_client && integration_token.is_some()),
+            integration_token,
             has_oauth_client,
             #[cfg(feature = "https")]
             built_in,
-            cache: Cache::new(self.cache_capacity),
-            tasks: Tasks::new(),
-            failures: Failures::default(),
-            jitter: Jitter::new(self.jitter_seed),
             hits: Hits::new(),
-            observer: self.observer,
-            runtime: self.runtime,
-            app_rejected_until: Mutex::new(None),
-            shutting_down: watch::Sender::new(false),
-            #[cfg(feature = "testing")]
-            failpoint: self.failpoint,
         });
         id.register(&shared);
         Ok(NotionAuthProvider::from_shared(shared))

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Event, NotionAuthProvider,
+    NotionAuthProvider,
     connections::{TRIES, contended},
 };
 use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
+    event::Event,
     store::{
         AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, Replaced,
         Snapshot,
@@ -65,28 +66,28 @@ impl NotionAuthProvider {
         credentials: &NotionUserCredentials,
         admission: Admission,
     ) -> Result<Connecting, AuthError> {
-        let shared = self.shared();
-        let change = shared.cache.begin_change(subject);
+        let engine = self.engine();
+        let change = engine.cache.begin_change(subject);
         let connecting = self.try_connect(subject, credentials, admission).await;
-        let now = shared.clock.monotonic();
+        let now = engine.clock.monotonic();
         let cached = match &connecting {
-            Ok(Connected::Done { record, .. }) => shared
+            Ok(Connected::Done { record, .. }) => engine
                 .cached(record, credentials, Duration::ZERO, now)
                 .map(Some),
             _ => Ok(None),
         };
         let entry = cached.as_ref().ok().cloned().flatten();
-        let entry = entry.map(|cached| (cached, shared.revalidate_at(now)));
-        shared.cache.end_change(subject, change, entry);
-        shared.changed(subject);
+        let entry = entry.map(|cached| (cached, engine.revalidate_at(now)));
+        change.end(entry);
+        engine.changed(subject);
         match connecting? {
             Connected::Done { record, is_changed } => {
-                shared.emit(Event::Connected {
+                engine.events.emit(Event::Connected {
                     subject: subject.clone(),
                     lineage: record.lineage,
                     generation: record.generation,
                 });
-                shared.report_invalid_token(subject, record.fence(), &cached);
+                engine.report_invalid_token(subject, record.fence(), &cached);
                 if is_changed {
                     self.report_change(subject, false);
                 }
@@ -109,8 +110,8 @@ impl NotionAuthProvider {
         credentials: &NotionUserCredentials,
         admission: Admission,
     ) -> Result<Connected, AuthError> {
-        let records = &self.shared().records;
-        let issuer = self.shared().issuer.clone().unwrap_or_default();
+        let records = &self.engine().records;
+        let issuer = self.engine().issuers.own.clone().unwrap_or_default();
         let lineage = Lineage::random();
         let fence = FencingToken {
             lineage,
@@ -128,7 +129,7 @@ impl NotionAuthProvider {
                 Ok(seen) => seen,
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
-            if let Err(error) = self.shared().check_replaceable(&seen) {
+            if let Err(error) = self.engine().issuers.check_replaceable(&seen) {
                 return Ok(Connected::NotSaved(error.with_subject(subject)));
             }
             let is_changed = Self::is_another(&seen, credentials);
@@ -156,12 +157,12 @@ impl NotionAuthProvider {
     #[cfg(feature = "routes")]
     pub(crate) async fn check_connectable(&self, subject: &Subject) -> Result<(), AuthError> {
         let seen = self.load(subject).await?;
-        let checked = self.shared().check_replaceable(&seen);
+        let checked = self.engine().issuers.check_replaceable(&seen);
         checked.map_err(|error| error.with_subject(subject))
     }
 
     fn report_change(&self, subject: &Subject, is_refused: bool) {
-        self.shared().emit(Event::IdentityChanged {
+        self.engine().events.emit(Event::IdentityChanged {
             subject: subject.clone(),
             is_refused,
         });

@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use super::{Event, NotionAuthProvider};
+use super::NotionAuthProvider;
 #[cfg(feature = "https")]
 use crate::https::ConnectError;
 use crate::{
     credentials::{InvalidToken, NotionUserCredentials},
     error::AuthError,
+    event::Event,
     oauth::OAuthError,
     store::{
         Changed, FencingToken, Found, Lineage, ListQuery, Metadata, Record, RecordState, Replaced,
@@ -119,13 +120,13 @@ impl NotionAuthProvider {
     ) -> Result<Option<NotionUserCredentials>, AuthError> {
         match self.load(subject).await?.found {
             Found::Record(record) if record.state == RecordState::Active => {
-                let decrypted = self.shared().records.decrypt(subject, &record);
+                let decrypted = self.engine().records.decrypt(subject, &record);
                 decrypted
                     .map(Some)
                     .map_err(|cause| AuthError::unreadable(cause).with_subject(subject))
             }
             Found::Unreadable(reason) => {
-                let cause = self.shared().records.unreadable(reason);
+                let cause = self.engine().records.unreadable(reason);
                 Err(AuthError::unreadable(cause).with_subject(subject))
             }
             Found::Absent | Found::Record(_) => Ok(None),
@@ -153,7 +154,7 @@ impl NotionAuthProvider {
         let Some(ended) = self.write_tombstone(subject).await? else {
             return Ok(Revocation::NothingToRevoke);
         };
-        let records = &self.shared().records;
+        let records = &self.engine().records;
         let decrypted = match &ended.found {
             Found::Record(record) => records.decrypt(subject, record),
             Found::Unreadable(reason) => Err(records.unreadable(*reason)),
@@ -186,7 +187,7 @@ impl NotionAuthProvider {
             }
             Found::Absent | Found::Record(_) => return Ok(None),
         };
-        let decrypted = self.shared().records.decrypt(subject, &record);
+        let decrypted = self.engine().records.decrypt(subject, &record);
         let mut status = ConnectionStatus::of(subject.clone(), *record);
         if status.state == RecordState::Active {
             match decrypted {
@@ -221,7 +222,7 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, query: &ListQuery) -> Result<Vec<ConnectionStatus>, AuthError> {
-        let listed = self.shared().records.list(query).await;
+        let listed = self.engine().records.list(query).await;
         let listed = listed.map_err(StoreError::into_auth_error)?;
         Ok(listed
             .into_iter()
@@ -246,15 +247,15 @@ impl NotionAuthProvider {
         lineage: Lineage,
         generation: u64,
     ) -> Result<bool, AuthError> {
-        let shared = self.shared();
+        let engine = self.engine();
         let fence = FencingToken {
             lineage,
             generation,
         };
-        let change = shared.cache.begin_change(subject);
-        let reinstated = shared.records.reinstate(subject, fence).await;
-        shared.cache.end_change(subject, change, None);
-        shared.changed(subject);
+        let change = engine.cache.begin_change(subject);
+        let reinstated = engine.records.reinstate(subject, fence).await;
+        change.end(None);
+        engine.changed(subject);
         match reinstated {
             Ok(changed) => Ok(changed == Changed::Done),
             Err(error) => Err(error.into_auth_error().with_subject(subject)),
@@ -267,7 +268,7 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the store fails.
     pub async fn purge_expired(&self) -> Result<u64, AuthError> {
-        let purged = self.shared().records.purge_expired().await;
+        let purged = self.engine().records.purge_expired().await;
         purged.map_err(StoreError::into_auth_error)
     }
 
@@ -282,19 +283,19 @@ impl NotionAuthProvider {
     pub async fn health(&self) -> Result<(), AuthError> {
         #[cfg(feature = "https")]
         self.check_connections().await?;
-        let health = self.shared().records.health().await;
+        let health = self.engine().records.health().await;
         health.map_err(StoreError::into_auth_error)
     }
 
     #[cfg(feature = "https")]
     async fn check_connections(&self) -> Result<(), AuthError> {
-        let shared = self.shared();
+        let (shared, engine) = (self.shared(), self.engine());
         let Some(connector) = shared.built_in.clone() else {
             return Ok(());
         };
         let mut destinations = vec![shared.api_url.clone()];
         if shared.has_oauth_client {
-            destinations.push(shared.oauth.app().token_url().clone());
+            destinations.push(engine.oauth.app().token_url().clone());
         }
         let check = move || {
             let mut uris = destinations
@@ -303,7 +304,7 @@ impl NotionAuthProvider {
             uris.try_for_each(|uri| connector.check(&uri))
         };
         // Root certificates are read from files.
-        let checked = match shared.runtime() {
+        let checked = match engine.runtime() {
             Ok(runtime) => runtime.spawn_blocking(check).await.map_err(|error| {
                 AuthError::transient("the connections to Notion were not checked")
                     .with_source(error)
@@ -314,19 +315,19 @@ impl NotionAuthProvider {
     }
 
     pub(super) async fn load(&self, subject: &Subject) -> Result<Snapshot, AuthError> {
-        let loaded = self.shared().records.load(subject).await;
+        let loaded = self.engine().records.load(subject).await;
         loaded.map_err(|error| error.into_auth_error().with_subject(subject))
     }
 
     /// Replaces the record by a tombstone, and returns what it was. `None` if there was no connection.
     async fn write_tombstone(&self, subject: &Subject) -> Result<Option<Snapshot>, AuthError> {
-        let shared = self.shared();
-        let change = shared.cache.begin_change(subject);
+        let engine = self.engine();
+        let change = engine.cache.begin_change(subject);
         let written = self.try_write_tombstone(subject).await;
-        shared.cache.end_change(subject, change, None);
-        shared.changed(subject);
+        change.end(None);
+        engine.changed(subject);
         if matches!(written, Ok(Some(_))) {
-            shared.emit(Event::Disconnected {
+            engine.events.emit(Event::Disconnected {
                 subject: subject.clone(),
             });
         }
@@ -339,21 +340,13 @@ impl NotionAuthProvider {
             if !seen.is_connected() {
                 return Ok(None);
             }
-            match self.shared().records.disconnect(subject, &seen).await {
+            match self.engine().records.disconnect(subject, &seen).await {
                 Ok(Replaced::Done) => return Ok(Some(seen)),
                 Ok(Replaced::Conflict | Replaced::Unknown) => {}
                 Err(error) => return Err(error.into_auth_error().with_subject(subject)),
             }
         }
         Err(contended(subject))
-    }
-}
-
-impl super::Shared {
-    /// Lets the subject's task look at the store again, and forgets failures: the application changed the record.
-    pub(super) fn changed(&self, subject: &Subject) {
-        self.failures.forget(subject);
-        self.tasks.interrupt(subject);
     }
 }
 

@@ -3,18 +3,15 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use super::{
-    NotionAuthProviderBuilder, Session,
-    cache::Fence,
-    lookup::Lookup,
-    refresh::{Goal, Grant, Trigger},
-    refusal::Unauthorized,
-    registry::EntryHandle,
-    shared::Shared,
+    NotionAuthProviderBuilder, Session, lookup::Lookup, refusal::Unauthorized,
+    registry::EntryHandle, shared::Shared,
 };
 use crate::{
+    cache::Fence,
     credentials::{InvalidToken, NotionUserCredentials},
     error::AuthError,
     oauth::OAuthFlow,
+    refresh::{Engine, Goal, Grant, Trigger},
     store::Found,
     subject::{ExplicitCredentials, Mode, Subject},
 };
@@ -68,6 +65,10 @@ impl NotionAuthProvider {
         &self.shared
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
     /// The subject's access token: from the cache, from the store, or by a refresh if it has
     /// expired. An app without an OAuth client has its integration token for every subject.
     ///
@@ -84,7 +85,7 @@ impl NotionAuthProvider {
         };
         match granted {
             Ok(grant) => Ok(self.acquired(subject, grant)),
-            Err(error) if error.is_not_connected() && shared.falls_back_to_integration_token() => {
+            Err(error) if error.is_not_connected() && shared.falls_back_to_integration_token => {
                 self.integration(error)
             }
             Err(error) => Err(error),
@@ -123,7 +124,7 @@ impl NotionAuthProvider {
     /// See [`AuthError`]. Credentials without a refresh token answer
     /// [`needs_reauthorization`](AuthError::needs_reauthorization), and stay as they are.
     pub async fn refresh(&self, subject: &Subject) -> Result<Acquired, AuthError> {
-        let fence = match self.shared.cache.peek(subject) {
+        let fence = match self.engine().cache.peek(subject) {
             Some(entry) => entry.cached.fence,
             None => match self.shared.wait(subject, Goal::Acquire).await {
                 Ok(grant) => grant.fence,
@@ -155,7 +156,7 @@ impl NotionAuthProvider {
     }
 
     fn integration(&self, otherwise: AuthError) -> Result<Acquired, AuthError> {
-        let token = self.shared.integration_token().ok_or(otherwise)?;
+        let token = self.shared.integration_token.as_ref().ok_or(otherwise)?;
         Ok(Acquired {
             authorization: token.clone(),
             stored: None,
@@ -165,7 +166,7 @@ impl NotionAuthProvider {
     /// The calls of Notion's OAuth endpoints for this app.
     #[must_use]
     pub fn oauth(&self) -> &OAuthFlow {
-        &self.shared.oauth
+        &self.engine().oauth
     }
 
     /// A session whose requests are this subject's.
@@ -196,11 +197,11 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the deadline passed first.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), AuthError> {
-        self.shared.shutting_down.send_replace(true);
+        self.engine().brake.shut_down();
         let idle = {
-            let runtime = self.shared.runtime()?;
+            let runtime = self.engine().runtime()?;
             let _context = runtime.enter();
-            tokio::time::timeout(deadline, self.shared.tasks.idle())
+            tokio::time::timeout(deadline, self.engine().tasks.idle())
         };
         idle.await.map_err(|elapsed| {
             AuthError::transient("refreshes were still under way at the deadline")

@@ -5,15 +5,12 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use http::HeaderValue;
 use tracing::Instrument;
 
-use super::{
-    Shared,
-    cache::{Entry, EntryVersion, Found, Hit, Refusal},
-    refresh::{self, Goal, Grant, Outcome, Trigger},
-    registry::EntryHandle,
-};
+use super::{Shared, registry::EntryHandle};
 use crate::{
+    cache::{Entry, EntryVersion, Found, Hit, Refusal},
     error::AuthError,
     observe::{Ending, Lap},
+    refresh::{self, Goal, Grant, Outcome, Trigger},
     subject::{Mode, Subject},
 };
 
@@ -35,13 +32,13 @@ impl Shared {
     /// Returns the place of the subject's entry: the fast path's first step.
     #[inline]
     pub(crate) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
-        self.cache.hit(subject)
+        self.engine.cache.hit(subject)
     }
 
     /// Returns what can be sent without a decision or an allocation: the fast path's second step.
     #[inline]
     pub(crate) fn ready<'a>(&self, hit: &'a Hit<'_>) -> Option<(&'a HeaderValue, EntryVersion)> {
-        let ready = hit.ready(|| self.clock.coarse_monotonic());
+        let ready = hit.ready(|| self.engine.clock.coarse_monotonic());
         if ready.is_some() {
             self.hits.count();
         }
@@ -50,7 +47,11 @@ impl Shared {
 
     /// Returns what the cache has for a subject. An entry that is due is compared or refreshed in the background.
     pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
-        match self.cache.find(subject, || self.clock.coarse_monotonic()) {
+        match self
+            .engine
+            .cache
+            .find(subject, || self.engine.clock.coarse_monotonic())
+        {
             Found::Hit {
                 authorization,
                 fence,
@@ -76,20 +77,22 @@ impl Shared {
     /// Decides about an entry that is refused, expired, due, or to be compared with the store.
     #[cold]
     fn check(self: &Arc<Self>, subject: &Subject, entry: Entry, mode: Mode) -> Lookup {
-        let now = self.clock.monotonic();
+        let now = self.engine.clock.monotonic();
         let cached = &entry.cached;
         let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
         let oldest = self
+            .engine
             .settings
             .revalidation_age
-            .saturating_add(self.settings.stale_if_store_down);
-        let is_too_old = self.store_is_shared && now.saturating_sub(cached.validated_at) > oldest;
+            .saturating_add(self.engine.settings.stale_if_store_down);
+        let is_too_old =
+            self.engine.store_is_shared && now.saturating_sub(cached.validated_at) > oldest;
         if entry.is_refused() || is_past(cached.expires_at) || is_too_old {
             return Lookup::Wait;
         }
         // Other requests need not decide the same for a moment.
         let a_moment = now.saturating_add(Duration::from_secs(1));
-        self.cache.postpone(subject, entry.version, a_moment);
+        self.engine.cache.postpone(subject, entry.version, a_moment);
         self.hits.count();
         self.hits.publish();
         if is_past(cached.refresh_at) && mode == Mode::Refreshing {
@@ -97,9 +100,9 @@ impl Shared {
                 fence: cached.fence,
                 trigger: Trigger::Due,
             };
-            refresh::start(self, subject, goal);
-        } else if is_past(self.revalidate_at(cached.validated_at)) {
-            refresh::start(self, subject, Goal::Load);
+            refresh::start(&self.engine, subject, goal);
+        } else if is_past(self.engine.revalidate_at(cached.validated_at)) {
+            refresh::start(&self.engine, subject, Goal::Load);
         }
         Lookup::Hit(Grant {
             fence: cached.fence,
@@ -112,7 +115,7 @@ impl Shared {
     pub(crate) fn acquire(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Waiting {
         let (shared, subject) = (Arc::clone(self), subject.clone());
         Box::pin(async move {
-            let refused = shared.cache.peek(&subject).filter(Entry::is_refused);
+            let refused = shared.engine.cache.peek(&subject).filter(Entry::is_refused);
             match (mode, refused) {
                 (Mode::FailFast, None) => shared.wait(&subject, Goal::Load).await,
                 (Mode::FailFast, Some(entry)) => shared.acquire_refused(&subject, entry).await,
@@ -125,7 +128,7 @@ impl Shared {
     /// Without a refresh, a refused token fails at once. It is compared with the store at the revalidation age, and
     /// tried again after a minute.
     async fn acquire_refused(self: &Arc<Self>, subject: &Subject, entry: Entry) -> Outcome {
-        let now = self.clock.monotonic();
+        let now = self.engine.clock.monotonic();
         let refused = || Err(AuthError::expired().with_subject(subject));
         if let Some(refusal) = entry.refusal {
             if now.saturating_sub(refusal.at) >= REFUSED_FOR {
@@ -133,11 +136,11 @@ impl Shared {
                     is_current: false,
                     ..refusal
                 };
-                self.cache.refuse(subject, entry.version, over);
+                self.engine.cache.refuse(subject, entry.version, over);
                 return self.wait(subject, Goal::Load).await;
             }
         }
-        let compare_at = self.revalidate_at(entry.cached.validated_at);
+        let compare_at = self.engine.revalidate_at(entry.cached.validated_at);
         if compare_at.is_none_or(|at| now < at) {
             return refused();
         }
@@ -160,13 +163,13 @@ impl Shared {
     async fn wait_for_task(self: &Arc<Self>, subject: &Subject, goal: Goal) -> (Outcome, Ending) {
         let deadline = {
             // The timer runs on the tasks' runtime: the caller may be polled by another executor.
-            let runtime = match self.runtime() {
+            let runtime = match self.engine.runtime() {
                 Ok(runtime) => runtime,
                 Err(error) => return (Err(error), Ending::Failed),
             };
             let _context = runtime.enter();
-            let limit = self.settings.acquire_timeout;
-            tokio::time::timeout(limit, refresh::join(self, subject, goal))
+            let limit = self.engine.settings.acquire_timeout;
+            tokio::time::timeout(limit, refresh::join(&self.engine, subject, goal))
         };
         deadline.await.unwrap_or_else(|_| {
             let error = AuthError::transient(

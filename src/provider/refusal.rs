@@ -6,13 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE}
 
 use super::{
     Shared,
-    cache::{Entry, EntryVersion, Fence, Refusal},
     lookup::{Lookup, Waiting},
-    refresh::{self, Goal, Trigger},
     registry::EntryHandle,
 };
 use crate::{
+    cache::{Entry, EntryVersion, Fence, Refusal},
     observe,
+    refresh::{self, Goal, Trigger},
     subject::{Mode, Subject},
 };
 
@@ -87,12 +87,12 @@ impl Shared {
         mode: Mode,
         unauthorized: Unauthorized,
     ) {
-        let Some((subject, entry)) = self.cache.resolve(hash, version) else {
+        let Some((subject, entry)) = self.engine.cache.resolve(hash, version) else {
             return;
         };
         let goal = self.refuse(&subject, &entry, unauthorized);
         if mode == Mode::Refreshing {
-            refresh::start(self, &subject, goal);
+            refresh::start(&self.engine, &subject, goal);
         }
     }
 
@@ -108,7 +108,7 @@ impl Shared {
     ) -> Waiting {
         let (shared, subject) = (Arc::clone(self), subject.clone());
         Box::pin(async move {
-            let goal = match shared.cache.peek(&subject) {
+            let goal = match shared.engine.cache.peek(&subject) {
                 None => Goal::Renew {
                     fence,
                     trigger: Trigger::Refused { is_final: false },
@@ -130,7 +130,7 @@ impl Shared {
 
     fn refuse(&self, subject: &Subject, entry: &Entry, unauthorized: Unauthorized) -> Goal {
         let is_identified = unauthorized == Unauthorized::Identified;
-        let now = self.clock.monotonic();
+        let now = self.engine.clock.monotonic();
         let first = entry
             .refusal
             .and_then(|it| it.first_identified_at)
@@ -149,7 +149,7 @@ impl Shared {
             first_identified_at: first.or(is_identified.then_some(now)),
             is_final,
         };
-        self.cache.refuse(subject, entry.version, refusal);
+        self.engine.cache.refuse(subject, entry.version, refusal);
         entry.cached.fence.renewal(refusal.is_final)
     }
 }

@@ -12,8 +12,8 @@ use std::{
     },
 };
 
-use super::{cache::EntryVersion, refusal::Unauthorized, shared::Shared};
-use crate::subject::Mode;
+use super::{refusal::Unauthorized, shared::Shared};
+use crate::{cache::EntryVersion, subject::Mode};
 
 /// The number of a provider: even, and never given twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

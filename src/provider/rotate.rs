@@ -80,7 +80,7 @@ impl NotionAuthProvider {
         after: Option<&Subject>,
         limit: usize,
     ) -> Result<Rotation, AuthError> {
-        if !self.shared().records.encryption.has_keys() {
+        if !self.engine().records.encryption.has_keys() {
             return Err(AuthError::configuration(
                 "the provider has no keys to encrypt with: call `keys` on its builder",
             ));
@@ -88,7 +88,7 @@ impl NotionAuthProvider {
         let query = ListQuery::default()
             .after(after.cloned())
             .limit(limit.max(1));
-        let listed = self.shared().records.list(&query).await;
+        let listed = self.engine().records.list(&query).await;
         let mut rotation = Rotation::default();
         for it in listed.map_err(StoreError::into_auth_error)? {
             match self.re_encrypt(&it.subject).await? {
@@ -104,7 +104,7 @@ impl NotionAuthProvider {
     }
 
     async fn re_encrypt(&self, subject: &Subject) -> Result<ReEncrypted, AuthError> {
-        let records = &self.shared().records;
+        let records = &self.engine().records;
         let unreadable = |cause| {
             let error = AuthError::unreadable(cause).with_subject(subject);
             Ok(ReEncrypted::Unreadable(error))

@@ -1,7 +1,8 @@
 //! Connections of one Notion user under several subjects, each of which may end the others.
 
-use super::{Event, NotionAuthProvider};
+use super::NotionAuthProvider;
 use crate::{
+    event::Event,
     store::{Filter, ListQuery, RecordState},
     subject::Subject,
 };
@@ -24,7 +25,7 @@ impl NotionAuthProvider {
             .into_iter()
             .find(|it| it.subject != *subject && it.state != RecordState::Disconnected);
         if let Some(other) = other {
-            self.shared().emit(Event::BotShared {
+            self.engine().events.emit(Event::BotShared {
                 subject: subject.clone(),
                 other: other.subject,
             });

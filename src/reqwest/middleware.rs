@@ -7,7 +7,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 
 use crate::{
     error::AuthError,
-    inject::{Choice, Config, Credentials, Source},
+    layer::{Choice, Config, Credentials, Source},
     provider::{Identity, NotionAuthProvider, Unauthorized},
     subject::{Mode, Subject},
 };

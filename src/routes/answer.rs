@@ -12,10 +12,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::{json::status, page, service::Routes};
-use crate::{
-    provider::{ConnectionStatus, FlowProblem},
-    subject::Subject,
-};
+use crate::{flow_problem::FlowProblem, provider::ConnectionStatus, subject::Subject};
 
 /// The body of the routes' responses.
 pub type Body = Full<Bytes>;

@@ -7,7 +7,7 @@ use super::{
     flow_cookie::Flow,
     service::{Routes, problem_of, return_to},
 };
-use crate::provider::FlowProblem;
+use crate::flow_problem::FlowProblem;
 
 pub(super) async fn answer(routes: &Routes, head: &Parts) -> Answer {
     let return_to = match return_to(head) {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     clock::unix_seconds,
+    flow_problem::FlowProblem,
     oauth::{CallbackAnswer, Mismatch, OAuthError},
-    provider::FlowProblem,
     store::RecordState,
     subject::Subject,
 };
@@ -41,7 +41,7 @@ pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     };
     let (begun, return_to) = (flow.pending.created_at(), flow.return_to.clone());
     let cleared = [routes.cookies.clear(&state)];
-    let now = routes.provider.shared().wall();
+    let now = routes.provider.engine().clock.wall();
     match flow.pending.check(&bound_to, &state, now) {
         Ok(()) => {}
         // The cookie stays: it is not this visitor's to use up.
@@ -136,7 +136,7 @@ async fn wait_for_the_first(routes: &Routes, signed_in: Option<&Subject>, begun:
             {
                 return;
             }
-            Ok(_) => routes.provider.shared().pause(GLANCE).await,
+            Ok(_) => routes.provider.engine().pause(GLANCE).await,
             Err(_) => return,
         }
     }

@@ -7,11 +7,7 @@ use super::{
     cross_site,
     service::{Routes, problem_of, return_to},
 };
-use crate::{
-    error::AuthError,
-    provider::{FlowProblem, Revocation},
-    subject::Subject,
-};
+use crate::{error::AuthError, flow_problem::FlowProblem, provider::Revocation, subject::Subject};
 
 pub(super) async fn status(routes: &Routes, head: &Parts) -> Answer {
     let Some(subject) = routes.subjects.signed_in(head) else {
@@ -49,7 +45,7 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
 /// Ends the connection, whether or not the browser waits for it, and answers whether Notion said so too.
 async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, AuthError> {
     let provider = routes.provider.clone();
-    let tracked = provider.shared().track();
+    let tracked = provider.engine().tasks.track();
     let work = async move {
         let _tracked = tracked;
         let revocation = provider.disconnect(&subject).await?;
@@ -61,7 +57,7 @@ async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, Au
         tracing::warn!(%error, "tokens were deleted here, and may still be good at Notion");
         Ok(false)
     };
-    let done = routes.provider.shared().runtime()?.spawn(work).await;
+    let done = routes.provider.engine().runtime()?.spawn(work).await;
     done.unwrap_or_else(|error| {
         Err(AuthError::transient("the disconnect was cut off; try again").with_source(error))
     })

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     credentials::NotionUserCredentials,
+    flow_problem::FlowProblem,
     oauth::{CallbackAnswer, OAuthError, PendingFlow},
-    provider::{Connecting, FlowProblem},
+    provider::Connecting,
     subject::Subject,
 };
 
@@ -44,11 +45,11 @@ impl Ending {
     /// Uses the flow, exchanges the code and stores what it gives, whether or not the browser waits for
     /// it: after a double click it does not.
     pub(super) async fn behind(self, routes: &Arc<Routes>) -> End {
-        let runtime = match routes.provider.shared().runtime() {
+        let runtime = match routes.provider.engine().runtime() {
             Ok(runtime) => runtime,
             Err(error) => return End::Unmarked(problem_of(&error)),
         };
-        let tracked = routes.provider.shared().track();
+        let tracked = routes.provider.engine().tasks.track();
         let (sender, ended) = oneshot::channel();
         let (behind, signed_in) = (Arc::clone(routes), self.signed_in.clone());
         runtime.spawn(async move {
@@ -78,12 +79,12 @@ impl Ending {
     }
 
     async fn end(self, routes: &Routes) -> End {
-        let shared = routes.provider.shared();
+        let engine = routes.provider.engine();
         let digest = digest(self.answer.state());
-        match shared.consume_nonce(digest, REMEMBERED).await {
+        match engine.records.consume_nonce(digest, REMEMBERED).await {
             Ok(true) => {}
             Ok(false) => return End::Used,
-            Err(error) => return End::Unmarked(problem_of(&error)),
+            Err(error) => return End::Unmarked(problem_of(&error.into_auth_error())),
         }
         self.complete(routes).await.unwrap_or_else(End::Failed)
     }
@@ -125,7 +126,7 @@ impl Ending {
 fn not_exchanged(routes: &Routes, error: &OAuthError) -> FlowProblem {
     tracing::warn!(%error, "notion_auth.routes");
     if error.is_about_the_app() {
-        routes.provider.shared().reject_app();
+        routes.provider.engine().reject_app();
         FlowProblem::Misconfigured
     } else if error.is_configuration() {
         FlowProblem::Misconfigured

@@ -75,4 +75,4 @@ pub use self::{
     cross_site::AuthenticatedByHeader,
     service::NotionOAuthService,
 };
-pub use crate::provider::FlowProblem;
+pub use crate::flow_problem::FlowProblem;

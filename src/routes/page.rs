@@ -2,8 +2,9 @@
 
 use super::answer::Page;
 use crate::{
+    flow_problem::FlowProblem,
     html::{document, escape},
-    provider::{ConnectionStatus, FlowProblem},
+    provider::ConnectionStatus,
     store::RecordState,
 };
 

@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     error::AuthError,
-    provider::{Admission, Event, FlowProblem, NotionAuthProvider},
+    event::Event,
+    flow_problem::FlowProblem,
+    provider::{Admission, NotionAuthProvider},
     subject::Subject,
 };
 
@@ -133,7 +135,8 @@ impl Routes {
 
     pub(super) fn tell(&self, subject: Option<Subject>, problem: FlowProblem) {
         self.provider
-            .shared()
+            .engine()
+            .events
             .emit(Event::FlowFailed { subject, problem });
     }
 }

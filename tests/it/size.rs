@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Ready};
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use notion_auth::{
     AccessToken, ExplicitCredentials, Mode, NotionAuth, NotionAuthLayer, Subject,
-    inject::NoReplay,
+    layer::NoReplay,
     testing::{self, MockNotion},
 };
 use tower::{Layer, Service};

@@ -12,7 +12,7 @@ use notion_auth::{
     AuthError, BoxError, CloneBody, MemoryStore, NotionAuthLayer, NotionAuthProvider,
     NotionUserCredentials, Subject,
     clock::Clock as _,
-    inject::NotionAuth,
+    layer::NotionAuth,
     provider::NotionAuthProviderBuilder,
     store::{CredentialStore, RecordBytes, RecordKey, RecordState, Revision, StoredRecord},
     testing::{

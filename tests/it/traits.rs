@@ -8,7 +8,7 @@ use notion_auth::{
     NotionAuth, NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, RetryRateLimited,
     Session, Subject,
     axum::Connection,
-    inject::{NoReplay, ResponseFuture, SessionService},
+    layer::{NoReplay, ResponseFuture, SessionService},
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,
     store::{StoreError, StoredRecord},

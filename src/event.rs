@@ -1,7 +1,7 @@
 use std::fmt;
 
 #[cfg(feature = "routes")]
-use super::FlowProblem;
+use crate::flow_problem::FlowProblem;
 use crate::{
     Subject,
     credentials::{InvalidToken, ReauthorizationReason},
@@ -126,7 +126,7 @@ pub enum Event {
 
 impl Event {
     /// At the level of who acts on it: the operator (error), the user or nobody yet (warn).
-    pub(super) fn log(&self) {
+    fn log(&self) {
         match self {
             Self::AppRejected | Self::InvalidToken { .. } | Self::StoreRegressed { .. } => {
                 tracing::error!(name: "notion_auth.event", event = ?self, "notion_auth.event");
@@ -135,6 +135,21 @@ impl Event {
                 tracing::warn!(name: "notion_auth.event", event = ?self, "notion_auth.event");
             }
             _ => tracing::debug!(name: "notion_auth.event", event = ?self, "notion_auth.event"),
+        }
+    }
+}
+
+/// Where events go: to the log and to the application's observer.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub(crate) observer: Option<Box<dyn Observer>>,
+}
+
+impl Events {
+    pub(crate) fn emit(&self, event: Event) {
+        event.log();
+        if let Some(observer) = &self.observer {
+            observer.on_event(&event);
         }
     }
 }

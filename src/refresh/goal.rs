@@ -2,11 +2,13 @@
 
 use http::HeaderValue;
 
-use super::{
-    super::cache::{EntryVersion, Fence},
-    single_flight,
+use super::single_flight::{self, SingleFlight};
+use crate::{
+    cache::{EntryVersion, Fence},
+    error::AuthError,
+    observe::Ending,
+    subject::Subject,
 };
-use crate::error::AuthError;
 
 /// What a refresh task is to achieve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,3 +119,9 @@ pub(crate) struct Grant {
 }
 
 pub(crate) type Outcome = Result<Grant, AuthError>;
+
+/// How a task ended, and how it came to that.
+pub(super) type TaskOutcome = (Outcome, Ending);
+
+/// The running tasks.
+pub(crate) type Tasks = SingleFlight<Subject, Goal, TaskOutcome>;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    super::{event::Event, shared::Shared},
     commit::{commit, invalidate, release},
+    engine::Engine,
     failpoint::Failpoint,
     goal::Grant,
+    guards::APP_PAUSE,
     lease::HeldLease,
     load::Loaded,
     task::{Failed, Task},
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
+    event::Event,
     oauth::{OAuthError, SendGate, TokenAnswer},
     observe::{self, Ending},
 };
@@ -25,11 +27,11 @@ pub(super) async fn exchange(
     token: &RefreshToken,
     mut lease: HeldLease,
 ) -> Result<Option<(Grant, Ending)>, Failed> {
-    let shared = &task.shared;
-    let now = shared.clock.monotonic();
-    let mut calls = shared.failures.count(&task.subject, now);
+    let engine = &task.engine;
+    let now = engine.clock.monotonic();
+    let mut calls = engine.failures.count(&task.subject, now);
     loop {
-        let check = lease.pre_send_check(shared);
+        let check = lease.pre_send_check(engine);
         let called = call(task, token, &mut lease, check.clone()).await;
         task.failpoint(Failpoint::Answered).await;
         let error = match called {
@@ -56,7 +58,7 @@ pub(super) async fn exchange(
         }
         lease.in_doubt |= error.is_ambiguous();
         if error.is_about_the_app() {
-            shared.reject_app();
+            engine.reject_app();
         }
         if !lease.in_doubt {
             if check.has_refused() {
@@ -68,9 +70,9 @@ pub(super) async fn exchange(
         calls = calls.saturating_add(1);
         emit_failure(task, loaded);
         task.failpoint(Failpoint::InDoubt).await;
-        let pause = replay_pause(shared, calls)
+        let pause = replay_pause(engine, calls)
             .max(error.retry_after().unwrap_or_default())
-            .max(shared.app_pause());
+            .max(engine.brake.app_pause(engine.clock.monotonic()));
         let failure = AuthError::transient(
             "it is not known whether the refresh token was spent; the refresh is being repeated",
         )
@@ -93,13 +95,13 @@ async fn call(
     lease: &mut HeldLease,
     check: SendGate,
 ) -> Result<TokenAnswer, OAuthError> {
-    let shared = &task.shared;
-    let mut call = std::pin::pin!(shared.oauth.spend(token, check));
+    let engine = &task.engine;
+    let mut call = std::pin::pin!(engine.oauth.spend(token, check));
     loop {
         tokio::select! {
             answer = &mut call => return answer,
             () = tokio::time::sleep(RENEWAL) => {
-                let renewed = lease.renew(task, shared.settings.timings.lease);
+                let renewed = lease.renew(task, engine.settings.timings.lease);
                 // The answer is used whether or not the lease is still held: the commit is fenced.
                 tokio::select! {
                     answer = &mut call => return answer,
@@ -114,14 +116,14 @@ async fn call(
 
 /// The first replay comes soon, while a server that remembers the last exchange may repeat its answer; later ones
 /// back off.
-fn replay_pause(shared: &Shared, calls: u32) -> Duration {
-    let soon = shared
+fn replay_pause(engine: &Engine, calls: u32) -> Duration {
+    let soon = engine
         .jitter
         .between(Duration::from_secs(2), Duration::from_secs(10));
     if calls <= 1 {
         soon
     } else {
-        soon.max(shared.jitter.back_off(calls))
+        soon.max(engine.jitter.back_off(calls))
     }
 }
 
@@ -133,8 +135,8 @@ async fn wait_in_doubt(
     pause: Duration,
     failure: AuthError,
 ) -> Result<bool, Failed> {
-    let shared = &task.shared;
-    let timings = &shared.settings.timings;
+    let engine = &task.engine;
+    let timings = &engine.settings.timings;
     // Long enough for the pause and the next call.
     let is_long = pause + timings.call + timings.margin >= timings.lease;
     let duration = if is_long {
@@ -152,13 +154,13 @@ async fn wait_in_doubt(
         // The current token was not refused.
         loaded.keep_in_use(task, pause);
         task.delay(failure.clone());
-    } else if pause >= shared.settings.acquire_timeout {
+    } else if pause >= engine.settings.acquire_timeout {
         task.delay(failure.clone());
     }
     task.pause(pause).await;
     loop {
         // The lease stays: another process, or this one after its restart, takes it over.
-        if shared.is_shutting_down() {
+        if engine.brake.is_shutting_down() {
             return Err(failure.into());
         }
         match lease.renew(task, timings.lease).await {
@@ -171,7 +173,7 @@ async fn wait_in_doubt(
             Err(error) => {
                 tracing::debug!(%error, "a lease in doubt was not renewed");
                 task.delay(failure.clone());
-                let pause = shared
+                let pause = engine
                     .jitter
                     .between(Duration::from_secs(1), Duration::from_secs(5));
                 task.pause(pause).await;
@@ -179,9 +181,6 @@ async fn wait_in_doubt(
         }
     }
 }
-
-/// For how long no refresh is started after Notion refused the app's client id and secret.
-const APP_PAUSE: Duration = Duration::from_secs(60);
 
 /// The token was certainly not spent: ends the lease.
 ///
@@ -194,7 +193,7 @@ async fn not_spent(
     error: OAuthError,
     calls: u32,
 ) -> Failed {
-    let shared = &task.shared;
+    let engine = &task.engine;
     if let Some(problem) = error.configuration_problem() {
         release(task, lease.attempt, None).await;
         if error.is_of_a_call() {
@@ -214,14 +213,14 @@ async fn not_spent(
             .with_source(error)
             .into();
     }
-    let pause = shared
+    let pause = engine
         .jitter
         .back_off(calls)
         .max(error.retry_after().unwrap_or_default());
     let is_local = error.is_not_sent();
     release(task, lease.attempt, (!is_local).then_some(pause)).await;
     emit_failure(task, loaded);
-    let until = shared.clock.monotonic().saturating_add(pause);
+    let until = engine.clock.monotonic().saturating_add(pause);
     Failed {
         error: AuthError::transient(error.not_refreshed())
             .with_subject(&task.subject)
@@ -233,21 +232,9 @@ async fn not_spent(
 }
 
 fn emit_failure(task: &Task, loaded: &Loaded) {
-    task.shared.emit(Event::RefreshFailed {
+    task.engine.events.emit(Event::RefreshFailed {
         subject: task.subject.clone(),
         lineage: loaded.record.lineage,
         generation: loaded.record.generation,
     });
-}
-
-impl Shared {
-    /// Pauses refreshes for the whole app, and notifies the operator once.
-    pub(crate) fn reject_app(&self) {
-        let now = self.clock.monotonic();
-        let until = now.saturating_add(APP_PAUSE);
-        let before = self.app_rejected_until().replace(until);
-        if before.is_none_or(|until| until <= now) {
-            self.emit(Event::AppRejected);
-        }
-    }
 }

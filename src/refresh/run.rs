@@ -1,59 +1,96 @@
-//! A refresh task: how stored credentials become credentials that can be sent, and how a refresh token that can be
-//! spent only once is spent.
-//!
-//! 1. [`load`]: the record, as the store has it now.
-//! 2. [`decide`]: one table says what is done with it.
-//! 3. [`lease`]: a durable entry that this attempt is about to spend the token; or wait for the attempt that has one.
-//! 4. [`exchange`]: one call of the token endpoint. While its outcome is unknown, the lease stays and the call is
-//!    repeated.
-//! 5. [`commit`]: the new pair is saved before it is used; or the lease is released; or, after a definite
-//!    `invalid_grant` for an unmoved record, the credentials are invalidated.
-//!
-//! Whenever the record turns out to have moved, the task starts again at 1. [`task`] is how requests share a task,
-//! over [`single_flight`]; [`failures`] is what a process remembers between tasks.
+//! From a request's wish for credentials to the steps of a task.
 
-mod commit;
-mod decide;
-mod exchange;
-mod failpoint;
-mod failures;
-mod goal;
-mod lease;
-mod load;
-mod single_flight;
-mod task;
+use std::{sync::Arc, time::Duration};
 
-use std::time::Duration;
+use tracing::Instrument;
 
-#[cfg_attr(
-    not(feature = "testing"),
-    expect(unreachable_pub, reason = "only tests set failpoints")
-)]
-pub use self::failpoint::Failpoint;
-#[cfg(feature = "testing")]
-pub(super) use self::failpoint::FailpointHook;
-pub(crate) use self::goal::Grant;
-#[cfg(feature = "routes")]
-pub(crate) use self::single_flight::Tracked;
-use self::{
+use super::{
     commit::invalidate,
     decide::{Decision, decide},
+    engine::Engine,
     exchange::exchange,
+    failpoint::Failpoint,
+    goal::{Goal, Grant, TaskOutcome},
     lease::{Leasing, acquire},
     load::{Loaded, load},
-    task::{Failed, Task},
-};
-pub(super) use self::{
-    failures::Failures,
-    goal::{Goal, Outcome, Trigger},
-    task::{Tasks, join, start},
+    single_flight::Waiter,
+    task::{Failed, Task, failed},
 };
 use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
-    observe::Ending,
+    observe::{Ending, Lap},
     store::AttemptId,
+    subject::Subject,
 };
+
+/// Waits for the subject's task, which is started if there is none.
+///
+/// Dropping the future leaves the task alone.
+pub(crate) async fn join(engine: &Arc<Engine>, subject: &Subject, goal: Goal) -> TaskOutcome {
+    loop {
+        let mut waiter = match join_or_start(engine, subject, goal) {
+            Ok(waiter) => waiter,
+            Err(error) => return failed(error),
+        };
+        match waiter.outcome().await {
+            Some(((outcome, ending), false)) if waiter.is_served => {
+                let is_shared = waiter.is_joined && outcome.is_ok();
+                return (outcome, if is_shared { Ending::Joined } else { ending });
+            }
+            Some((_, false)) => {}
+            Some((delayed, true)) => return delayed,
+            None => return aborted(),
+        }
+    }
+}
+
+/// Starts a task if none runs, and does not wait for it.
+pub(crate) fn start(engine: &Arc<Engine>, subject: &Subject, goal: Goal) {
+    if let Err(error) = join_or_start(engine, subject, goal) {
+        tracing::debug!(%error, "no refresh task was started");
+    }
+}
+
+fn join_or_start(
+    engine: &Arc<Engine>,
+    subject: &Subject,
+    goal: Goal,
+) -> Result<Waiter<TaskOutcome>, AuthError> {
+    let now = engine.clock.monotonic();
+    engine.tasks.join(subject, goal, aborted, |handle| {
+        if let Some(error) = engine.failures.repeated(subject, goal, now) {
+            handle.complete(failed(error.clone()));
+            return Err(error);
+        }
+        let runtime = engine.runtime()?;
+        let task = Task {
+            engine: Arc::clone(engine),
+            subject: subject.clone(),
+            goal,
+            handle,
+        };
+        let timer = Lap::refresh(subject);
+        runtime.spawn(async move {
+            let outcome = match run(&task).instrument(timer.span()).await {
+                Ok((grant, ending)) => (Ok(grant), ending),
+                Err(error) => {
+                    task.remember(&error);
+                    failed(error.error)
+                }
+            };
+            timer.end(outcome.1);
+            task.handle.complete(outcome);
+        });
+        Ok(())
+    })
+}
+
+fn aborted() -> TaskOutcome {
+    failed(AuthError::transient(
+        "the task that loads or refreshes the credentials ended early; try again",
+    ))
+}
 
 /// More rounds than a wait for another process takes. A task that needs more makes no progress.
 const ROUNDS: u32 = 1000;

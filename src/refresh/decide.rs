@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    super::cache::Fence,
-    goal::{Goal, Trigger},
-};
-use crate::{credentials::ReauthorizationReason, store::refusal_delay};
+use super::goal::{Goal, Trigger};
+use crate::{cache::Fence, credentials::ReauthorizationReason, store::refusal_delay};
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use super::{
 use crate::subject::Subject;
 
 /// Tables under locks of their own, by subject.
-pub(in crate::provider) struct Cache {
+pub(crate) struct Cache {
     shards: Box<[Shard]>,
     room: Room,
     next_version: AtomicU32,
@@ -37,7 +37,7 @@ pub(crate) struct Hit<'a> {
 impl Hit<'_> {
     /// Returns what can be sent without a decision. `now` is read only when the answer depends on it.
     #[inline]
-    pub(in crate::provider) fn ready(
+    pub(crate) fn ready(
         &self,
         now: impl FnOnce() -> Duration,
     ) -> Option<(&HeaderValue, EntryVersion)> {
@@ -52,7 +52,7 @@ impl Hit<'_> {
 
 impl Cache {
     /// A cache for about `capacity` subjects; unbounded if that is `None`.
-    pub(in crate::provider) fn new(capacity: Option<usize>) -> Self {
+    pub(crate) fn new(capacity: Option<usize>) -> Self {
         let room = capacity.map_or_else(Room::unbounded, Room::for_capacity);
         Self {
             shards: (0..room.tables)
@@ -88,7 +88,7 @@ impl Cache {
     /// Returns the subject's entry in its place. [`Hit::ready`] is a second step, so that the subject is no longer
     /// borrowed when the request's headers are set.
     #[inline]
-    pub(in crate::provider) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
+    pub(crate) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
         let hash = subject.seeded_hash();
         let table = self.read(hash);
         let index = table
@@ -98,11 +98,7 @@ impl Cache {
     }
 
     /// Returns what is known of the subject. `now` is read only when the answer depends on it.
-    pub(in crate::provider) fn find(
-        &self,
-        subject: &Subject,
-        now: impl FnOnce() -> Duration,
-    ) -> Found {
+    pub(crate) fn find(&self, subject: &Subject, now: impl FnOnce() -> Duration) -> Found {
         let table = self.read(subject.seeded_hash());
         let Some(slot) = find(&table, subject) else {
             return Found::Miss;
@@ -120,17 +116,12 @@ impl Cache {
     }
 
     /// Returns the subject's entry as it is.
-    pub(in crate::provider) fn peek(&self, subject: &Subject) -> Option<Entry> {
+    pub(crate) fn peek(&self, subject: &Subject) -> Option<Entry> {
         find(&self.read(subject.seeded_hash()), subject).map(Slot::entry)
     }
 
     /// Lets the entry be used without a decision until `until`, at most until it expires.
-    pub(in crate::provider) fn postpone(
-        &self,
-        subject: &Subject,
-        version: EntryVersion,
-        until: Duration,
-    ) {
+    pub(crate) fn postpone(&self, subject: &Subject, version: EntryVersion, until: Duration) {
         let table = self.read(subject.seeded_hash());
         if let Some(slot) = find(&table, subject) {
             if slot.version == version && !slot.is_refused() {
@@ -140,11 +131,7 @@ impl Cache {
     }
 
     /// Returns the subject and the entry of this version, if it is still there.
-    pub(in crate::provider) fn resolve(
-        &self,
-        hash: u64,
-        version: EntryVersion,
-    ) -> Option<(Subject, Entry)> {
+    pub(crate) fn resolve(&self, hash: u64, version: EntryVersion) -> Option<(Subject, Entry)> {
         let table = self.read(hash);
         table
             .entries
@@ -153,12 +140,7 @@ impl Cache {
     }
 
     /// Notes that the entry was compared with the store and is unchanged.
-    pub(in crate::provider) fn validate(
-        &self,
-        subject: &Subject,
-        validated: Validated,
-        until: Duration,
-    ) {
+    pub(crate) fn validate(&self, subject: &Subject, validated: Validated, until: Duration) {
         let mut table = self.write(subject.seeded_hash());
         if let Some(slot) = find_mut(&mut table, subject) {
             if slot.fence == validated.fence && !slot.is_refused() {
@@ -168,12 +150,7 @@ impl Cache {
     }
 
     /// Notes that the API refused the entry of this version, or that the refusal is over.
-    pub(in crate::provider) fn refuse(
-        &self,
-        subject: &Subject,
-        version: EntryVersion,
-        refusal: Refusal,
-    ) {
+    pub(crate) fn refuse(&self, subject: &Subject, version: EntryVersion, refusal: Refusal) {
         let mut table = self.write(subject.seeded_hash());
         if let Some(slot) = find_mut(&mut table, subject) {
             if slot.version == version {
@@ -184,7 +161,7 @@ impl Cache {
 
     /// Returns the number of changes by this process to the subject's shard, which
     /// [`publish`](Self::publish) compares.
-    pub(in crate::provider) fn changes(&self, subject: &Subject) -> Changes {
+    pub(crate) fn changes(&self, subject: &Subject) -> Changes {
         Changes(self.read(subject.seeded_hash()).changes)
     }
 
@@ -193,7 +170,7 @@ impl Cache {
     ///
     /// Under the same fencing token, the entry keeps its refusal unless `ends_refusal`. With the refusal ends the
     /// version: a 401 for a request that was sent before says nothing about what was read since.
-    pub(in crate::provider) fn publish(
+    pub(crate) fn publish(
         &self,
         subject: &Subject,
         changes: Changes,
@@ -209,7 +186,7 @@ impl Cache {
     }
 
     /// Forgets the subject, if this process changed nothing in its shard since `changes` was read.
-    pub(in crate::provider) fn remove(&self, subject: &Subject, changes: Changes) {
+    pub(crate) fn remove(&self, subject: &Subject, changes: Changes) {
         let mut table = self.write(subject.seeded_hash());
         if table.changes == changes.0 {
             table.remove(subject);
@@ -218,27 +195,14 @@ impl Cache {
 
     /// Begins a change of the subject's record by the application. What tasks have read before is not
     /// published any more.
-    pub(in crate::provider) fn begin_change(&self, subject: &Subject) -> Changes {
+    pub(crate) fn begin_change<'a>(&'a self, subject: &'a Subject) -> Change<'a> {
         let mut table = self.write(subject.seeded_hash());
         table.changes += 1;
-        Changes(table.changes)
-    }
-
-    /// Ends a change: the cache holds `cached`, or nothing if another change came between.
-    pub(in crate::provider) fn end_change(
-        &self,
-        subject: &Subject,
-        begun: Changes,
-        cached: Option<(Cached, Option<Duration>)>,
-    ) {
-        let mut table = self.write(subject.seeded_hash());
-        let is_alone = table.changes == begun.0;
-        table.changes += 1;
-        match cached {
-            Some((cached, check_again_at)) if is_alone => {
-                self.put(&mut table, subject, cached, check_again_at, true);
-            }
-            _ => table.remove(subject),
+        Change {
+            cache: self,
+            subject,
+            begun: Changes(table.changes),
+            cached: None,
         }
     }
 
@@ -281,9 +245,41 @@ impl Cache {
     }
 }
 
+/// A change of a subject's record that is being saved. Whether it ends or is dropped, what tasks have read until then is
+/// not published.
+#[must_use]
+pub(crate) struct Change<'a> {
+    cache: &'a Cache,
+    subject: &'a Subject,
+    begun: Changes,
+    cached: Option<(Cached, Option<Duration>)>,
+}
+
+impl Change<'_> {
+    /// The change was saved, or failed. The cache then holds `cached`, or nothing if another change came between.
+    pub(crate) fn end(mut self, cached: Option<(Cached, Option<Duration>)>) {
+        self.cached = cached;
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        let mut table = self.cache.write(self.subject.seeded_hash());
+        let is_alone = table.changes == self.begun.0;
+        table.changes += 1;
+        match self.cached.take() {
+            Some((cached, check_again_at)) if is_alone => {
+                self.cache
+                    .put(&mut table, self.subject, cached, check_again_at, true);
+            }
+            _ => table.remove(self.subject),
+        }
+    }
+}
+
 /// How many changes a shard has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::provider) struct Changes(u64);
+pub(crate) struct Changes(u64);
 
 fn find<'a>(table: &'a Table, subject: &Subject) -> Option<&'a Slot> {
     table

@@ -1,13 +1,74 @@
-//! For whom a request is, and what it is sent with.
+//! What a request is sent with, and how it gets there.
 
-use http::{Extensions, HeaderValue, Request};
+use std::sync::Arc;
 
-use super::{config::Config, headers::Present};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Request,
+    header::{AUTHORIZATION, HOST},
+};
+
+use super::destination::Destination;
 use crate::{
+    cache::{EntryVersion, Fence, Hit},
     error::AuthError,
-    provider::{EntryHandle, EntryVersion, Fence, Grant, Hit, Lookup, Waiting},
+    header::NOTION_VERSION,
+    provider::{EntryHandle, Lookup, NotionAuthProvider, Shared, Waiting},
+    refresh::Grant,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
+
+/// What a layer was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) provider: Arc<Shared>,
+    pub(crate) destination: Destination,
+    /// What requests remember, unless they carry a mode of their own: nothing yet.
+    pub(super) handle: EntryHandle,
+    pub(crate) overrides_version: bool,
+    pub(super) reports: bool,
+    /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
+    /// not report, and the app has more than an integration token.
+    pub(super) is_plain: bool,
+}
+
+impl Config {
+    pub(crate) fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
+        let provider = provider.shared();
+        Self {
+            destination: Destination::new(&provider.api_url),
+            provider: Arc::clone(provider),
+            handle: provider.handle(mode),
+            overrides_version: false,
+            reports: false,
+            is_plain: !provider.has_only_integration_token(),
+        }
+    }
+
+    /// What a request with these extensions remembers: nothing yet.
+    pub(super) fn handle(&self, extensions: &Extensions) -> EntryHandle {
+        match extensions.get::<Mode>() {
+            Some(mode) => self.provider.handle(*mode),
+            None => self.handle,
+        }
+    }
+
+    /// `present` is of the same headers.
+    #[inline]
+    pub(super) fn inject(
+        &self,
+        headers: &mut HeaderMap,
+        present: Present,
+        authorization: HeaderValue,
+    ) {
+        let is_kept = present.version && !self.overrides_version;
+        let version = (!is_kept).then(|| &self.provider.version);
+        inject(headers, authorization, version);
+    }
+
+    pub(crate) fn inject_into(&self, headers: &mut HeaderMap, authorization: HeaderValue) {
+        self.inject(headers, Present::among(headers), authorization);
+    }
+}
 
 /// What the extensions of a request lead to.
 pub(crate) enum Choice {
@@ -65,7 +126,7 @@ impl Config {
         let others = match extensions.get::<ExplicitCredentials>() {
             Some(explicit) => Some(explicit.authorization()),
             None if self.provider.has_only_integration_token() => {
-                self.provider.integration_token().cloned()
+                self.provider.integration_token.clone()
             }
             None => None,
         };
@@ -125,10 +186,10 @@ impl Config {
         extensions: &Extensions,
     ) -> Option<Result<Credentials, AuthError>> {
         let asked = extensions.get::<UseIntegrationToken>().is_some();
-        if !asked && !self.provider.falls_back_to_integration_token() {
+        if !asked && !self.provider.falls_back_to_integration_token {
             return None;
         }
-        Some(match self.provider.integration_token() {
+        Some(match &self.provider.integration_token {
             Some(token) => Ok(Credentials {
                 authorization: token.clone(),
                 source: Source::IntegrationToken,
@@ -196,5 +257,58 @@ impl Source {
             Self::Explicit => CredentialUsed::Explicit,
             Self::IntegrationToken => CredentialUsed::IntegrationToken,
         }
+    }
+}
+
+/// Which of the headers that matter beside `Authorization` a request has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present {
+    pub(super) host: bool,
+    pub(super) version: bool,
+}
+
+impl Present {
+    /// One scan for both: comparing a few names takes less than hashing one. A client's requests have no
+    /// `Host` yet, so the scan that finds one may take longer.
+    #[inline]
+    pub(super) fn among(headers: &HeaderMap) -> Self {
+        if headers.len() > 16 {
+            return Self::hashed(headers);
+        }
+        let mut version = false;
+        for name in headers.keys() {
+            if *name == HOST {
+                return Self::hashed(headers);
+            }
+            if *name == NOTION_VERSION {
+                version = true;
+            }
+        }
+        Self {
+            host: false,
+            version,
+        }
+    }
+
+    #[cold]
+    fn hashed(headers: &HeaderMap) -> Self {
+        Self {
+            host: headers.contains_key(HOST),
+            version: headers.contains_key(NOTION_VERSION),
+        }
+    }
+}
+
+/// Sets `Authorization`, and `Notion-Version` if there is one to set. Values that the caller sent are
+/// replaced.
+#[inline(never)]
+pub(super) fn inject(
+    headers: &mut HeaderMap,
+    authorization: HeaderValue,
+    version: Option<&HeaderValue>,
+) {
+    headers.insert(&AUTHORIZATION, authorization);
+    if let Some(version) = version {
+        headers.insert(NOTION_VERSION, version.clone());
     }
 }

@@ -12,7 +12,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{
+pub(crate) use self::{
     entry::{Cached, Entry, Found, Refusal, Replaced, Validated},
     shards::{Cache, Changes},
 };

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{super::cache::Fence, goal::Goal, single_flight::Goal as _};
-use crate::{error::AuthError, store::Lease, subject::Subject};
+use super::{goal::Goal, single_flight::Goal as _};
+use crate::{cache::Fence, error::AuthError, store::Lease, subject::Subject};
 
 /// Times are readings of the monotonic clock.
 #[derive(Debug, Default)]
-pub(in crate::provider) struct Failures {
+pub(crate) struct Failures {
     by_subject: Mutex<Memory>,
 }
 
@@ -127,7 +127,7 @@ impl Failures {
     }
 
     /// Forgets a subject: its credentials were changed, or refreshed.
-    pub(in crate::provider) fn forget(&self, subject: &Subject) {
+    pub(crate) fn forget(&self, subject: &Subject) {
         let mut memory = self.memory();
         memory.failures.remove(subject);
         memory.observations.remove(subject);

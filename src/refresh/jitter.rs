@@ -5,10 +5,10 @@ use std::{
 
 /// Random delays, so that processes and subjects that failed together do not try again together.
 #[derive(Debug)]
-pub(super) struct Jitter(Mutex<fastrand::Rng>);
+pub(crate) struct Jitter(Mutex<fastrand::Rng>);
 
 impl Jitter {
-    pub(super) fn new(seed: Option<u64>) -> Self {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(Mutex::new(match seed {
             Some(seed) => fastrand::Rng::with_seed(seed),
             None => fastrand::Rng::new(),

@@ -3,25 +3,19 @@
 use std::time::Duration;
 
 use super::{
-    super::event::Event,
-    failpoint::Failpoint,
-    goal::Grant,
-    lease::HeldLease,
-    load::{Loaded, store_failed},
-    task::Task,
+    failpoint::Failpoint, goal::Grant, lease::HeldLease, load::Loaded,
+    settings::LONGEST_COMMIT_PAUSE, task::Task,
 };
 use crate::{
     credentials::{NotionUserCredentials, ReauthorizationReason},
     error::AuthError,
+    event::Event,
     oauth::TokenAnswer,
     store::{
         AttemptId, Changed, Committed, Found, Metadata, NewGeneration, Record, RecordState,
         StoreError,
     },
 };
-
-/// Maximum pause between two tries to commit.
-pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
 /// Saves the new pair, then lets it be used. `None` if another change stands.
 ///
@@ -33,14 +27,14 @@ pub(super) async fn commit(
     lease: &HeldLease,
     answer: TokenAnswer,
 ) -> Result<Option<Grant>, AuthError> {
-    let (shared, subject) = (&task.shared, &task.subject);
+    let (engine, subject) = (&task.engine, &task.subject);
     let next = lease.fence.next();
     let credentials = answer.refresh(loaded.credentials.clone());
     // Another than the record's where the provider adopts other issuers' credentials.
-    let issuer = shared.issuer.as_ref().unwrap_or(&loaded.record.issuer);
+    let issuer = engine.issuers.own.as_ref().unwrap_or(&loaded.record.issuer);
     let new = NewGeneration {
         issuer: issuer.clone(),
-        payload: shared.records.encrypt(subject, next, issuer, &credentials),
+        payload: engine.records.encrypt(subject, next, issuer, &credentials),
         metadata: Metadata::of(&credentials),
         was_refused: task.goal.is_refusal(),
     };
@@ -48,7 +42,7 @@ pub(super) async fn commit(
     let mut was_invalidated = false;
     loop {
         task.failpoint(Failpoint::Committing).await;
-        let committed = shared
+        let committed = engine
             .records
             .commit(
                 subject,
@@ -66,19 +60,19 @@ pub(super) async fn commit(
             }
             Err(error) => {
                 tracing::warn!(%error, ?subject, "refreshed credentials could not be saved yet");
-                task.delay(store_failed(task, error));
+                task.delay(task.store_failed(error));
             }
         }
         failures += 1;
         let ceiling = Duration::from_millis(100 << failures.min(4)).min(LONGEST_COMMIT_PAUSE);
-        let pause = shared.jitter.between(ceiling / 2, ceiling);
+        let pause = engine.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
     }
     task.failpoint(Failpoint::Committed).await;
     task.resume();
-    *shared.app_rejected_until() = None;
-    shared.failures.forget(subject);
-    shared.emit(if was_invalidated {
+    engine.brake.app_accepted();
+    engine.failures.forget(subject);
+    engine.events.emit(if was_invalidated {
         Event::Recovered {
             subject: subject.clone(),
             lineage: next.lineage,
@@ -97,8 +91,8 @@ pub(super) async fn commit(
 /// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use what
 /// was just obtained.
 async fn revoke_if_unused(task: &Task, credentials: &NotionUserCredentials) {
-    let shared = &task.shared;
-    let is_unused = match shared.records.load(&task.subject).await.map(|it| it.found) {
+    let engine = &task.engine;
+    let is_unused = match engine.records.load(&task.subject).await.map(|it| it.found) {
         Ok(Found::Absent) => true,
         Ok(Found::Record(record)) => {
             record.state == RecordState::Disconnected || is_of_another_bot(&record, credentials)
@@ -106,7 +100,7 @@ async fn revoke_if_unused(task: &Task, credentials: &NotionUserCredentials) {
         Ok(Found::Unreadable(_)) | Err(_) => false,
     };
     if is_unused {
-        if let Err(error) = shared.oauth.revoke_both(credentials).await {
+        if let Err(error) = engine.oauth.revoke_both(credentials).await {
             tracing::warn!(%error, "tokens that a refresh obtained after a disconnect were not revoked");
         }
     }
@@ -128,13 +122,13 @@ pub(super) async fn invalidate(
 ) -> Option<AuthError> {
     const TRIES: u32 = 5;
 
-    let (shared, subject) = (&task.shared, &task.subject);
+    let (engine, subject) = (&task.engine, &task.subject);
     let fence = loaded.record.fence();
-    let changes = shared.cache.changes(subject);
+    let changes = engine.cache.changes(subject);
     let mut failures = 0;
     loop {
         task.failpoint(Failpoint::Invalidating).await;
-        let invalidated = shared.records.invalidate(subject, fence, reason, attempt);
+        let invalidated = engine.records.invalidate(subject, fence, reason, attempt);
         let error: StoreError = match invalidated.await {
             Ok(Changed::Done) => break,
             Ok(Changed::Moved | Changed::Leased) => return None,
@@ -142,13 +136,13 @@ pub(super) async fn invalidate(
         };
         failures += 1;
         if failures >= TRIES {
-            return Some(store_failed(task, error));
+            return Some(task.store_failed(error));
         }
         let ceiling = Duration::from_millis(100 << failures);
-        tokio::time::sleep(shared.jitter.between(ceiling / 2, ceiling)).await;
+        tokio::time::sleep(engine.jitter.between(ceiling / 2, ceiling)).await;
     }
-    shared.cache.remove(subject, changes);
-    shared.emit(Event::NeedsReauthorization {
+    engine.cache.remove(subject, changes);
+    engine.events.emit(Event::NeedsReauthorization {
         subject: subject.clone(),
         lineage: fence.lineage,
         generation: fence.generation,
@@ -161,7 +155,7 @@ pub(super) async fn invalidate(
 pub(super) async fn release(task: &Task, attempt: AttemptId, back_off: Option<Duration>) {
     task.failpoint(Failpoint::Releasing).await;
     let released = task
-        .shared
+        .engine
         .records
         .release(&task.subject, attempt, back_off)
         .await;

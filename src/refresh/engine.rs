@@ -1,22 +1,89 @@
-//! From credentials to an entry of the cache, and how long that is good.
+//! What refresh tasks work with, and how credentials become an entry of the cache.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::runtime::Handle;
 
 use super::{
-    Event, Shared, UnknownExpiry,
-    cache::{Cached, Changes},
-    refresh::Grant,
+    failures::Failures,
+    goal::{Grant, Tasks},
+    guards::{Brake, Issuers},
+    jitter::Jitter,
+    settings::{Settings, UnknownExpiry},
 };
 use crate::{
+    cache::{Cache, Cached, Changes},
+    clock::Clock,
     credentials::NotionUserCredentials,
     error::AuthError,
-    store::{FencingToken, Record},
+    event::{Event, Events},
+    oauth::OAuthFlow,
+    store::{FencingToken, Record, Records},
     subject::Subject,
 };
 
-impl Shared {
+/// What the refresh tasks of a provider work with.
+pub(crate) struct Engine {
+    pub(crate) records: Records,
+    /// Whether other processes may write to the store.
+    pub(crate) store_is_shared: bool,
+    pub(crate) cache: Cache,
+    pub(crate) oauth: OAuthFlow,
+    pub(crate) issuers: Issuers,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jitter: Jitter,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) failures: Failures,
+    pub(crate) brake: Brake,
+    pub(crate) events: Events,
+    /// Where tasks run. Default: the runtime of the caller.
+    pub(crate) runtime: Option<Handle>,
+    #[cfg(feature = "testing")]
+    pub(crate) failpoint: Option<super::failpoint::FailpointHook>,
+}
+
+impl Engine {
+    /// The runtime of refresh tasks.
+    pub(crate) fn runtime(&self) -> Result<Handle, AuthError> {
+        match &self.runtime {
+            Some(runtime) => Ok(runtime.clone()),
+            None => Handle::try_current().map_err(|error| {
+                AuthError::configuration(
+                    "there is no tokio runtime to load or refresh credentials on: call from \
+                     within one, or give its handle to the provider's builder",
+                )
+                .with_source(error)
+            }),
+        }
+    }
+
+    /// Waits for `time`, or until the provider is shut down.
+    pub(crate) async fn pause(&self, time: Duration) {
+        let ended = {
+            let Ok(runtime) = self.runtime() else { return };
+            let _context = runtime.enter();
+            tokio::time::timeout(time, self.brake.shut_down_begins())
+        };
+        // The caller finds out which of the two it was.
+        drop(ended.await);
+    }
+
+    /// Pauses refreshes for the whole app, and notifies the operator once.
+    pub(crate) fn reject_app(&self) {
+        if self.brake.reject_app(self.clock.monotonic()) {
+            self.events.emit(Event::AppRejected);
+        }
+    }
+
+    /// Lets the subject's task look at the store again, and forgets failures: the application changed the record.
+    pub(crate) fn changed(&self, subject: &Subject) {
+        self.failures.forget(subject);
+        self.tasks.interrupt(subject);
+    }
+
     /// How long credentials of this age can be used, if that is known, less the leeway.
-    pub(super) fn usable_for(
+    pub(crate) fn usable_for(
         &self,
         credentials: &NotionUserCredentials,
         age: Duration,
@@ -35,7 +102,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the access token can't be sent.
-    pub(super) fn cached(
+    pub(crate) fn cached(
         &self,
         record: &Record,
         credentials: &NotionUserCredentials,
@@ -64,7 +131,7 @@ impl Shared {
 
     /// Puts credentials into the cache and returns them ready to be sent. `None` if the application has changed the
     /// record since `changes` was read.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         subject: &Subject,
         changes: Changes,
@@ -84,14 +151,14 @@ impl Shared {
     }
 
     /// Reports credentials that were saved and can't be sent.
-    pub(super) fn report_invalid_token<T>(
+    pub(crate) fn report_invalid_token<T>(
         &self,
         subject: &Subject,
         fence: FencingToken,
         saved: &Result<T, AuthError>,
     ) {
         if let Some(reason) = saved.as_ref().err().and_then(AuthError::invalid_token) {
-            self.emit(Event::InvalidToken {
+            self.events.emit(Event::InvalidToken {
                 subject: subject.clone(),
                 lineage: fence.lineage,
                 generation: fence.generation,
@@ -101,7 +168,7 @@ impl Shared {
     }
 
     /// When an entry that was compared with the store at `validated_at` must be compared again.
-    pub(super) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
+    pub(crate) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
             .then(|| validated_at.saturating_add(self.settings.revalidation_age))
     }
@@ -111,5 +178,16 @@ impl Shared {
     fn refresh_window(&self, lifetime: Duration) -> Duration {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.settings)
+            .field("store", &self.records.store)
+            .field("namespace", &self.records.namespace)
+            .field("oauth", &self.oauth)
+            .finish_non_exhaustive()
     }
 }

@@ -3,18 +3,16 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    super::{
-        cache::{Changes, Entry, Fence, Replaced, Validated},
-        event::Event,
-    },
     decide::{Expiry, Situation},
     goal::{Goal, Grant},
     task::Task,
 };
 use crate::{
+    cache::{Changes, Entry, Fence, Replaced, Validated},
     credentials::NotionUserCredentials,
     error::AuthError,
-    store::{FencingToken, Found, Record, RecordState, StoreError},
+    event::Event,
+    store::{FencingToken, Found, Record, RecordState},
 };
 
 /// An active record whose credentials can be read.
@@ -34,43 +32,44 @@ const REGRESSION_MEMORY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads the subject's record.
 pub(super) async fn load(task: &Task) -> Result<Loaded, AuthError> {
-    let (shared, subject) = (&task.shared, &task.subject);
+    let (engine, subject) = (&task.engine, &task.subject);
     // Before the read: a change since then makes what was read old.
-    let changes = shared.cache.changes(subject);
-    let seen = shared.cache.peek(subject);
-    let read_at = shared.clock.monotonic();
-    let snapshot = shared
+    let changes = engine.cache.changes(subject);
+    let seen = engine.cache.peek(subject);
+    let read_at = engine.clock.monotonic();
+    let snapshot = engine
         .records
         .load(subject)
         .await
-        .map_err(|error| store_failed(task, error))?;
+        .map_err(|error| task.store_failed(error))?;
     let record = match snapshot.found {
         Found::Record(record) => *record,
         Found::Absent => {
-            shared.cache.remove(subject, changes);
+            engine.cache.remove(subject, changes);
             return Err(AuthError::not_connected().with_subject(subject));
         }
         Found::Unreadable(reason) => {
-            let cause = shared.records.unreadable(reason);
+            let cause = engine.records.unreadable(reason);
             return Err(AuthError::unreadable(cause).with_subject(subject));
         }
     };
     match record.state {
         RecordState::Active => {}
         RecordState::NeedsReauthorization(reason) => {
-            shared.cache.remove(subject, changes);
+            engine.cache.remove(subject, changes);
             return Err(AuthError::reauthorize(reason).with_subject(subject));
         }
         RecordState::Disconnected | RecordState::Unreadable => {
-            shared.cache.remove(subject, changes);
+            engine.cache.remove(subject, changes);
             return Err(AuthError::not_connected().with_subject(subject));
         }
     }
-    shared
-        .check_issuer(&record)
+    engine
+        .issuers
+        .check(&record)
         .map_err(|error| error.with_subject(subject))?;
     check_not_regressed(task, seen.as_ref(), &record)?;
-    let credentials = shared
+    let credentials = engine
         .records
         .decrypt(subject, &record)
         .map_err(|cause| AuthError::unreadable(cause).with_subject(subject))?;
@@ -90,7 +89,7 @@ fn check_not_regressed(
     seen: Option<&Entry>,
     record: &Record,
 ) -> Result<(), AuthError> {
-    let shared = &task.shared;
+    let engine = &task.engine;
     let Some(seen) = seen.map(|entry| &entry.cached) else {
         return Ok(());
     };
@@ -99,11 +98,11 @@ fn check_not_regressed(
         stored.is_of_lineage(seen.fence) && stored.generation() < seen.fence.generation();
     let is_replaced_lineage =
         seen.replaced == Some(Replaced::from(record.lineage)) && !stored.is_of_lineage(seen.fence);
-    let seen_ago = shared.clock.monotonic().saturating_sub(seen.validated_at);
+    let seen_ago = engine.clock.monotonic().saturating_sub(seen.validated_at);
     if !(is_older_generation || is_replaced_lineage) || seen_ago >= REGRESSION_MEMORY {
         return Ok(());
     }
-    shared.emit(Event::StoreRegressed {
+    engine.events.emit(Event::StoreRegressed {
         subject: task.subject.clone(),
         stored: stored.generation(),
         seen: seen.fence.generation(),
@@ -115,10 +114,6 @@ fn check_not_regressed(
     )
     .with_subject(&task.subject)
     .with_retry_after(Duration::from_secs(1)))
-}
-
-pub(super) fn store_failed(task: &Task, error: StoreError) -> AuthError {
-    error.into_auth_error().with_subject(&task.subject)
 }
 
 impl Loaded {
@@ -133,7 +128,7 @@ impl Loaded {
     }
 
     pub(super) fn situation(&self, task: &Task) -> Situation {
-        let usable_for = task.shared.usable_for(&self.credentials, self.age());
+        let usable_for = task.engine.usable_for(&self.credentials, self.age());
         let is_past = self
             .credentials
             .expires_at
@@ -155,16 +150,16 @@ impl Loaded {
 
     /// Puts the credentials into the cache. `None` if the application has changed the record since it was read.
     pub(super) fn publish(&self, task: &Task) -> Result<Option<Grant>, AuthError> {
-        let (shared, subject) = (&task.shared, &task.subject);
-        let cached = shared
+        let (engine, subject) = (&task.engine, &task.subject);
+        let cached = engine
             .cached(&self.record, &self.credentials, self.age(), self.read_at)
             .map_err(|error| {
-                shared.cache.remove(subject, self.changes);
+                engine.cache.remove(subject, self.changes);
                 error.with_subject(subject)
             })?;
         // A look at the store does not make a refused token good.
         let ends_refusal = task.goal != Goal::Load;
-        Ok(shared.publish(subject, self.changes, cached, ends_refusal))
+        Ok(engine.publish(subject, self.changes, cached, ends_refusal))
     }
 
     /// The same for the pair that a refresh of this record has committed.
@@ -178,27 +173,27 @@ impl Loaded {
             generation: fence.generation,
             ..self.record.clone()
         };
-        let (shared, subject) = (&task.shared, &task.subject);
-        let now = shared.clock.monotonic();
-        let cached = shared.cached(&record, credentials, Duration::ZERO, now);
-        shared.report_invalid_token(subject, fence, &cached);
+        let (engine, subject) = (&task.engine, &task.subject);
+        let now = engine.clock.monotonic();
+        let cached = engine.cached(&record, credentials, Duration::ZERO, now);
+        engine.report_invalid_token(subject, fence, &cached);
         let cached = cached.map_err(|error| {
-            shared.cache.remove(subject, self.changes);
+            engine.cache.remove(subject, self.changes);
             error.with_subject(subject)
         })?;
-        Ok(shared.publish(subject, self.changes, cached, true))
+        Ok(engine.publish(subject, self.changes, cached, true))
     }
 
     /// Lets requests use the cached token on, if it is this record's.
     pub(super) fn keep_in_use(&self, task: &Task, pause: Duration) {
-        let shared = &task.shared;
-        let until = shared.clock.monotonic().saturating_add(pause);
-        shared.cache.validate(
+        let engine = &task.engine;
+        let until = engine.clock.monotonic().saturating_add(pause);
+        engine.cache.validate(
             &task.subject,
             Validated {
                 fence: self.fence(),
                 at: self.read_at,
-                check_again_at: shared.revalidate_at(self.read_at),
+                check_again_at: engine.revalidate_at(self.read_at),
             },
             until,
         );

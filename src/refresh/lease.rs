@@ -6,12 +6,8 @@ use std::{
 };
 
 use super::{
-    super::shared::Shared,
-    commit::LONGEST_COMMIT_PAUSE,
-    failpoint::Failpoint,
-    failures::Observed,
-    load::{Loaded, store_failed},
-    task::Task,
+    engine::Engine, failpoint::Failpoint, failures::Observed, load::Loaded,
+    settings::LONGEST_COMMIT_PAUSE, task::Task,
 };
 use crate::{
     clock::Clock,
@@ -65,19 +61,19 @@ const UNCHANGED_FOR: Duration = Duration::from_secs(12);
 
 /// Acquires the lease, or waits a moment for the attempt that holds it.
 pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
-    let (shared, subject) = (&task.shared, &task.subject);
-    if let Err(error) = shared.may_refresh() {
+    let (engine, subject) = (&task.engine, &task.subject);
+    if let Err(error) = engine.brake.may_refresh(engine.clock.monotonic()) {
         return Leasing::NotNow(error.with_subject(subject));
     }
-    let now = shared.clock.monotonic();
-    if let Some(error) = shared.failures.back_off(subject, loaded.fence(), now) {
+    let now = engine.clock.monotonic();
+    if let Some(error) = engine.failures.back_off(subject, loaded.fence(), now) {
         return Leasing::NotNow(error);
     }
     let fence = loaded.record.fence();
     let attempt = AttemptId::random();
     let mut request = LeaseRequest {
         attempt,
-        duration: shared.settings.timings.lease,
+        duration: engine.settings.timings.lease,
         in_doubt: false,
         take_over: None,
         past_back_off: None,
@@ -85,8 +81,8 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
     task.failpoint(Failpoint::Leasing).await;
     loop {
         // Before the request, so that the lease is never older than it seems.
-        let since = Moment::now(&*shared.clock);
-        match shared.records.lease(subject, fence, request).await {
+        let since = Moment::now(&*engine.clock);
+        match engine.records.lease(subject, fence, request).await {
             Ok(Leased::Acquired) => {
                 task.failpoint(Failpoint::Leased).await;
                 return Leasing::Acquired(HeldLease {
@@ -98,9 +94,9 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
             }
             Ok(Leased::Moved) => return Leasing::Moved,
             Ok(Leased::BackingOff { end, left }) => {
-                let now = shared.clock.monotonic();
+                let now = engine.clock.monotonic();
                 let what = Observed::BackOff(end);
-                let (seen_for, length) = shared.failures.observe(subject, what, left, now);
+                let (seen_for, length) = engine.failures.observe(subject, what, left, now);
                 if seen_for >= length && request.past_back_off.is_none() {
                     request.past_back_off = Some(end);
                     continue;
@@ -119,12 +115,12 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
             Err(error) => {
                 // It may have been acquired: others would wait for nothing.
                 if request.take_over.is_none() {
-                    let released = shared.records.release(subject, attempt, None).await;
+                    let released = engine.records.release(subject, attempt, None).await;
                     if let Err(error) = released {
                         tracing::debug!(%error, "a lease that may have been acquired was not released");
                     }
                 }
-                return Leasing::NotNow(store_failed(task, error));
+                return Leasing::NotNow(task.store_failed(error));
             }
         }
     }
@@ -138,13 +134,13 @@ enum Waited {
 
 /// Waits for another attempt that holds the lease, or did when its process died. `store_now` is the store's time.
 async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
-    let shared = &task.shared;
-    let timings = &shared.settings.timings;
+    let engine = &task.engine;
+    let timings = &engine.settings.timings;
     let age = store_now.duration_since(lease.since).unwrap_or_default();
     let remaining = lease.duration.saturating_sub(age);
-    let now = shared.clock.monotonic();
+    let now = engine.clock.monotonic();
     let what = Observed::Lease(lease);
-    let (seen_for, _) = shared.failures.observe(&task.subject, what, remaining, now);
+    let (seen_for, _) = engine.failures.observe(&task.subject, what, remaining, now);
     // The store's clock may have been set back: then the time for which the lease was seen counts.
     let age = age.max(seen_for);
     let remaining = lease.duration.saturating_sub(age);
@@ -165,14 +161,14 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
         // The store may have come back a moment ago: a holder that was cut off from it commits first.
         let turn = timings.save.saturating_add(LONGEST_COMMIT_PAUSE);
         task.pause(turn).await;
-        return match shared.is_shutting_down() {
+        return match engine.brake.is_shutting_down() {
             true => Waited::NotNow(error),
             false => Waited::TakeOver,
         };
     }
     // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
     let is_long = if remaining.is_zero() {
-        until_take_over > shared.settings.acquire_timeout
+        until_take_over > engine.settings.acquire_timeout
     } else {
         remaining > timings.lease
     };
@@ -182,7 +178,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     } else {
         (Duration::from_millis(25), Duration::from_millis(500))
     };
-    task.pause(shared.jitter.between(low, high).min(left)).await;
+    task.pause(engine.jitter.between(low, high).min(left)).await;
     task.resume();
     Waited::ReadAgain
 }
@@ -195,10 +191,10 @@ fn busy(task: &Task, left: Duration) -> AuthError {
 
 impl HeldLease {
     /// The pre-send check: a process that was suspended must not spend a token that another has replayed since.
-    pub(super) fn pre_send_check(&self, shared: &Arc<Shared>) -> SendGate {
+    pub(super) fn pre_send_check(&self, engine: &Arc<Engine>) -> SendGate {
         let since = self.since;
-        let clock = Arc::clone(&shared.clock);
-        let budget = shared.settings.timings.call;
+        let clock = Arc::clone(&engine.clock);
+        let budget = engine.settings.timings.call;
         SendGate::new(move || {
             if since.is_older_than(budget, &*clock) {
                 Err(BoxError::from(
@@ -216,8 +212,8 @@ impl HeldLease {
         task: &Task,
         duration: Duration,
     ) -> Result<bool, StoreError> {
-        let shared = &task.shared;
-        let since = Moment::now(&*shared.clock);
+        let engine = &task.engine;
+        let since = Moment::now(&*engine.clock);
         let request = LeaseRequest {
             attempt: self.attempt,
             duration,
@@ -225,7 +221,7 @@ impl HeldLease {
             take_over: None,
             past_back_off: None,
         };
-        let leased = shared
+        let leased = engine
             .records
             .lease(&task.subject, self.fence, request)
             .await?;
@@ -234,31 +230,5 @@ impl HeldLease {
             self.since = since;
         }
         Ok(is_held)
-    }
-}
-
-impl Shared {
-    /// Whether this process may start to spend refresh tokens.
-    fn may_refresh(&self) -> Result<(), AuthError> {
-        if self.is_shutting_down() {
-            return Err(AuthError::transient(
-                "this process is shutting down and starts no refresh",
-            )
-            .with_retry_after(Duration::from_secs(1)));
-        }
-        let left = self.app_pause();
-        if left.is_zero() {
-            Ok(())
-        } else {
-            Err(AuthError::app_rejected().with_retry_after(left))
-        }
-    }
-
-    /// How long refreshes are paused for the whole app.
-    pub(super) fn app_pause(&self) -> Duration {
-        let until = *self.app_rejected_until();
-        until
-            .unwrap_or_default()
-            .saturating_sub(self.clock.monotonic())
     }
 }

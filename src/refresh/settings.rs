@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crate::error::AuthError;
 
+/// Maximum pause between two tries to commit.
+pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
+
 /// How long the steps of a refresh may take.
 ///
 /// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
@@ -36,7 +39,7 @@ impl Default for RefreshTimings {
 }
 
 impl RefreshTimings {
-    pub(super) fn check(&self) -> Result<(), AuthError> {
+    pub(crate) fn check(&self) -> Result<(), AuthError> {
         if self.call.is_zero() || self.save.is_zero() {
             return Err(AuthError::configuration(
                 "RefreshTimings: call and save must be more than zero",
@@ -73,15 +76,14 @@ pub enum UnknownExpiry {
 
 /// What the builder was told.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) leeway: Duration,
-    pub(super) refresh_window: Duration,
-    pub(super) unknown_expiry: UnknownExpiry,
-    pub(super) revalidation_age: Duration,
-    pub(super) stale_if_store_down: Duration,
-    pub(super) acquire_timeout: Duration,
-    pub(super) timings: RefreshTimings,
-    pub(super) fall_back: bool,
+pub(crate) struct Settings {
+    pub(crate) leeway: Duration,
+    pub(crate) refresh_window: Duration,
+    pub(crate) unknown_expiry: UnknownExpiry,
+    pub(crate) revalidation_age: Duration,
+    pub(crate) stale_if_store_down: Duration,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) timings: RefreshTimings,
 }
 
 impl Default for Settings {
@@ -94,7 +96,6 @@ impl Default for Settings {
             stale_if_store_down: Duration::from_secs(5 * 60),
             acquire_timeout: Duration::from_secs(15),
             timings: RefreshTimings::default(),
-            fall_back: false,
         }
     }
 }

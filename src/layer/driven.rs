@@ -11,14 +11,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    config::Config,
-    identity::{Credentials, Source},
     replay::ReplayBody,
+    selection::Config,
+    selection::{Credentials, Source},
 };
 use crate::{
+    cache::Fence,
     error::{AuthError, BoxError},
     observe,
-    provider::{EntryHandle, Fence, Unauthorized, Waiting},
+    provider::{EntryHandle, Unauthorized, Waiting},
 };
 
 pin_project! {

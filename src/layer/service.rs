@@ -8,11 +8,11 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{
-    config::Config,
     driven::Driven,
     future::ResponseFuture,
-    identity::Choice,
     replay::{NoReplay, ReplayBody},
+    selection::Choice,
+    selection::Config,
 };
 use crate::error::BoxError;
 

@@ -77,7 +77,7 @@ fn replaced_and_removed_tokens_are_dropped() {
 
     let (disconnected, _) = publish(&cache, &ann);
     let change = cache.begin_change(&ann);
-    cache.end_change(&ann, change, None);
+    change.end(None);
     assert_dropped(&disconnected);
 }
 
@@ -88,7 +88,7 @@ fn read_from_before_a_change_is_not_published() {
     let before = cache.changes(&ann);
     let change = cache.begin_change(&ann);
     let during = cache.changes(&ann);
-    cache.end_change(&ann, change, None);
+    change.end(None);
     for changes in [before, during] {
         let (token, cached) = cached(Lineage::random(), 1);
         let published = cache.publish(&ann, changes, cached, None, true);
@@ -106,7 +106,7 @@ fn entry_of_a_change_between_two_others_is_not_kept() {
     let second = cache.begin_change(&ann);
     for change in [second, first] {
         let (_, cached) = cached(Lineage::random(), 1);
-        cache.end_change(&ann, change, Some((cached, None)));
+        change.end(Some((cached, None)));
     }
     assert!(!is_hit(&cache, &ann));
 }

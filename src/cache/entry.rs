@@ -49,17 +49,17 @@ impl From<FencingToken> for Fence {
 
 /// What is put into the cache. Times are readings of the provider's monotonic clock.
 #[derive(Debug, Clone)]
-pub(in crate::provider) struct Cached {
-    pub(in crate::provider) authorization: HeaderValue,
-    pub(in crate::provider) fence: Fence,
+pub(crate) struct Cached {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) fence: Fence,
     /// The lineage that a reconnect replaced by this one.
-    pub(in crate::provider) replaced: Option<Replaced>,
+    pub(crate) replaced: Option<Replaced>,
     /// When it expires, less the leeway.
-    pub(in crate::provider) expires_at: Option<Duration>,
+    pub(crate) expires_at: Option<Duration>,
     /// When a background refresh starts.
-    pub(in crate::provider) refresh_at: Option<Duration>,
+    pub(crate) refresh_at: Option<Duration>,
     /// When the read from the store began, or the write to it.
-    pub(in crate::provider) validated_at: Duration,
+    pub(crate) validated_at: Duration,
 }
 
 /// A lineage that was replaced, by its first 32 bits.
@@ -74,7 +74,7 @@ impl From<Lineage> for Replaced {
 }
 
 /// What the cache knows of a subject.
-pub(in crate::provider) enum Found {
+pub(crate) enum Found {
     /// This can be sent.
     Hit {
         authorization: HeaderValue,
@@ -88,31 +88,31 @@ pub(in crate::provider) enum Found {
 
 /// An entry as it was found.
 #[derive(Debug, Clone)]
-pub(in crate::provider) struct Entry {
-    pub(in crate::provider) cached: Cached,
-    pub(in crate::provider) version: EntryVersion,
-    pub(in crate::provider) refusal: Option<Refusal>,
+pub(crate) struct Entry {
+    pub(crate) cached: Cached,
+    pub(crate) version: EntryVersion,
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// The API refused an entry's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::provider) struct Refusal {
+pub(crate) struct Refusal {
     /// Whether no request is sent with the entry before the store was read.
-    pub(in crate::provider) is_current: bool,
+    pub(crate) is_current: bool,
     /// When it was refused last.
-    pub(in crate::provider) at: Duration,
+    pub(crate) at: Duration,
     /// When it was first refused by an answer with Notion's request id, if it was.
-    pub(in crate::provider) first_identified_at: Option<Duration>,
+    pub(crate) first_identified_at: Option<Duration>,
     /// Whether the last refusal ends credentials that can't be refreshed.
-    pub(in crate::provider) is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 /// A comparison with the store that found the entry unchanged.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::provider) struct Validated {
-    pub(in crate::provider) fence: Fence,
-    pub(in crate::provider) at: Duration,
-    pub(in crate::provider) check_again_at: Option<Duration>,
+pub(crate) struct Validated {
+    pub(crate) fence: Fence,
+    pub(crate) at: Duration,
+    pub(crate) check_again_at: Option<Duration>,
 }
 
 /// An entry as the table keeps it. There may be a million of them, so it is small.
@@ -277,7 +277,7 @@ impl Slot {
 
 impl Entry {
     /// Whether no request is sent with the entry before a decision.
-    pub(in crate::provider) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.refusal.is_some_and(|refusal| refusal.is_current)
     }
 }

@@ -1,7 +1,5 @@
 //! The named steps of a refresh, at which tests can stop a process.
 
-use super::task::Task;
-
 /// A step of a refresh. Between any two steps a process may be stopped for good or for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -50,16 +48,3 @@ impl Failpoint {
 #[cfg(feature = "testing")]
 pub(crate) type FailpointHook =
     Box<dyn Fn(Failpoint) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-impl Task {
-    #[cfg(feature = "testing")]
-    pub(super) async fn failpoint(&self, failpoint: Failpoint) {
-        if let Some(hook) = &self.shared.failpoint {
-            hook(failpoint).await;
-        }
-    }
-
-    #[cfg(not(feature = "testing"))]
-    #[expect(clippy::unused_async, reason = "with a test's hook it waits")]
-    pub(super) async fn failpoint(&self, _: Failpoint) {}
-}
