@@ -48,6 +48,7 @@ enum Kind {
     AppRejected,
     Destination(&'static str),
     Configuration(&'static str),
+    Store { is_unavailable: bool },
     InvalidToken(InvalidToken),
 }
 
@@ -83,13 +84,7 @@ impl AuthError {
 
     /// The store failed; nobody asks it again for a second.
     pub(crate) fn store_failed(is_unavailable: bool, error: impl Into<BoxError>) -> Self {
-        let error = error.into();
-        let failed = if is_unavailable {
-            Self::transient("the credential store does not answer")
-        } else {
-            Self::configuration("the credential store cannot be used as it is: see the cause")
-        };
-        failed
+        Self::new(Kind::Store { is_unavailable })
             .with_retry_after(Duration::from_secs(1))
             .with_source(error)
     }
@@ -138,7 +133,13 @@ impl AuthError {
     /// longer than the request wanted to wait, this process is shutting down. The credentials stay.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, Kind::Transient(_))
+        matches!(
+            self.kind,
+            Kind::Transient(_)
+                | Kind::Store {
+                    is_unavailable: true
+                }
+        )
     }
 
     /// The subject has no credentials, or the request has no subject.
@@ -173,6 +174,11 @@ impl AuthError {
         matches!(self.kind, Kind::Destination(_))
     }
 
+    /// Whether the credential store failed.
+    pub(crate) fn is_of_the_store(&self) -> bool {
+        matches!(self.kind, Kind::Store { .. })
+    }
+
     pub(crate) fn is_app_rejected(&self) -> bool {
         self.kind == Kind::AppRejected
     }
@@ -183,7 +189,12 @@ impl AuthError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Configuration(_) | Kind::AppRejected | Kind::InvalidToken(_)
+            Kind::Configuration(_)
+                | Kind::Store {
+                    is_unavailable: false
+                }
+                | Kind::AppRejected
+                | Kind::InvalidToken(_)
         )
     }
 
@@ -216,10 +227,14 @@ impl AuthError {
             | Kind::NotConnected
             | Kind::NeedsReauthorization(_)
             | Kind::Expired => StatusCode::UNAUTHORIZED,
-            Kind::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Transient(_)
+            | Kind::Store {
+                is_unavailable: true,
+            } => StatusCode::SERVICE_UNAVAILABLE,
             Kind::AppRejected
             | Kind::Destination(_)
             | Kind::Configuration(_)
+            | Kind::Store { .. }
             | Kind::InvalidToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -289,6 +304,11 @@ impl fmt::Display for Kind {
                 f,
                 "the credentials cannot be used: {reason}; connect again, or, if there is a refresh token, refresh them"
             ),
+            Self::Store { is_unavailable } => f.write_str(if *is_unavailable {
+                "the credential store does not answer"
+            } else {
+                "the credential store cannot be used as it is: see the cause"
+            }),
             Self::Transient(what) | Self::Destination(what) | Self::Configuration(what) => {
                 f.write_str(what)
             }

@@ -156,8 +156,8 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// How much longer than the revalidation age a cached token is used while the store does not
-    /// answer. Default: 5 minutes.
+    /// How long after its last comparison with the store a cached token is used while the store does not answer.
+    /// Default: 5 minutes. Without an outage it is used for at most twice the revalidation age.
     pub fn stale_if_store_down(mut self, age: Duration) -> Self {
         self.settings.stale_if_store_down = age;
         self

@@ -68,8 +68,8 @@ impl NotionAuthProvider {
     ) -> Result<Connecting, AuthError> {
         let engine = self.engine();
         let change = engine.cache.begin_change(subject);
-        let connecting = self.try_connect(subject, credentials, admission).await;
         let now = engine.clock.monotonic();
+        let connecting = self.try_connect(subject, credentials, admission).await;
         let cached = match &connecting {
             Ok(Connected::Done { record, .. }) => engine
                 .cached(record, credentials, Duration::ZERO, now)
@@ -79,7 +79,9 @@ impl NotionAuthProvider {
         let entry = cached.as_ref().ok().cloned().flatten();
         let entry = entry.map(|cached| (cached, engine.revalidate_at(now)));
         change.end(entry);
-        engine.changed(subject);
+        if !matches!(connecting, Ok(Connected::NotSaved(_) | Connected::Refused)) {
+            engine.changed(subject);
+        }
         match connecting? {
             Connected::Done { record, is_changed } => {
                 engine.events.emit(Event::Connected {

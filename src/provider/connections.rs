@@ -142,15 +142,31 @@ impl NotionAuthProvider {
         self.write_tombstone(subject).await.map(drop)
     }
 
-    /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion. A refresh under way can't
-    /// bring them back, and what it obtains is revoked.
+    /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion, in up to three tries. A
+    /// refresh under way can't bring them back, and what it obtains is revoked.
     ///
-    /// A second call does nothing. If the future is dropped, the connection may be ended and its tokens not yet
-    /// revoked.
+    /// It is done in a task that [`shutdown`](Self::shutdown) waits for, so dropping the future stops nothing. A second
+    /// call does nothing.
     ///
     /// # Errors
     /// When the store fails: then the connection is as it was, or ended.
     pub async fn disconnect(&self, subject: &Subject) -> Result<Revocation, AuthError> {
+        let tracked = self.engine().tasks.track();
+        let (provider, ended) = (self.clone(), subject.clone());
+        let task = self.engine().runtime()?.spawn(async move {
+            let _tracked = tracked;
+            provider.end_connection(&ended).await
+        });
+        task.await.unwrap_or_else(|error| {
+            let error =
+                AuthError::transient("the disconnect was cut off; try again").with_source(error);
+            Err(error.with_subject(subject))
+        })
+    }
+
+    async fn end_connection(&self, subject: &Subject) -> Result<Revocation, AuthError> {
+        const MAY_STAY: &str = "tokens were deleted here, and may stay valid at Notion";
+
         let Some(ended) = self.write_tombstone(subject).await? else {
             return Ok(Revocation::NothingToRevoke);
         };
@@ -160,15 +176,20 @@ impl NotionAuthProvider {
             Found::Unreadable(reason) => Err(records.unreadable(*reason)),
             Found::Absent => return Ok(Revocation::NothingToRevoke),
         };
-        Ok(match decrypted {
-            Ok(credentials) => match self.oauth().revoke_both(&credentials).await {
-                Ok(()) => Revocation::Done,
-                Err(error) => Revocation::Failed(error),
+        match decrypted {
+            Ok(credentials) => match self.engine().revoke(&credentials).await {
+                Ok(()) => Ok(Revocation::Done),
+                Err(error) => {
+                    tracing::warn!(%error, ?subject, "{MAY_STAY}");
+                    Ok(Revocation::Failed(error))
+                }
             },
             Err(cause) => {
-                Revocation::Unreadable(AuthError::unreadable(cause).with_subject(subject))
+                tracing::warn!(error = %cause, ?subject, "{MAY_STAY}");
+                let error = AuthError::unreadable(cause).with_subject(subject);
+                Ok(Revocation::Unreadable(error))
             }
-        })
+        }
     }
 
     /// Returns the subject's connection as it is stored; `None` if there never was one, or it was ended.
@@ -255,7 +276,9 @@ impl NotionAuthProvider {
         let change = engine.cache.begin_change(subject);
         let reinstated = engine.records.reinstate(subject, fence).await;
         change.end(None);
-        engine.changed(subject);
+        if !matches!(reinstated, Ok(Changed::Moved | Changed::Leased)) {
+            engine.changed(subject);
+        }
         match reinstated {
             Ok(changed) => Ok(changed == Changed::Done),
             Err(error) => Err(error.into_auth_error().with_subject(subject)),
@@ -325,7 +348,9 @@ impl NotionAuthProvider {
         let change = engine.cache.begin_change(subject);
         let written = self.try_write_tombstone(subject).await;
         change.end(None);
-        engine.changed(subject);
+        if !matches!(written, Ok(None)) {
+            engine.changed(subject);
+        }
         if matches!(written, Ok(Some(_))) {
             engine.events.emit(Event::Disconnected {
                 subject: subject.clone(),

@@ -25,6 +25,9 @@ pub(crate) enum Lookup {
 /// A request's wait for credentials. Dropping it leaves the refresh task alone.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// How long requests go on with a cached token after a load failed because the store is down.
+const BETWEEN_LOADS_WHILE_DOWN: Duration = Duration::from_secs(5);
+
 /// How long a refused token is not sent where it can't be refreshed (`fail_fast`).
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -80,11 +83,7 @@ impl Shared {
         let now = self.engine.clock.monotonic();
         let cached = &entry.cached;
         let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
-        let oldest = self
-            .engine
-            .settings
-            .revalidation_age
-            .saturating_add(self.engine.settings.stale_if_store_down);
+        let oldest = self.engine.settings.revalidation_age.saturating_mul(2);
         let is_too_old =
             self.engine.store_is_shared && now.saturating_sub(cached.validated_at) > oldest;
         if entry.is_refused() || is_past(cached.expires_at) || is_too_old {
@@ -116,12 +115,38 @@ impl Shared {
         let (shared, subject) = (Arc::clone(self), subject.clone());
         Box::pin(async move {
             let refused = shared.engine.cache.peek(&subject).filter(Entry::is_refused);
-            match (mode, refused) {
+            let outcome = match (mode, refused) {
                 (Mode::FailFast, None) => shared.wait(&subject, Goal::Load).await,
                 (Mode::FailFast, Some(entry)) => shared.acquire_refused(&subject, entry).await,
                 (Mode::Refreshing, None) => shared.wait(&subject, Goal::Acquire).await,
                 (Mode::Refreshing, Some(entry)) => shared.wait(&subject, entry.renewal()).await,
+            };
+            match outcome {
+                Err(error) if error.is_of_the_store() => {
+                    shared.while_store_is_down(&subject).ok_or(error)
+                }
+                outcome => outcome,
             }
+        })
+    }
+
+    /// What is sent while the store does not answer: an entry that was compared with it not too long ago.
+    fn while_store_is_down(&self, subject: &Subject) -> Option<Grant> {
+        let now = self.engine.clock.monotonic();
+        let entry = self.engine.cache.peek(subject)?;
+        let cached = &entry.cached;
+        let oldest = self.engine.settings.stale_if_store_down;
+        let is_too_old = now.saturating_sub(cached.validated_at) > oldest;
+        if entry.is_refused() || cached.expires_at.is_some_and(|end| end <= now) || is_too_old {
+            return None;
+        }
+        // Only some requests wait for the store meanwhile.
+        let soon = now.saturating_add(BETWEEN_LOADS_WHILE_DOWN);
+        self.engine.cache.postpone(subject, entry.version, soon);
+        Some(Grant {
+            fence: cached.fence,
+            version: entry.version,
+            authorization: entry.cached.authorization,
         })
     }
 

@@ -24,7 +24,7 @@ use crate::{
 pub(super) async fn commit(
     task: &Task,
     loaded: &Loaded,
-    lease: &HeldLease,
+    lease: &mut HeldLease,
     answer: TokenAnswer,
 ) -> Result<Option<Grant>, AuthError> {
     let (engine, subject) = (&task.engine, &task.subject);
@@ -39,9 +39,11 @@ pub(super) async fn commit(
         was_refused: task.goal.is_refusal(),
     };
     let mut failures = 0_u32;
+    let mut written_at;
     let mut was_invalidated = false;
     loop {
         task.failpoint(Failpoint::Committing).await;
+        written_at = engine.clock.monotonic();
         let committed = engine
             .records
             .commit(
@@ -67,11 +69,16 @@ pub(super) async fn commit(
         let ceiling = Duration::from_millis(100 << failures.min(4)).min(LONGEST_COMMIT_PAUSE);
         let pause = engine.jitter.between(ceiling / 2, ceiling);
         tokio::time::sleep(pause).await;
+        if let Err(error) = lease.renew_if_due(task).await {
+            tracing::debug!(%error, "the refresh lease was not renewed");
+        }
     }
     task.failpoint(Failpoint::Committed).await;
     task.resume();
     engine.brake.app_accepted();
     engine.failures.forget(subject);
+    // Before the application's observer runs.
+    let published = loaded.publish_refreshed(task, next, &credentials, written_at);
     engine.events.emit(if was_invalidated {
         Event::Recovered {
             subject: subject.clone(),
@@ -85,7 +92,8 @@ pub(super) async fn commit(
             generation: next.generation,
         }
     });
-    loaded.publish_refreshed(task, next, &credentials)
+    engine.report_invalid_token(subject, next, &published);
+    published
 }
 
 /// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use what
@@ -100,7 +108,7 @@ async fn revoke_if_unused(task: &Task, credentials: &NotionUserCredentials) {
         Ok(Found::Unreadable(_)) | Err(_) => false,
     };
     if is_unused {
-        if let Err(error) = engine.oauth.revoke_both(credentials).await {
+        if let Err(error) = engine.revoke(credentials).await {
             tracing::warn!(%error, "tokens that a refresh obtained after a disconnect were not revoked");
         }
     }
@@ -151,15 +159,16 @@ pub(super) async fn invalidate(
     Some(AuthError::reauthorize(reason).with_subject(subject))
 }
 
-/// Ends this attempt's lease. If that fails, the lease expires, and the next attempt waits until it may take it over.
-pub(super) async fn release(task: &Task, attempt: AttemptId, back_off: Option<Duration>) {
+/// Ends this attempt's lease, and returns whether the record is known to have moved. If that fails, the lease expires, and
+/// the next attempt waits until it may take it over.
+pub(super) async fn release(task: &Task, attempt: AttemptId, back_off: Option<Duration>) -> bool {
     task.failpoint(Failpoint::Releasing).await;
-    let released = task
-        .engine
-        .records
-        .release(&task.subject, attempt, back_off)
-        .await;
-    if let Err(error) = released {
-        tracing::warn!(%error, "a refresh lease was not released");
+    let records = &task.engine.records;
+    match records.release(&task.subject, attempt, back_off).await {
+        Ok(changed) => changed == Changed::Moved,
+        Err(error) => {
+            tracing::warn!(%error, "a refresh lease was not released");
+            false
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
     event::{Event, Events},
-    oauth::OAuthFlow,
+    oauth::{OAuthError, OAuthFlow},
     store::{FencingToken, Record, Records},
     subject::Subject,
 };
@@ -43,6 +43,9 @@ pub(crate) struct Engine {
     pub(crate) failpoint: Option<super::failpoint::FailpointHook>,
 }
 
+/// How long tokens are tried to be revoked again: a user may wait for it.
+const LONGEST_REVOCATION: Duration = Duration::from_secs(10);
+
 impl Engine {
     /// The runtime of refresh tasks.
     pub(crate) fn runtime(&self) -> Result<Handle, AuthError> {
@@ -67,6 +70,30 @@ impl Engine {
         };
         // The caller finds out which of the two it was.
         drop(ended.await);
+    }
+
+    /// Revokes both tokens, in up to three tries.
+    pub(crate) async fn revoke(
+        &self,
+        credentials: &NotionUserCredentials,
+    ) -> Result<(), OAuthError> {
+        let began = self.clock.monotonic();
+        for failures in 1..3 {
+            let error = match self.oauth.revoke_both(credentials).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let is_passing = error.is_not_sent() || error.is_ambiguous() || error.is_rate_limited();
+            let pause = self.jitter.back_off(failures);
+            let pause = pause.max(error.retry_after().unwrap_or_default());
+            let end = self.clock.monotonic().saturating_add(pause);
+            if !is_passing || end.saturating_sub(began) > LONGEST_REVOCATION {
+                return Err(error);
+            }
+            tracing::debug!(%error, "tokens were not revoked yet");
+            self.pause(pause).await;
+        }
+        self.oauth.revoke_both(credentials).await
     }
 
     /// Pauses refreshes for the whole app, and notifies the operator once.

@@ -38,7 +38,7 @@ pub(super) async fn exchange(
             Ok(answer) => {
                 let ending = Ending::refreshed(lease.in_doubt);
                 observe::called(ending);
-                let granted = commit(task, loaded, &lease, answer).await?;
+                let granted = commit(task, loaded, &mut lease, answer).await?;
                 return Ok(granted.map(|grant| (grant, ending)));
             }
             Err(error) => error,
@@ -65,7 +65,8 @@ pub(super) async fn exchange(
                 release(task, lease.attempt, None).await;
                 return Ok(None);
             }
-            return Err(not_spent(task, loaded, &lease, error, calls).await);
+            let failed = not_spent(task, loaded, &lease, error, calls).await;
+            return failed.map_or(Ok(None), Err);
         }
         calls = calls.saturating_add(1);
         emit_failure(task, loaded);
@@ -85,8 +86,8 @@ pub(super) async fn exchange(
     }
 }
 
-/// How often the holder renews its lease while an answer is read.
-const RENEWAL: Duration = Duration::from_secs(10);
+/// How long a task in doubt sleeps before it looks for changes by other processes.
+const LONGEST_SLEEP: Duration = Duration::from_secs(25);
 
 /// Calls the token endpoint once, and renews the lease while the answer is being read.
 async fn call(
@@ -100,7 +101,7 @@ async fn call(
     loop {
         tokio::select! {
             answer = &mut call => return answer,
-            () = tokio::time::sleep(RENEWAL) => {
+            () = tokio::time::sleep(engine.settings.timings.renewal()) => {
                 let renewed = lease.renew(task, engine.settings.timings.lease);
                 // The answer is used whether or not the lease is still held: the commit is fenced.
                 tokio::select! {
@@ -157,9 +158,22 @@ async fn wait_in_doubt(
     } else if pause >= engine.settings.acquire_timeout {
         task.delay(failure.clone());
     }
-    task.pause(pause).await;
+    let end = engine.clock.monotonic().saturating_add(pause);
     loop {
+        let left = end.saturating_sub(engine.clock.monotonic());
+        let is_whole = task.pause(left.min(LONGEST_SLEEP)).await;
         // The lease stays: another process, or this one after its restart, takes it over.
+        if engine.brake.is_shutting_down() {
+            return Err(failure.into());
+        }
+        if !is_whole || left <= LONGEST_SLEEP {
+            break;
+        }
+        if lease.is_lost(task).await {
+            return Ok(false);
+        }
+    }
+    loop {
         if engine.brake.is_shutting_down() {
             return Err(failure.into());
         }
@@ -182,7 +196,7 @@ async fn wait_in_doubt(
     }
 }
 
-/// The token was certainly not spent: ends the lease.
+/// The token was certainly not spent: ends the lease. `None` if the record has moved.
 ///
 /// What the server answered makes a back-off for all processes. A server that was not reached makes one for this
 /// process only.
@@ -192,43 +206,44 @@ async fn not_spent(
     lease: &HeldLease,
     error: OAuthError,
     calls: u32,
-) -> Failed {
+) -> Option<Failed> {
     let engine = &task.engine;
-    if let Some(problem) = error.configuration_problem() {
-        release(task, lease.attempt, None).await;
-        if error.is_of_a_call() {
-            emit_failure(task, loaded);
-        }
-        return AuthError::configuration(problem)
-            .with_subject(&task.subject)
-            .with_retry_after(Duration::from_secs(5))
-            .with_source(error)
-            .into();
-    }
-    if error.is_about_the_app() {
-        release(task, lease.attempt, None).await;
-        return AuthError::app_rejected()
-            .with_subject(&task.subject)
-            .with_retry_after(APP_PAUSE)
-            .with_source(error)
-            .into();
-    }
+    let problem = error.configuration_problem();
+    let is_about_the_app = error.is_about_the_app();
     let pause = engine
         .jitter
         .back_off(calls)
         .max(error.retry_after().unwrap_or_default());
-    let is_local = error.is_not_sent();
-    release(task, lease.attempt, (!is_local).then_some(pause)).await;
-    emit_failure(task, loaded);
+    let is_answer = problem.is_none() && !is_about_the_app && !error.is_not_sent();
+    if release(task, lease.attempt, is_answer.then_some(pause)).await {
+        return None;
+    }
+    if is_about_the_app {
+        let rejected = AuthError::app_rejected()
+            .with_subject(&task.subject)
+            .with_retry_after(APP_PAUSE)
+            .with_source(error);
+        return Some(rejected.into());
+    }
+    if error.is_of_a_call() {
+        emit_failure(task, loaded);
+    }
+    if let Some(problem) = problem {
+        let wrong = AuthError::configuration(problem)
+            .with_subject(&task.subject)
+            .with_retry_after(Duration::from_secs(5))
+            .with_source(error);
+        return Some(wrong.into());
+    }
     let until = engine.clock.monotonic().saturating_add(pause);
-    Failed {
+    Some(Failed {
+        back_off: (!is_answer).then(|| (loaded.fence(), until)),
         error: AuthError::transient(error.not_refreshed())
             .with_subject(&task.subject)
             .with_retry_after(pause)
             .with_source(error),
         calls: Some(calls.saturating_add(1)),
-        back_off: is_local.then(|| (loaded.fence(), until)),
-    }
+    })
 }
 
 fn emit_failure(task: &Task, loaded: &Loaded) {

@@ -160,10 +160,10 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     if remaining.is_zero() && until_take_over.is_zero() {
         // The store may have come back a moment ago: a holder that was cut off from it commits first.
         let turn = timings.save.saturating_add(LONGEST_COMMIT_PAUSE);
-        task.pause(turn).await;
-        return match engine.brake.is_shutting_down() {
-            true => Waited::NotNow(error),
-            false => Waited::TakeOver,
+        return match task.pause(turn).await {
+            true => Waited::TakeOver,
+            false if engine.brake.is_shutting_down() => Waited::NotNow(error),
+            false => Waited::ReadAgain,
         };
     }
     // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
@@ -204,6 +204,32 @@ impl HeldLease {
                 Ok(())
             }
         })
+    }
+
+    /// Renews the lease once it has held for as long as a holder lets it.
+    pub(super) async fn renew_if_due(&mut self, task: &Task) -> Result<(), StoreError> {
+        let timings = &task.engine.settings.timings;
+        if self
+            .since
+            .is_older_than(timings.renewal(), &*task.engine.clock)
+        {
+            self.renew(task, timings.lease).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the record in the store is known to have moved, or to have another attempt's lease.
+    pub(super) async fn is_lost(&self, task: &Task) -> bool {
+        match task.engine.records.load(&task.subject).await {
+            Ok(seen) => seen.record().is_none_or(|record| {
+                let is_own = |lease: Lease| lease.attempt == self.attempt;
+                record.fence() != self.fence || !record.lease.is_some_and(is_own)
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "a record in doubt was not read");
+                false
+            }
+        }
     }
 
     /// Lets the lease last for `duration` from now. `Ok(false)` if it is no longer this attempt's.

@@ -168,15 +168,14 @@ impl Loaded {
         task: &Task,
         fence: FencingToken,
         credentials: &NotionUserCredentials,
+        written_at: Duration,
     ) -> Result<Option<Grant>, AuthError> {
         let record = Record {
             generation: fence.generation,
             ..self.record.clone()
         };
         let (engine, subject) = (&task.engine, &task.subject);
-        let now = engine.clock.monotonic();
-        let cached = engine.cached(&record, credentials, Duration::ZERO, now);
-        engine.report_invalid_token(subject, fence, &cached);
+        let cached = engine.cached(&record, credentials, Duration::ZERO, written_at);
         let cached = cached.map_err(|error| {
             engine.cache.remove(subject, self.changes);
             error.with_subject(subject)

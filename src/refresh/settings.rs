@@ -55,6 +55,11 @@ impl RefreshTimings {
         }
     }
 
+    /// How often a holder renews its lease.
+    pub(super) fn renewal(&self) -> Duration {
+        self.lease / 3
+    }
+
     /// How long after a lease was acquired or renewed another attempt may take it over.
     pub(super) fn take_over_after(&self) -> Duration {
         self.lease

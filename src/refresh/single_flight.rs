@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What a task is to achieve.
 pub(crate) trait Goal: Copy {
@@ -24,8 +24,7 @@ pub(crate) struct SingleFlight<K, G, O> {
 struct Running<G, O> {
     goal: G,
     progress: watch::Receiver<Progress<O>>,
-    /// Counts interruptions.
-    interruptions: watch::Sender<u64>,
+    interruption: Arc<Notify>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,13 +50,12 @@ pub(super) struct Handle<K: Eq + Hash + Clone, G, O> {
     owner: Arc<SingleFlight<K, G, O>>,
     key: K,
     progress: watch::Sender<Progress<O>>,
-    interruptions: watch::Receiver<u64>,
+    interruption: Arc<Notify>,
     /// The outcome of a task that ends without one.
     aborted: fn() -> O,
 }
 
 /// Work that [`SingleFlight::idle`] waits for.
-#[cfg(feature = "routes")]
 pub(crate) struct Tracked(watch::Sender<usize>);
 
 impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
@@ -89,7 +87,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
                 });
             }
             let (sender, progress) = watch::channel(Progress::Running);
-            let (interruptions, interrupted) = watch::channel(0);
+            let interruption = Arc::new(Notify::new());
             let waiter = Waiter {
                 progress: progress.clone(),
                 is_served: true,
@@ -100,7 +98,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
                 Running {
                     goal,
                     progress,
-                    interruptions,
+                    interruption: Arc::clone(&interruption),
                 },
             );
             self.count.send_modify(|count| *count += 1);
@@ -108,7 +106,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
                 owner: Arc::clone(self),
                 key: key.clone(),
                 progress: sender,
-                interruptions: interrupted,
+                interruption,
                 aborted,
             };
             (handle, waiter)
@@ -118,10 +116,10 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
         Ok(waiter)
     }
 
-    /// Ends the pauses of the key's task at once.
+    /// Ends the pause of the key's task at once, or its next one.
     pub(crate) fn interrupt(&self, key: &K) {
         if let Some(running) = self.tasks().get(key) {
-            running.interruptions.send_modify(|count| *count += 1);
+            running.interruption.notify_one();
         }
     }
 
@@ -132,7 +130,6 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
     }
 
     /// Lets [`idle`](Self::idle) wait for the returned value's drop as well.
-    #[cfg(feature = "routes")]
     pub(crate) fn track(&self) -> Tracked {
         self.count.send_modify(|count| *count += 1);
         Tracked(self.count.clone())
@@ -178,11 +175,9 @@ impl<K: Eq + Hash + Clone, G, O> Handle<K, G, O> {
         self.progress.receiver_count() > 1
     }
 
-    /// Returns at the next interruption.
+    /// Returns at the next interruption, or at once if there was one since the last return.
     pub(super) async fn interrupted(&self) {
-        let mut interruptions = self.interruptions.clone();
-        // It fails when the entry is gone, which the handle removes itself.
-        let _ = interruptions.changed().await;
+        self.interruption.notified().await;
     }
 
     /// Ends the task.
@@ -210,7 +205,6 @@ impl<K: Eq + Hash + Clone, G, O> Drop for Handle<K, G, O> {
     }
 }
 
-#[cfg(feature = "routes")]
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
@@ -303,10 +297,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_interruption_before_the_pause_is_not_lost() {
+    async fn interruption_before_the_pause_ends_that_pause_and_no_other() {
         let tasks = Tasks::new();
         let (_waiter, handle) = join(&tasks, Size::Small);
+        let handle = handle.expect("a task");
         tasks.interrupt(&"key");
-        handle.expect("a task").interrupted().await;
+        tasks.interrupt(&"key");
+        handle.interrupted().await;
+        let mut second = tokio_test::task::spawn(handle.interrupted());
+        assert!(second.poll().is_pending());
+        tasks.interrupt(&"key");
+        assert!(second.is_woken() && second.poll().is_ready());
     }
 }

@@ -58,11 +58,12 @@ impl Task {
         self.handle.has_waiters()
     }
 
-    /// Waits for `time`, or until the application changes the record or the provider is shut down.
-    pub(super) async fn pause(&self, time: Duration) {
+    /// Waits for `time`, or until the application changes the record or the provider is shut down. Returns whether the
+    /// time has passed.
+    pub(super) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {
-            () = self.engine.pause(time) => {}
-            () = self.handle.interrupted() => {}
+            () = self.engine.pause(time) => !self.engine.brake.is_shutting_down(),
+            () = self.handle.interrupted() => false,
         }
     }
 

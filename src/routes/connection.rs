@@ -7,7 +7,7 @@ use super::{
     cross_site,
     service::{Routes, problem_of, return_to},
 };
-use crate::{error::AuthError, flow_problem::FlowProblem, provider::Revocation, subject::Subject};
+use crate::{flow_problem::FlowProblem, provider::Revocation};
 
 pub(super) async fn status(routes: &Routes, head: &Parts) -> Answer {
     let Some(subject) = routes.subjects.signed_in(head) else {
@@ -30,8 +30,9 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
     let Some(subject) = routes.subjects.signed_in(head) else {
         return FlowProblem::NoSubject.into();
     };
-    match disconnect_behind(routes, subject).await {
-        Ok(is_revoked) => {
+    match routes.provider.disconnect(&subject).await {
+        Ok(revocation) => {
+            let is_revoked = matches!(revocation, Revocation::Done | Revocation::NothingToRevoke);
             if wants_page(&head.headers) {
                 What::Redirect(target.with_result("disconnected")).into()
             } else {
@@ -40,25 +41,4 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
         }
         Err(error) => problem_of(&error).into(),
     }
-}
-
-/// Ends the connection, whether or not the browser waits for it, and answers whether Notion said so too.
-async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, AuthError> {
-    let provider = routes.provider.clone();
-    let tracked = provider.engine().tasks.track();
-    let work = async move {
-        let _tracked = tracked;
-        let revocation = provider.disconnect(&subject).await?;
-        let error: &dyn std::error::Error = match &revocation {
-            Revocation::Failed(error) => error,
-            Revocation::Unreadable(error) => error,
-            Revocation::Done | Revocation::NothingToRevoke => return Ok(true),
-        };
-        tracing::warn!(%error, "tokens were deleted here, and may still be good at Notion");
-        Ok(false)
-    };
-    let done = routes.provider.engine().runtime()?.spawn(work).await;
-    done.unwrap_or_else(|error| {
-        Err(AuthError::transient("the disconnect was cut off; try again").with_source(error))
-    })
 }

@@ -92,9 +92,7 @@ impl Ending {
     async fn complete(self, routes: &Routes) -> Result<End, FlowProblem> {
         let oauth = routes.provider.oauth();
         let exchange = oauth.exchange(self.flow.pending, &self.bound_to, self.answer);
-        let credentials = exchange
-            .await
-            .map_err(|error| not_exchanged(routes, &error))?;
+        let credentials = exchange.await.map_err(|error| not_exchanged(&error))?;
         let named = routes.subjects.name(self.signed_in.as_ref(), &credentials);
         let Some(subject) = named else {
             revoke(routes, &credentials).await;
@@ -123,12 +121,10 @@ impl Ending {
     }
 }
 
-fn not_exchanged(routes: &Routes, error: &OAuthError) -> FlowProblem {
+fn not_exchanged(error: &OAuthError) -> FlowProblem {
     tracing::warn!(%error, "notion_auth.routes");
-    if error.is_about_the_app() {
-        routes.provider.engine().reject_app();
-        FlowProblem::Misconfigured
-    } else if error.is_configuration() {
+    // It pauses no refreshes: a visitor may have caused it.
+    if error.is_about_the_app() || error.is_configuration() {
         FlowProblem::Misconfigured
     } else {
         FlowProblem::ExchangeFailed

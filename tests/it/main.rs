@@ -22,6 +22,7 @@ mod headers;
 #[cfg(feature = "https")]
 mod https;
 mod identity;
+mod in_doubt;
 mod memory_store;
 mod mock_notion;
 mod oauth;

@@ -271,8 +271,14 @@ async fn an_exchange_that_fails_is_told_and_changes_nothing() {
         StatusCode::INTERNAL_SERVER_ERROR,
         "{failed:?}"
     );
-    let events = site.events.lock().unwrap();
-    assert!(events.contains(&Event::AppRejected), "{events:?}");
+    let problem = FlowProblem::Misconfigured;
+    let subject = Some("ann".into());
+    let expected = Event::FlowFailed { subject, problem };
+    let events = site.events.lock().unwrap().clone();
+    assert!(events.contains(&expected), "{events:?}");
+    // A visitor can cause that: it pauses nobody's refreshes.
+    assert!(!events.contains(&Event::AppRejected), "{events:?}");
+    site.provider.refresh(&"ann".into()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
