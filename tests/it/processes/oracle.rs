@@ -1,4 +1,4 @@
-//! The invariants that hold in a run, whatever happened to its replicas.
+//! The invariants of `DESIGN.md` that hold in a run, whatever happened to its replicas: I1 to I6 and I8.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -186,7 +186,8 @@ fn by_token(ledger: &Ledger) -> HashMap<String, Vec<Presentation>> {
     all
 }
 
-/// I2, I5, I8: a generation of a lineage is committed once and invalidated once, whichever process does it.
+/// I2, I5, I8: a generation of a lineage is committed once and invalidated once, whichever process does it. No process
+/// reinstates here.
 fn no_regression(history: &History, broken: &mut Vec<String>) {
     for (what, reported) in [
         ("committed", &history.refreshed),
@@ -254,7 +255,7 @@ fn no_cross_talk(history: &History, ledger: &Ledger, broken: &mut Vec<String>) {
     }
 }
 
-/// At rest, each subject has the pair that the server accepts.
+/// I3, I4: at rest, each subject has the pair that the server accepts, and its own.
 async fn at_rest(
     history: &History,
     ledger: &Ledger,
@@ -295,7 +296,7 @@ async fn at_rest(
     }
 }
 
-/// I6: at rest no record has a lease.
+/// I6, for leases: at rest no record has one.
 async fn no_leases(
     store: &impl CredentialStore,
     provider: &NotionAuthProvider,

@@ -182,7 +182,7 @@ impl Run {
         }
     }
 
-    /// Without faults each request succeeds, by one refresh for each subject.
+    /// I5: without faults each request succeeds, by one refresh for each subject.
     async fn quiet_round(&mut self) {
         let before = self.notion.ledger().refreshes().len();
         self.revoke_all().await;
@@ -219,7 +219,7 @@ impl Run {
         self.history.note("outage of the store over");
     }
 
-    /// Lets all replicas send requests, and disrupts some meanwhile. Returns the tallies of the others.
+    /// Lets all replicas send requests, and disrupts some of them. Returns the tallies of the others.
     async fn play(
         &mut self,
         disruptions: &[(usize, Disruption)],
@@ -361,6 +361,7 @@ impl Run {
         }
     }
 
+    /// I6, for refresh tasks: each replica ends without one.
     async fn stop(&mut self) {
         for replica in 0..REPLICAS {
             self.cluster.send(replica, &Command::Stop);

@@ -31,7 +31,7 @@ pub(super) struct Cluster {
     pub(super) processes: Vec<Process>,
     /// An operator's process, to which nothing happens.
     pub(super) operator: Process,
-    /// What each process was told, the ones before its restarts too.
+    /// The events of each process, those before its restarts too.
     pub(super) told: Vec<Arc<Mutex<Vec<Event>>>>,
     seed: u64,
 }
@@ -89,7 +89,7 @@ impl Cluster {
         )
     }
 
-    /// The process starts anew, with nothing but what is in the store.
+    /// The process starts again, with nothing but what is in the store.
     pub(super) fn restart(&mut self, index: usize) {
         let process = self.start();
         let old = std::mem::replace(&mut self.processes[index], process);

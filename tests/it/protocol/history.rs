@@ -17,7 +17,7 @@ pub(super) struct Events {
     pub(super) saves: Vec<Save>,
     pub(super) invalidations: Vec<Invalidation>,
     pub(super) presentations: Vec<Presentation>,
-    /// Faults of the store that somebody noticed, calls that were lost on their way, and the ends and
+    /// Faults of the store that a process noticed, calls that were lost on their way, and the ends and
     /// sleeps of processes.
     pub(super) excuses: Vec<Instant>,
     pub(super) requests: Vec<Sent>,
@@ -67,7 +67,7 @@ pub(super) struct Invalidation {
 pub(super) struct Presentation {
     pub(super) token: String,
     pub(super) at: Instant,
-    /// When whoever presented it knew what became of it, or gave up.
+    /// When the process that presented it knew what became of it, or gave up.
     pub(super) until: Option<Instant>,
     pub(super) result: Reply,
 }

@@ -1,9 +1,9 @@
-//! How a refresh token that can be spent once is spent: the protocol of `DESIGN.md`, with several
-//! processes, crashes, and faults of the store and of the call.
+//! The refresh protocol, with several processes, crashes, and faults of the store and of the call. `I1` to `I8` are
+//! the invariants of `DESIGN.md`; [`oracle`] checks all of them but I7.
 //!
-//! A *cluster* is some providers that share one store, which stand for processes; each can die or be
-//! suspended at any named point of a refresh, each has clocks of its own, and between it and the store,
-//! and between it and Notion, stands a place where things go wrong.
+//! A *cluster* is some providers that share one store, which stand for processes. Each can die or be suspended at any
+//! failpoint of a refresh, and has clocks of its own. Between it and the store, and between it and Notion, calls fail,
+//! hang or lose their answers.
 
 mod cluster;
 mod history;

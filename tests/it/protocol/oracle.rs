@@ -14,7 +14,7 @@ use super::{
     record::key,
 };
 
-/// Ends all that goes wrong, gives everything time, and asks for each subject through each process.
+/// Ends all faults, gives everything time, and asks for each subject through each process.
 ///
 /// Answers the last status of each subject, through the first process.
 async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Last> {
@@ -81,8 +81,8 @@ pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)])
     broken
 }
 
-/// I1: presented once, and again only where it is not known, or could not be noted, what became of
-/// it. I5 for a refused token: its successor is obtained once.
+/// I1: presented once, and again only where the outcome is unknown, or could not be saved. I5 for a refused token:
+/// its successor is obtained once.
 fn spent_once(events: &Events, broken: &mut Vec<String>) {
     let mut by_token: HashMap<&str, Vec<_>> = HashMap::new();
     for presentation in &events.presentations {
@@ -169,7 +169,8 @@ pub(super) fn one_refresh_for_a_refusal(cluster: &Cluster, broken: &mut Vec<Stri
     }
 }
 
-/// I4: a request carries only a token that had been saved for its subject when it was sent.
+/// I4, in part: a request carries only a token that had been saved for its subject when it was sent. The token's
+/// lineage is not compared.
 fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     for sent in &events.requests {
         let was_saved = events.saves[..sent.after_saves].iter().any(|save| {
@@ -220,8 +221,7 @@ fn reported_once(cluster: &Cluster, broken: &mut Vec<String>) {
     }
 }
 
-/// I3: nobody is told to reconnect while there is a living grant whose tokens were saved; and a label
-/// says what happened.
+/// I3: no user is asked to reconnect while a living grant's tokens were saved; and the label is right.
 async fn no_false_death(
     cluster: &Cluster,
     subject: &Subject,

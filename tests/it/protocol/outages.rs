@@ -47,6 +47,7 @@ async fn assert_all_well(cluster: &Cluster, subjects: &[Subject]) {
     }
 }
 
+/// I3, and I5: afterwards one exchange per subject.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_fails_for_an_hour_costs_nobody_a_connection() {
     for fault in [
@@ -64,6 +65,7 @@ async fn an_endpoint_that_fails_for_an_hour_costs_nobody_a_connection() {
     }
 }
 
+/// I3.
 #[tokio::test(start_paused = true)]
 async fn answers_lost_for_ten_minutes_cost_nobody_a_connection_if_the_server_repeats_them() {
     let notion = MockNotion::builder().grace(Duration::from_secs(3600));
@@ -72,6 +74,7 @@ async fn answers_lost_for_ten_minutes_cost_nobody_a_connection_if_the_server_rep
     assert_all_well(&cluster, &subjects).await;
 }
 
+/// I3: what is lost is labelled.
 #[tokio::test(start_paused = true)]
 async fn where_the_server_revokes_the_family_instead_the_label_says_that_it_was_lost() {
     let minutes = Duration::from_secs(600);

@@ -263,6 +263,7 @@ fn number(name: &str, default: u64) -> u64 {
     }
 }
 
+/// I1 to I6 and I8.
 #[test]
 fn no_history_breaks_what_is_promised() {
     let cases = number("PROTOCOL_CASES", 2000);

@@ -29,6 +29,7 @@ fn presentations(cluster: &Cluster) -> usize {
     cluster.history.events().presentations.len()
 }
 
+/// I1, I3: the late commit makes a replay needless.
 #[tokio::test(start_paused = true)]
 async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -55,6 +56,7 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
     drop(request);
 }
 
+/// I1, I3: a take-over lets the holder commit first.
 #[tokio::test(start_paused = true)]
 async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
     let notion = MockNotion::builder().family_revocation(true);
@@ -74,6 +76,7 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
     assert_eq!(presentations(&cluster), 1, "the token was replayed");
 }
 
+/// I2, I3.
 #[tokio::test(start_paused = true)]
 async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_since() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -103,6 +106,7 @@ async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_s
     assert_eq!(kept.payload, refreshed.payload);
 }
 
+/// I2, I3: lineages differ although generations repeat.
 #[tokio::test(start_paused = true)]
 async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -130,6 +134,7 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
 }
 
+/// I3: an invalidation keeps the fencing token.
 #[tokio::test(start_paused = true)]
 async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     let notion = MockNotion::builder().family_revocation(false);
@@ -153,6 +158,7 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     drop(request);
 }
 
+/// I1: the pre-send check.
 #[tokio::test(start_paused = true)]
 async fn a_process_that_slept_after_its_claim_does_not_spend_what_was_replayed_since() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -170,6 +176,7 @@ async fn a_process_that_slept_after_its_claim_does_not_spend_what_was_replayed_s
     drop(sleeper);
 }
 
+/// I1: the pre-send check reads both clocks.
 #[tokio::test(start_paused = true)]
 async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -180,12 +187,13 @@ async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
     let request = tokio::spawn(cluster.request(process, &subject));
     sleep(Duration::from_millis(5)).await;
     process.clock.step_wall_forward(seconds(100));
-    // It starts again with a claim of its own age, and succeeds.
+    // It starts again with a lease of its own age, and succeeds.
     assert_eq!(request.await.unwrap().unwrap().status(), 200);
     assert_eq!(presentations(&cluster), 1);
     assert_eq!(cluster.record(&subject).await.unwrap().generation, 2);
 }
 
+/// I3, I6.
 #[tokio::test(start_paused = true)]
 async fn a_process_that_died_at_any_point_is_followed_by_another() {
     for point in Failpoint::ALL {
@@ -225,6 +233,7 @@ async fn a_process_that_died_at_any_point_is_followed_by_another() {
     }
 }
 
+/// I3.
 #[tokio::test(start_paused = true)]
 async fn one_store_outage_before_between_or_after_loses_nothing() {
     for (point, lasts) in [
@@ -250,6 +259,7 @@ async fn one_store_outage_before_between_or_after_loses_nothing() {
     }
 }
 
+/// I1: a lease in doubt is never released. I3: the loss has the right label.
 #[tokio::test(start_paused = true)]
 async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -298,6 +308,7 @@ async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
     }
 }
 
+/// I5, across processes.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_was_asked_for_waits_for_a_peers() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;

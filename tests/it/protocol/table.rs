@@ -19,9 +19,9 @@ use super::{
 /// What the refreshing process finds, or what comes between.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Situation {
-    /// Nobody else is there.
+    /// No other attempt holds the lease.
     Free,
-    /// Another attempt holds the claim, and will never do anything.
+    /// Another attempt holds the lease, and will never do anything.
     HeldByTheDead,
     /// Another process is refreshing, and succeeds.
     HeldByTheLiving,
@@ -81,8 +81,8 @@ use WireFault as W;
 
 const LATE: W = W::Late(Duration::from_secs(6));
 
-/// What was found; what became of the call; what the first request comes to; what one comes to when
-/// everything has had its time and the next calls go well; how often a refresh token reached Notion.
+/// Situation, outcome of the call, answer to the first request, answer to a later request, and how often a refresh
+/// token reached Notion. All calls but the first go well.
 type Row = (Situation, Outcome, Answer, Answer, usize);
 
 const ROWS: &[Row] = &[
@@ -99,7 +99,7 @@ const ROWS: &[Row] = &[
     (Free, Outcome::Wire(W::GarbledAfter), LOST, LOST, 2),
     (Free, Outcome::Wire(W::SilentAfter), LOST, LOST, 2),
     (Free, Outcome::Revoked, REVOKED, REVOKED, 1),
-    // Whoever takes over from the dead does not know what they did.
+    // A process that takes over does not know what the dead one did.
     (HeldByTheDead, Outcome::Wire(W::None), Transient, Good, 1),
     (HeldByTheDead, Outcome::Wire(LATE), Transient, Good, 1),
     (HeldByTheDead, Outcome::Wire(W::NotSent), Transient, Good, 1),
@@ -401,6 +401,7 @@ const NO_CALL: &[(Situation, Answer)] = &[
     (Absent, NotConnected),
 ];
 
+/// I1 by the number of presentations, I3 by the outcomes.
 #[test]
 fn every_outcome_in_every_state_comes_to_what_the_page_says() {
     let mut wrong = Vec::new();

@@ -1,8 +1,7 @@
-//! The three outcomes of a call, by the built-in transport on real sockets: the request was not
-//! sent, or the answer is definite, or what the server did is not known.
+//! The three outcomes of a call, by the built-in transport on real sockets: not sent, definite, ambiguous.
 //!
-//! Everything else here rests on this table. A token that was spent and taken for unspent is sent
-//! again; an answer that is no answer and taken for a definite no ends a living connection.
+//! I1 and I3 rest on this table. A spent token that is taken for unspent is presented again. An ambiguous
+//! answer that is taken for a definite refusal ends a living connection.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +28,7 @@ enum Step {
     /// Lets others run, that many times, then reads what is there already, which may be nothing.
     Glance(u32),
     Say(String),
-    /// Closes so that the client is told of an error, and not of an end.
+    /// Closes so that the client sees an error, and not an end.
     Reset,
     /// Does nothing any more, and keeps the connection open.
     Hang,
@@ -213,7 +212,7 @@ const LONG: Duration = Duration::from_secs(14);
 /// Some tests wait for as long as this.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// A request is answered by this script: what is told, and that it was sent once.
+/// A request is answered by this script. Returns the outcome, and checks that it was sent once.
 async fn answered(name: &str, script: &[Step], call: Duration) -> Outcome {
     let server = Server::start(script).await;
     let outcome = spend(&server.http(), call).await;
@@ -315,7 +314,7 @@ async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_rightly_so() {
     // Whether the end is known before the first byte is written is a race: then the request was not
-    // sent. Otherwise a part of it may have been, and nobody knows. Each is right at its time, and
+    // sent. Otherwise a part of it may have been sent. Each is right at its time, and
     // safe; a definite answer never is, nor is "not sent" when the server has a part of it. The
     // server closes a little later each time, so that mostly both come.
     for yields in 0..100 {

@@ -134,7 +134,7 @@ impl Wire {
     ) -> Result<Response<Full<Bytes>>, BoxError> {
         let fault = self.faults.next();
         if matches!(fault, WireFault::LostBefore | WireFault::Status500Before) {
-            // Whoever presented it cannot know that it never came.
+            // The process that presented it cannot know that it never came.
             self.history.excuse();
         }
         match fault {
