@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     Kind, all_texts, ann, answer, app_of, assert_connected, assert_shows_none_of, begin, built,
-    code, consent, fails, flow, parameter, provider, reaching, refresh_token, start,
+    code, consent, fails, flow, parameter, provider, refresh_token, start,
 };
 
 /// Asserts that a flow of ann's is completed.
@@ -68,7 +68,7 @@ async fn exchange_repeats_the_redirect_uri_verbatim() {
 #[tokio::test]
 async fn app_without_a_redirect_uri_sends_none() {
     let notion = start(MockNotion::builder()).await;
-    let flow = built(reaching(&notion, provider(app_of(&notion))));
+    let flow = built(provider(app_of(&notion)));
     let url = begin(&flow).url;
     assert!(url.query_pairs().all(|(name, _)| name != "redirect_uri"));
     connects(&notion, &flow).await;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Kind, all_texts, app, app_of, assert_shows_none_of, built, call, code, fails, flow, kind,
-    provider, reaching, refresh_token, start, token_answer, wire::Wire,
+    provider, refresh_token, start, token_answer, wire::Wire,
 };
 
 /// An exchange and a refresh that meet this fault, each of them sent once.
@@ -135,7 +135,7 @@ async fn refusals_of_the_mock_server_are_read_in_both_shapes() {
         fails(exchanged, &Kind::Refused(400, "invalid_grant".to_owned()));
 
         let app = app_of(&notion).client_secret("another");
-        let flow = built(reaching(&notion, provider(app)));
+        let flow = built(provider(app));
         let refreshed = call(&flow, "refresh").await;
         fails(refreshed, &Kind::Refused(401, "invalid_client".to_owned()));
     }

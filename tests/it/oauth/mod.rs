@@ -30,20 +30,10 @@ fn ann() -> Subject {
     Subject::new("ann")
 }
 
-/// An OAuth client of a mock server, over a socket if the mock server has one.
+/// An OAuth client of the mock server's app.
 #[track_caller]
 fn flow(notion: &MockNotion) -> OAuthFlow {
-    let builder = notion.provider_builder().expect("the mock's app is valid");
-    built(reaching(notion, builder))
-}
-
-/// Without the feature `https`, the mock server is reached in process.
-fn reaching(notion: &MockNotion, builder: NotionAuthProviderBuilder) -> NotionAuthProviderBuilder {
-    if cfg!(feature = "https") {
-        builder
-    } else {
-        builder.transport(notion.service())
-    }
+    built(notion.provider_builder().expect("the mock's app is valid"))
 }
 
 #[track_caller]

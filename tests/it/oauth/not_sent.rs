@@ -14,56 +14,51 @@ use http_body_util::Full;
 use notion_auth::{
     BoxError,
     oauth::{NotSent, OAuthError},
+    testing::MockNotion,
 };
+use tokio::net::{TcpListener, TcpSocket};
 use tower::service_fn;
 use tower_service::Service;
 
-use super::{CALLS, Kind, app, built, call, fails, provider};
+use super::{
+    CALLS, Kind, all_texts, app, assert_shows_none_of, built, call, fails, provider, start,
+};
 
-#[cfg(feature = "https")]
-mod over_https {
-    use notion_auth::testing::MockNotion;
-    use tokio::net::{TcpListener, TcpSocket};
-
-    use super::super::{all_texts, assert_shows_none_of, start};
-    use super::*;
-
-    #[tokio::test]
-    async fn refused_connection_is_not_sent() {
-        // Bound and not listening: connections are refused, and no other program gets the port.
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = socket.local_addr().unwrap();
-        for scheme in ["http", "https"] {
-            let app = app().token_url(format!("{scheme}://{address}/token"));
-            let flow = built(provider(app));
-            for name in CALLS {
-                let error = fails(call(&flow, name).await, &Kind::NotSent);
-                assert!(error.source().is_some());
-                let secrets = ["c0de", "nrt_1", "ntn_1", "3d4c"];
-                assert_shows_none_of(&all_texts(&error), &secrets);
-            }
+#[tokio::test]
+async fn refused_connection_is_not_sent() {
+    // Bound and not listening: connections are refused, and no other program gets the port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    for scheme in ["http", "https"] {
+        let app = app().token_url(format!("{scheme}://{address}/token"));
+        let flow = built(provider(app));
+        for name in CALLS {
+            let error = fails(call(&flow, name).await, &Kind::NotSent);
+            assert!(error.source().is_some());
+            let secrets = ["c0de", "nrt_1", "ntn_1", "3d4c"];
+            assert_shows_none_of(&all_texts(&error), &secrets);
         }
     }
+}
 
-    #[tokio::test]
-    async fn failed_tls_handshake_is_not_sent() {
-        let notion = start(MockNotion::builder()).await;
-        let url = notion.token_url().replace("http://", "https://");
-        let flow = built(provider(app().token_url(url)));
-        fails(call(&flow, "exchange").await, &Kind::NotSent);
-        assert!(notion.ledger().presentations().is_empty());
-    }
+#[tokio::test]
+async fn failed_tls_handshake_is_not_sent() {
+    let notion = start(MockNotion::builder()).await;
+    let url = notion.token_url().replace("http://", "https://");
+    let flow = built(provider(app().token_url(url)));
+    fails(call(&flow, "exchange").await, &Kind::NotSent);
+    assert!(notion.ledger().presentations().is_empty());
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn deadline_before_the_end_of_the_tls_handshake_is_not_sent() {
-        // It never accepts a connection, so that no handshake ends.
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let app = app().token_url(format!("https://{address}/token"));
-        let flow = built(provider(app));
-        fails(call(&flow, "exchange").await, &Kind::NotSent);
-    }
+#[tokio::test(start_paused = true)]
+async fn deadline_before_the_end_of_the_tls_handshake_is_not_sent() {
+    // It never accepts a connection, so that no handshake ends.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let app = app().token_url(format!("https://{address}/token"));
+    let flow = built(provider(app));
+    fails(call(&flow, "exchange").await, &Kind::NotSent);
 }
 
 /// A transport whose `poll_ready` gives this.
