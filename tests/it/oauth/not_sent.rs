@@ -1,4 +1,4 @@
-//! Calls that were certainly not sent.
+//! Calls that were certainly not sent. More of them are in `protocol::transport`.
 
 use std::{
     error::Error,
@@ -14,15 +14,12 @@ use http_body_util::Full;
 use notion_auth::{
     BoxError,
     oauth::{NotSent, OAuthError},
-    testing::MockNotion,
 };
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tower::service_fn;
 use tower_service::Service;
 
-use super::{
-    CALLS, Kind, all_texts, app, assert_shows_none_of, built, call, fails, provider, start,
-};
+use super::{CALLS, Kind, all_texts, app, assert_shows_none_of, built, call, fails, provider};
 
 #[tokio::test]
 async fn refused_connection_is_not_sent() {
@@ -40,25 +37,6 @@ async fn refused_connection_is_not_sent() {
             assert_shows_none_of(&all_texts(&error), &secrets);
         }
     }
-}
-
-#[tokio::test]
-async fn failed_tls_handshake_is_not_sent() {
-    let notion = start(MockNotion::builder()).await;
-    let url = notion.token_url().replace("http://", "https://");
-    let flow = built(provider(app().token_url(url)));
-    fails(call(&flow, "exchange").await, &Kind::NotSent);
-    assert!(notion.ledger().presentations().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn deadline_before_the_end_of_the_tls_handshake_is_not_sent() {
-    // It never accepts a connection, so that no handshake ends.
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let app = app().token_url(format!("https://{address}/token"));
-    let flow = built(provider(app));
-    fails(call(&flow, "exchange").await, &Kind::NotSent);
 }
 
 /// A transport whose `poll_ready` gives this.
