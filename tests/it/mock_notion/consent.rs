@@ -65,7 +65,7 @@ async fn second_use_of_a_code_revokes_what_it_granted() {
 }
 
 #[tokio::test]
-async fn redirect_uri_of_the_exchange_must_equal_that_of_the_authorization() {
+async fn redirect_uri_of_the_exchange_must_be_that_of_the_request() {
     let notion = MockNotion::in_process();
     let with = authorization_url(&notion, "");
     let encoded = "&redirect_uri=https%3A%2F%2Fapp.example%2Fnotion%2Fcallback";
@@ -91,7 +91,7 @@ async fn redirect_uri_of_the_exchange_must_equal_that_of_the_authorization() {
 }
 
 #[tokio::test]
-async fn invalid_authorization_request_gets_an_error_page_and_no_redirect() {
+async fn invalid_authorization_request_gets_a_page_and_no_redirect() {
     let builder = MockNotion::builder().consent(ConsentMode::Automatic);
     let notion = builder.start().await.unwrap();
     let valid = authorization_url(&notion, "");

@@ -91,7 +91,7 @@ async fn pending_flow_keeps_the_redirect_uri_it_was_created_with() {
 }
 
 #[tokio::test]
-async fn state_of_another_flow_is_refused_before_anything_is_sent() {
+async fn state_of_another_flow_is_refused_and_not_sent() {
     let notion = start(MockNotion::builder()).await;
     let flow = flow(&notion);
     let (pending, other) = (begin(&flow).pending, begin(&flow));
@@ -113,7 +113,7 @@ async fn state_of_another_flow_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn callback_for_another_subject_is_refused_before_anything_is_sent() {
+async fn callback_for_another_subject_is_refused_and_not_sent() {
     let notion = start(MockNotion::builder()).await;
     let flow = flow(&notion);
     for other in ["bob", "", "ann ", "Ann"].map(Subject::new) {

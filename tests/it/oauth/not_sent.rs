@@ -93,7 +93,7 @@ async fn transport_fails(error: fn() -> BoxError, expected: Kind) -> OAuthError 
 }
 
 #[tokio::test(start_paused = true)]
-async fn error_of_the_transport_is_ambiguous_unless_it_has_the_source_not_sent() {
+async fn transport_error_is_ambiguous_unless_its_source_is_not_sent() {
     let not_sent: [fn() -> BoxError; 3] = [
         || NotSent::new("no route").into(),
         || Wrapped(NotSent::new("no route").into()).into(),

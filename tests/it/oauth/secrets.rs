@@ -102,7 +102,7 @@ async fn text_that_looks_like_a_token_is_redacted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn secret_that_is_a_word_of_an_error_code_does_not_redact_the_code() {
+async fn secret_that_is_part_of_an_error_code_does_not_redact_it() {
     for (secret, code) in [("client", "invalid_client"), ("grant", "invalid_grant")] {
         let wire = Wire::json(400, &json!({ "error": code }));
         let flow = wire.flow(app().client_secret(secret));

@@ -186,7 +186,7 @@ async fn success_without_an_access_token_is_ambiguous() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_replaces_the_members_of_its_answer_and_keeps_others_but_the_expiry() {
+async fn refresh_keeps_members_that_are_not_answered_but_the_expiry() {
     let raw = |changes| json!({ "raw": with(json_of(&stored())["raw"].take(), &changes) });
     let same = |members: Value| (members.clone(), members);
     for (answer, changes) in [

@@ -7,7 +7,7 @@ use super::{request_error, seconds, spawn_refresh, world};
 use crate::support::{World, status};
 
 #[tokio::test(start_paused = true)]
-async fn disconnect_in_another_process_is_seen_within_the_revalidation_age() {
+async fn disconnect_elsewhere_is_seen_within_the_revalidation_age() {
     let world = World::new();
     world.connect("ann").await;
     let other = world.another_provider();
@@ -41,7 +41,7 @@ async fn disconnect_revokes_the_grant_before_a_refresh_is_decided() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn token_of_a_refresh_that_completes_after_a_disconnect_is_revoked() {
+async fn token_refreshed_after_a_disconnect_is_revoked() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let bot = credentials.bot_id().unwrap();

@@ -42,7 +42,7 @@ async fn expired_token_is_refreshed_before_the_request_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn token_in_the_refresh_window_is_used_and_refreshed_in_the_background() {
+async fn token_in_the_refresh_window_is_refreshed_in_the_background() {
     let world = world(|notion| {
         let notion = notion.expires_in(3600).keep_old_access_tokens(true);
         notion.token_delay(seconds(3))
@@ -86,7 +86,7 @@ async fn failing_background_refresh_leaves_a_valid_token_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_answer_of_a_background_refresh_is_recovered_within_15_seconds() {
+async fn lost_background_refresh_is_recovered_within_15_seconds() {
     let (world, events) = observed_world();
     let credentials = world.connect_expiring("ann", seconds(3600)).await;
     world.notion.script(Call::Refresh, [Fault::DropBefore]);

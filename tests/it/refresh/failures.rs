@@ -90,7 +90,7 @@ async fn refresh_without_a_usable_answer_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn invalid_grant_requires_reauthorization_and_reconnecting_restores_access() {
+async fn invalid_grant_requires_reauthorization_until_a_reconnect() {
     let (world, events) = observed_world();
     let credentials = world.connect("ann").await;
     let refresh_token = credentials.refresh_token.as_ref().unwrap();
@@ -115,7 +115,7 @@ async fn invalid_grant_requires_reauthorization_and_reconnecting_restores_access
 }
 
 #[tokio::test(start_paused = true)]
-async fn invalid_client_pauses_every_refresh_of_the_app_and_ends_no_connection() {
+async fn invalid_client_pauses_all_refreshes_and_ends_no_connection() {
     let world = World::new();
     for subject in ["ann", "ben"] {
         connect_revoked(&world, subject).await;
@@ -206,7 +206,7 @@ impl Service<Request<Body>> for NeverReady {
 }
 
 #[tokio::test(start_paused = true)]
-async fn transport_that_hangs_is_a_failure_and_is_not_used_again_without_a_request() {
+async fn hanging_transport_fails_and_is_not_used_without_a_request() {
     let transport = NeverReady::default();
     let uses = Arc::clone(&transport.uses);
     let events = Events::default();

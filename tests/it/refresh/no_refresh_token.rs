@@ -82,7 +82,7 @@ async fn refusals_reported_for_requests_in_flight_count_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_token_without_a_refresh_token_requires_reauthorization() {
+async fn expiry_without_a_refresh_token_requires_reauthorization() {
     let world = world(|notion| notion.refresh_tokens(false));
     world.connect_expiring("ann", seconds(60)).await;
     sleep(seconds(60)).await;

@@ -12,7 +12,7 @@ use super::{connect_revoked, seconds};
 use crate::support::{World, send, status};
 
 #[tokio::test(start_paused = true)]
-async fn without_replay_the_401_is_returned_and_the_next_request_has_the_new_token() {
+async fn without_replay_the_401_is_returned_and_starts_a_refresh() {
     let world = World::new();
     connect_revoked(&world, "ann").await;
     let client = NotionAuthLayer::refreshing(world.provider.clone()).layer(world.notion.service());
@@ -63,7 +63,7 @@ async fn request_by(world: &World, provider: &NotionAuthProvider) -> StatusCode 
 }
 
 #[tokio::test(start_paused = true)]
-async fn account_that_is_always_refused_is_refreshed_at_growing_intervals() {
+async fn always_refused_account_is_refreshed_at_growing_intervals() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let bot = credentials.bot_id().unwrap();

@@ -65,7 +65,7 @@ fn first_variable_that_is_set_and_not_empty_wins() {
 }
 
 #[test]
-fn explicit_values_win_over_the_environment_whichever_is_set_first() {
+fn explicit_values_win_over_the_environment_in_any_order() {
     for (name, variables, [explicit, value]) in VARIABLES {
         let before = set(builder(), name, explicit).vars(|it| {
             assert!(!variables.contains(&it), "{it} is not needed");
