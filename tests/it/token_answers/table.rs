@@ -9,16 +9,11 @@ use tokio::time::sleep;
 use super::{
     arrival::{Arrival, Change, Scene, cause},
     rows::{
-        ENCODINGS,
         Expected::{AccessToken, Ambiguous, Pair},
-        FORMS, MEMBERS, Row,
+        rows,
     },
 };
 use crate::secrets::Readable;
-
-fn rows() -> impl Iterator<Item = Row> {
-    [ENCODINGS, FORMS, MEMBERS].into_iter().flatten().copied()
-}
 
 #[tokio::test(start_paused = true)]
 async fn pair_of_an_exchange_is_saved_and_used_however_it_arrives() {

@@ -122,6 +122,7 @@ async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
     }
     ending.assert_ended(true);
     assert_eq!(ending.between.answered(), 32);
+    assert!(ending.world.notion.ledger().refreshes().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,92 @@
+//! Shutdown, a missing runtime, and settings of the longest duration.
+
+use std::time::Duration;
+
+use notion_auth::{
+    provider::{NotionAuthProviderBuilder, UnknownExpiry},
+    testing::{
+        MockNotion,
+        notion::{Call, Fault},
+    },
+};
+use tokio::time::sleep;
+use tokio_test::{assert_ready_err, task};
+
+use super::{connect_revoked, request_error, seconds, world};
+use crate::support::{World, status};
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_refreshes_in_flight_and_prevents_new_ones() {
+    let world = world(|notion| notion.token_delay(seconds(4)));
+    let credentials = connect_revoked(&world, "ann").await;
+    let request = tokio::spawn(status(world.client(), world.get("ann")));
+    sleep(seconds(1)).await;
+
+    let too_short = world.provider.shutdown(seconds(1)).await;
+    assert!(too_short.is_err());
+    let shutdown = world.provider.shutdown(seconds(10)).await;
+    shutdown.expect("the refresh ends in time");
+    assert_eq!(request.await.unwrap(), 200);
+    world.assert_nothing_lost("ann").await;
+
+    let bot = credentials.bot_id().unwrap();
+    let (access, _) = world.notion.ledger().living_pair(bot).unwrap();
+    world.notion.revoke_access_token(&access);
+    sleep(seconds(120)).await;
+    assert!(request_error(&world).await.is_transient());
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_for_the_pause_after_an_attempt_in_doubt() {
+    let world = World::new();
+    connect_revoked(&world, "ann").await;
+    let unavailable = Fault::StatusBefore(503);
+    world.notion.always(Call::Refresh, Some(unavailable));
+    // The pauses grow to minutes.
+    for _ in 0..200 {
+        request_error(&world).await;
+        sleep(seconds(10)).await;
+    }
+    let shutdown = world.provider.shutdown(seconds(1)).await;
+    shutdown.expect("no refresh is in flight");
+}
+
+#[tokio::test(start_paused = true)]
+async fn missing_runtime_is_a_configuration_error() {
+    let world = World::new();
+    world.connect("ann").await;
+    let provider = world.another_provider();
+    let thread = std::thread::spawn(move || {
+        let ann = "ann".into();
+        let acquire = assert_ready_err!(task::spawn(provider.acquire(&ann)).poll());
+        assert!(acquire.is_configuration(), "{acquire}");
+        let shutdown = task::spawn(provider.shutdown(seconds(1))).poll();
+        let shutdown = assert_ready_err!(shutdown);
+        assert!(shutdown.is_configuration(), "{shutdown}");
+    });
+    thread.join().expect("no panic");
+}
+
+/// Asserts that credentials are loaded, cached and refreshed with this setting, now and after a year.
+async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder) {
+    let world = World::with(MockNotion::in_process(), set);
+    world.connect("ann").await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    sleep(seconds(365 * 24 * 3600)).await;
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    world.provider.refresh(&"ann".into()).await.unwrap();
+    assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_duration_can_be_set_to_the_maximum() {
+    let long = Duration::MAX;
+    works_with(|builder| builder.revalidation_age(long)).await;
+    works_with(|builder| builder.stale_if_store_down(long)).await;
+    works_with(|builder| builder.unknown_expiry(UnknownExpiry::MaxAge(long))).await;
+    works_with(|builder| builder.refresh_window(long)).await;
+    works_with(|builder| builder.leeway(long)).await;
+    works_with(|builder| builder.acquire_timeout(long)).await;
+}
