@@ -115,6 +115,24 @@ impl Keyring {
     }
 }
 
+/// What names are shown by where they must not be shown.
+#[cfg(feature = "encryption")]
+pub(crate) struct DigestKey(Zeroizing<[u8; 32]>);
+
+#[cfg(feature = "encryption")]
+impl Keyring {
+    pub(crate) fn digest_key(&self) -> DigestKey {
+        DigestKey(derived(&self.keys[0], "notion-auth digest of a subject"))
+    }
+}
+
+#[cfg(feature = "encryption")]
+impl DigestKey {
+    pub(crate) fn digest(&self, text: &str) -> u64 {
+        u64::from_be_bytes(*derived(&self.0, text))
+    }
+}
+
 #[expect(
     clippy::expect_used,
     reason = "the length is checked when this is compiled"

@@ -9,6 +9,8 @@ use std::{
 use http::HeaderValue;
 
 use crate::credentials::{AccessToken, InvalidToken};
+#[cfg(feature = "encryption")]
+use crate::keyring::{DigestKey, Keyring};
 
 /// Whose credentials a request uses: the name by which the host application knows a connection,
 /// such as a customer's or a workspace's id.
@@ -18,7 +20,9 @@ use crate::credentials::{AccessToken, InvalidToken};
 /// once, when the subject is made, with SipHash under a key drawn per process, so that nobody can
 /// choose subjects that collide.
 ///
-/// `Debug` shows that hash and not the text, which may be somebody's e-mail address.
+/// `Debug`, and so the log, shows a digest and not the text, which may be somebody's e-mail address. Once the process has
+/// built a provider with keys (feature `encryption`), the digest is keyed by the first of them, so that it is the same in
+/// all processes with that key; before, it is another one in each process.
 ///
 /// ```
 /// use notion_auth::Subject;
@@ -31,6 +35,9 @@ pub struct Subject {
     hash: u64,
     text: Arc<str>,
 }
+
+#[cfg(feature = "encryption")]
+static DIGEST_KEY: OnceLock<DigestKey> = OnceLock::new();
 
 /// Hashes subjects: SipHash under this process's key.
 static HASHER: OnceLock<DefaultHasher> = OnceLock::new();
@@ -89,6 +96,24 @@ impl Subject {
         &self.text
     }
 
+    #[cfg(not(feature = "encryption"))]
+    fn digest(&self) -> u64 {
+        self.hash
+    }
+
+    #[cfg(feature = "encryption")]
+    fn digest(&self) -> u64 {
+        DIGEST_KEY
+            .get()
+            .map_or(self.hash, |key| key.digest(&self.text))
+    }
+
+    /// Makes digests the same in all processes with this keyring. The first call in a process counts.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn key_digests(keyring: &Keyring) {
+        DIGEST_KEY.get_or_init(|| keyring.digest_key());
+    }
+
     #[inline]
     pub(crate) fn seeded_hash(&self) -> u64 {
         self.hash
@@ -141,7 +166,7 @@ impl Hash for Subject {
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Subject(#{:016x})", self.hash)
+        write!(f, "Subject(#{:016x})", self.digest())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     store::{CredentialStore, Encryption, StoreError},
 };
 #[cfg(feature = "encryption")]
-use crate::{keyring::Keyring, store::EncryptionKeys};
+use crate::{keyring::Keyring, store::EncryptionKeys, subject::Subject};
 
 /// The builder's settings.
 #[derive(Default)]
@@ -63,6 +63,7 @@ impl AtRest {
     pub(super) fn encryption(&self, store: &dyn CredentialStore) -> Result<Encryption, AuthError> {
         #[cfg(feature = "encryption")]
         if let Some(keyring) = &self.keys {
+            Subject::key_digests(keyring);
             let keys = EncryptionKeys::derive(keyring);
             return Ok(Encryption::WithKeys {
                 keys: keys.ok_or_else(|| AuthError::configuration("the keyring has no key"))?,

@@ -20,7 +20,7 @@ use crate::{
     refresh::{
         Brake, Engine, Failures, Issuers, Jitter, RefreshTimings, Settings, Tasks, UnknownExpiry,
     },
-    store::{CredentialStore, Issuer, MemoryStore, Records},
+    store::{CredentialStore, Issuer, MemoryStore, Outage, Records},
 };
 #[cfg(feature = "https")]
 use crate::{https::HttpsConfig, oauth::HttpsTransport};
@@ -333,6 +333,7 @@ impl NotionAuthProviderBuilder {
             namespace: self.namespace.into(),
             deadline: self.settings.timings.save,
             runtime: self.runtime.clone(),
+            outage: Outage::default(),
         };
         let engine = Engine {
             records,

@@ -52,7 +52,7 @@ pub(crate) use self::{
     encryption::Encryption,
     payload::{Payload, UnreadableReason},
     record::{AttemptId, FencingToken, Issuer, Lease, Metadata, Record},
-    records::{Found, Records, Replaced, Snapshot},
+    records::{Found, Outage, Records, Replaced, Snapshot},
     rules::{
         Changed, Committed, LeaseRequest, Leased, NewConnection, NewGeneration, refusal_delay,
     },

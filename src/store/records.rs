@@ -1,13 +1,15 @@
 //! Typed operations on records, over any store: deadlines, retries after a conflict, encoding and encryption.
 
 use std::{
+    error::Error as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
@@ -30,6 +32,7 @@ pub(crate) struct Records {
     pub(crate) deadline: Duration,
     /// Where timers run. Default: the runtime of the caller.
     pub(crate) runtime: Option<Handle>,
+    pub(crate) outage: Outage,
 }
 
 /// A record as it was read.
@@ -263,7 +266,7 @@ impl Records {
     }
 
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
-        self.bounded(self.store.health()).await
+        self.limited(self.deadline, self.store.health()).await
     }
 
     fn key(&self, subject: &Subject) -> RecordKey {
@@ -352,6 +355,21 @@ impl Records {
         limit: Duration,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let outcome = self.limited(limit, operation).await;
+        match &outcome {
+            Ok(_) => self.outage.ends(self.store.name()),
+            // Corrupt is one record.
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => {}
+            Err(error) => self.outage.begins(error),
+        }
+        outcome
+    }
+
+    async fn limited<T>(
+        &self,
+        limit: Duration,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
             return operation.await;
         };
@@ -362,14 +380,55 @@ impl Records {
             })),
             runtime,
         };
-        bounded.await.unwrap_or_else(|elapsed| {
-            let message = format!("no answer within {} s", limit.as_secs_f32());
-            Err(StoreError::unavailable(self.store.name(), message).with_source(elapsed))
-        })
+        match bounded.await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(elapsed)) => {
+                let message = format!("no answer within {} s", limit.as_secs_f32());
+                Err(StoreError::unavailable(self.store.name(), message).with_source(elapsed))
+            }
+            None => Err(StoreError::unavailable(
+                self.store.name(),
+                "it panicked, or its tokio runtime was shut down",
+            )),
+        }
+    }
+}
+
+/// Whether the store fails: logged once when that begins, and once when it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    last_failure: Mutex<Option<Instant>>,
+}
+
+/// A success this soon after a failure does not end an outage: some of the store's connections may work.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+impl Outage {
+    fn begins(&self, error: &StoreError) {
+        let before = self.last_failure().replace(Instant::now());
+        if before.is_none() {
+            let cause = error.source().map(ToString::to_string);
+            tracing::error!(%error, cause, "the credential store fails");
+        }
+    }
+
+    fn ends(&self, store: &'static str) {
+        let mut last_failure = self.last_failure();
+        if last_failure.is_some_and(|at| at.elapsed() >= SETTLED_AFTER) {
+            *last_failure = None;
+            tracing::warn!(store, "the credential store works again");
+        }
+    }
+
+    fn last_failure(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Polls and drops a future within a runtime: a store has timers and sockets, and the caller may run on another executor.
+/// Its output is `None` if a poll panics, as timers and sockets of a runtime do that was shut down.
 struct InRuntime<F> {
     /// `None` while it is dropped.
     future: Option<Pin<Box<F>>>,
@@ -377,15 +436,17 @@ struct InRuntime<F> {
 }
 
 impl<F: Future> Future for InRuntime<F> {
-    type Output = F::Output;
+    type Output = Option<F::Output>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let _context = this.runtime.enter();
-        match &mut this.future {
-            Some(future) => future.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+        let Some(future) = &mut this.future else {
+            return Poll::Pending;
+        };
+        // After a panic the future is polled no more.
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use tokio_test::task;
 use tower::ServiceExt;
 
+use crate::faulty_store::FaultyStore;
 use crate::support::{World, status};
 
 #[tokio::test(start_paused = true)]
@@ -104,5 +105,46 @@ fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
         assert_eq!(acquired.generation(), 1);
         let shutdown = world.provider.shutdown(Duration::from_secs(1)).await;
         shutdown.expect("no refresh is under way");
+    });
+}
+
+#[test]
+fn runtime_that_was_shut_down_makes_an_error_and_no_panic() {
+    let tasks = tokio::runtime::Runtime::new().expect("a runtime");
+    let handle = tasks.handle().clone();
+    let store = FaultyStore::memory();
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.store(store.clone()).runtime(handle)
+    });
+    let subject = Subject::new("ann");
+    tasks.block_on(world.connect("ann"));
+    tasks.block_on(world.connect("ben"));
+    drop(tasks);
+    store.hooks.set_read_delay(Duration::from_millis(1));
+
+    let caller = tokio::runtime::Runtime::new().expect("a runtime");
+    caller.block_on(async {
+        // What is cached can be sent.
+        world.provider.acquire(&subject).await.unwrap();
+        let errors = [
+            world
+                .provider
+                .refresh(&subject)
+                .await
+                .map(drop)
+                .unwrap_err(),
+            world.provider.status(&subject).await.map(drop).unwrap_err(),
+            world
+                .provider
+                .disconnect(&subject)
+                .await
+                .map(drop)
+                .unwrap_err(),
+            world.provider.health().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.is_transient(), "{error}");
+        }
+        drop(world.provider.shutdown(Duration::from_secs(1)).await);
     });
 }

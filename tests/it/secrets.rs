@@ -58,15 +58,20 @@ impl Readable {
         self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
+    /// All of it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+
     #[track_caller]
     pub(crate) fn assert_says(&self, text: &str) {
-        let all = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+        let all = self.text();
         assert!(all.contains(text), "{text} was not collected");
     }
 
     #[track_caller]
     pub(crate) fn assert_free_of(&self, secrets: &[(&str, &str)]) {
-        let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+        let text = self.text();
         assert!(text.len() > 1000, "hardly anything was collected");
         for (name, secret) in secrets {
             assert!(secret.len() > 5, "{name} is no canary");

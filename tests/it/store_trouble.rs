@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     faulty_store::FaultyStore,
+    secrets::Readable,
     support::{World, auth_error, record_json, record_key, record_of, send, status, write_record},
 };
 
@@ -350,4 +351,34 @@ async fn deleting_twice_lets_nothing_come_back_that_was_read_before() {
     let _ = loading.await.unwrap();
     let error = provider.acquire(&"ann".into()).await.unwrap_err();
     assert!(error.is_not_connected(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn outage_is_logged_once_with_its_cause_and_once_when_it_ends() {
+    let readable = Readable::default();
+    let _guard = readable.collect_logs();
+    let store = FaultyStore::memory();
+    let world = world_on(&store, MockNotion::in_process());
+    world.connect("ann").await;
+    let ann = "ann".into();
+    for _ in 0..2 {
+        store.hooks.set_down(true);
+        for _ in 0..5 {
+            world.provider.status(&ann).await.unwrap_err();
+            sleep(Duration::from_secs(1)).await;
+        }
+        store.hooks.set_down(false);
+        for _ in 0..5 {
+            world.provider.status(&ann).await.unwrap();
+        }
+    }
+    let log = readable.text();
+    assert_eq!(
+        log.matches("the credential store fails").count(),
+        2,
+        "{log}"
+    );
+    assert_eq!(log.matches("faulty store: down").count(), 2, "{log}");
+    let again = log.matches("the credential store works again").count();
+    assert_eq!(again, 2, "{log}");
 }
