@@ -7,6 +7,10 @@ mod plaintext;
 mod rotation;
 mod setup;
 
+use notion_auth::{Keyring, Subject, testing::MockNotion};
+
+use crate::own_process;
+
 #[test]
 fn digest_of_a_subject_is_the_same_in_all_processes_with_the_first_key() {
     const NAME: &str =
@@ -21,7 +25,7 @@ fn digest_of_a_subject_is_the_same_in_all_processes_with_the_first_key() {
         let notion = MockNotion::in_process();
         let builder = notion.provider_builder().unwrap();
         builder.keys(Keyring::new(keys).unwrap()).build().unwrap();
-        assert_eq!(format!("{subject:?}"), "Subject(#0)");
+        assert_eq!(format!("{subject:?}"), "Subject(#d036e76e93536382)");
     }
     assert_ne!(before, format!("{subject:?}"));
 }
