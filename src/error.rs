@@ -82,7 +82,7 @@ impl AuthError {
         Self::new(Kind::Transient(what))
     }
 
-    /// The store failed; nobody asks it again for a second.
+    /// The store failed. It is not asked again for a second.
     pub(crate) fn store_failed(is_unavailable: bool, error: impl Into<BoxError>) -> Self {
         Self::new(Kind::Store { is_unavailable })
             .with_retry_after(Duration::from_secs(1))
@@ -129,8 +129,8 @@ impl AuthError {
         causes(error).find_map(|error| error.downcast_ref())
     }
 
-    /// It may well work later: the store or the token endpoint does not answer, a refresh takes
-    /// longer than the request wanted to wait, this process is shutting down. The credentials stay.
+    /// It may work later: the store or the token endpoint does not answer, a refresh takes longer than a request waits,
+    /// or this process is shutting down. The credentials stay.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(

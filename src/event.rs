@@ -11,9 +11,8 @@ use crate::{
 /// Something that the host application may want to act on: tell a user to connect again, alert an
 /// operator, count.
 ///
-/// A change of a connection is told at most once by each process, and not at all if the process ends
-/// first; what is true is what [`list`](crate::NotionAuthProvider::list) shows. Failures are told each
-/// time.
+/// Each process reports a change of a connection at most once, and not at all if the process ends first;
+/// [`list`](crate::NotionAuthProvider::list) shows what is stored. Failures are reported each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -125,7 +124,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// At the level of who acts on it: the operator (error), the user or nobody yet (warn).
+    /// The level says who has to act: the operator (error), or the user (warn).
     fn log(&self) {
         match self {
             Self::AppRejected | Self::InvalidToken { .. } | Self::StoreRegressed { .. } => {
@@ -154,7 +153,7 @@ impl Events {
     }
 }
 
-/// Is told of [`Event`]s. A function will do.
+/// What [`Event`]s are reported to, such as a function.
 ///
 /// It is called from the task or request in which the event happened, and should return at once.
 pub trait Observer: Send + Sync + 'static {

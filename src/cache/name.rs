@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::subject::Subject;
 
-/// A name of up to 38 bytes, such as a UUID's text, lies within the entry: a hit among many subjects waits
-/// for one load from memory less, and less memory is taken.
+/// A name of up to 38 bytes, such as a UUID's text, lies within the entry. That spares a load from memory for each hit
+/// among many subjects, and memory.
 pub(super) struct Name {
     hash: u64,
     text: Text,

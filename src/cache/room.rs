@@ -2,9 +2,8 @@
 
 /// How many tables a cache has, and how many entries each may hold.
 ///
-/// A table doubles when it is seven eighths full. So that a full cache does not stand half empty, and
-/// no table grows for the last few entries, a table's limit is such a step, and the number of tables
-/// follows from it.
+/// A table doubles when it is seven eighths full. A table's limit is such a step, and the number of tables follows from
+/// it: then no table of a full cache is half empty, and none grows for the last few entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Room {
     pub(super) tables: usize,

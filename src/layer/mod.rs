@@ -1,9 +1,8 @@
 //! How credentials get on a request: the layer and its service.
 //!
-//! [`NotionAuthLayer`] wraps any HTTP [`Service`](tower_service::Service). For each request it asks
-//! whose credentials to use (the request's extensions say), whether its destination may have a token
-//! at all, and the provider for a token; then it sets `Authorization` and `Notion-Version` and calls
-//! the inner service.
+//! [`NotionAuthLayer`] wraps any HTTP [`Service`](tower_service::Service). The extensions of a request say whose
+//! credentials it uses. If its destination may have a token, the layer gets one from the provider, sets `Authorization`
+//! and `Notion-Version`, and calls the inner service.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -28,9 +27,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A token that is at hand costs no allocation, no box and no clone of the service, and the future of
-//! such a request is the inner one and 16 bytes. By those a 401 is known as the refusal of that token
-//! and no other, and starts a refresh. With [`replaying`](NotionAuthLayer::replaying) the request is
+//! A cached token costs no allocation, no box and no clone of the service. The future of such a request is the inner one
+//! and 16 bytes, by which a 401 finds the entry that was used, and starts a refresh. With [`replaying`](NotionAuthLayer::replaying) the request is
 //! then sent once more.
 
 mod destination;
@@ -109,8 +107,8 @@ impl<R> NotionAuthLayer<R> {
         self.with(|config| config.overrides_version = true)
     }
 
-    /// Lets URIs without a host through (`/v1/users/me`), as they are in a server's stack and on a
-    /// raw connection: the inner service decides where they go, and is trusted with the token.
+    /// Accepts URIs without a host (`/v1/users/me`), as in a server's stack and on a raw connection. The inner service
+    /// decides where they go, and is trusted with the token.
     ///
     /// The URI must be a path that begins with one slash and a name. A `Host` header must name Notion's
     /// API: remove that of your own server before this layer. URIs with a host are checked all the same.

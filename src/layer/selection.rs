@@ -17,17 +17,17 @@ use crate::{
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
 
-/// What a layer was told.
+/// A layer's settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) provider: Arc<Shared>,
     pub(crate) destination: Destination,
-    /// What requests remember, unless they carry a mode of their own: nothing yet.
+    /// A handle of no entry, for requests without a mode of their own.
     pub(super) handle: EntryHandle,
     pub(crate) overrides_version: bool,
     pub(super) reports: bool,
-    /// Whether nothing is asked of a request that carries a subject and nothing else: the layer does
-    /// not report, and the app has more than an integration token.
+    /// Whether a request with a subject and no other extension needs no decision: the layer does not report, and the app
+    /// has more than an integration token.
     pub(super) is_plain: bool,
 }
 

@@ -11,9 +11,9 @@ use crate::{
 };
 
 impl Session {
-    /// Wraps a client (anything that sends requests, without credentials of its own), so that each
-    /// request it sends is this session's: with the session's credentials, refreshed when they have
-    /// expired, and sent once more when they were refused.
+    /// Wraps a client: anything that sends requests, without credentials of its own. Each request is sent with the
+    /// session's credentials. Those that have expired are refreshed first, and a request whose token is refused is sent
+    /// once more.
     ///
     /// ```
     /// use bytes::Bytes;

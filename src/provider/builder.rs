@@ -135,8 +135,8 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// A token is used and refreshed behind from this long before it counts as expired, less up to
-    /// a fifth of it by chance, and for at most half of its life. Default: 5 minutes.
+    /// How long before its expiry a token is refreshed in the background: less up to 20 % at random, and at most half of
+    /// its lifetime. Default: 5 minutes.
     pub fn refresh_window(mut self, window: Duration) -> Self {
         self.settings.refresh_window = window;
         self
@@ -148,9 +148,8 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// With a store that others write to too, a cached token is compared with the store this long
-    /// after it was last: how long a disconnect on one replica may go unnoticed on another. Default:
-    /// 60 seconds.
+    /// How long after the last comparison a cached token is compared with a shared store again, in the background.
+    /// Another replica notices a disconnect within twice this time. Default: 60 seconds.
     pub fn revalidation_age(mut self, age: Duration) -> Self {
         self.settings.revalidation_age = age;
         self
@@ -175,16 +174,16 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// How many subjects' tokens are kept at hand: so many, and an eighth more at most from 100,000 on
-    /// (more for few: 301 for 100). What is used goes last; what went is read from the store again. Default: 100,000, at
-    /// about 240 bytes each, of names and tokens as Notion has them.
+    /// Maximum number of subjects whose tokens are cached, plus at most an eighth of it from 100,000 on (more for few: 301
+    /// for 100). Tokens in use are removed last, and those that were removed are read from the store again. Default:
+    /// 100,000, at about 240 bytes each.
     pub fn cache_capacity(mut self, subjects: usize) -> Self {
         self.cache_capacity = Some(subjects);
         self
     }
 
-    /// Keeps the tokens of all subjects at hand, however many there come to be. Memory grows with them
-    /// and is not given back, so whoever can make up subjects can fill it.
+    /// Caches the tokens of all subjects. Memory grows with their number and is not freed, so a client that can choose
+    /// subjects can exhaust it.
     pub fn unbounded_cache(mut self) -> Self {
         self.cache_capacity = None;
         self
@@ -206,7 +205,7 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// Who is told of [`Event`](super::Event)s.
+    /// What [`Event`](super::Event)s are reported to.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Box::new(observer));
         self

@@ -140,7 +140,7 @@ impl Shared {
         if entry.is_refused() || cached.expires_at.is_some_and(|end| end <= now) || is_too_old {
             return None;
         }
-        // Only some requests wait for the store meanwhile.
+        // Only some requests wait for the store.
         let soon = now.saturating_add(BETWEEN_LOADS_WHILE_DOWN);
         self.engine.cache.postpone(subject, entry.version, soon);
         Some(Grant {

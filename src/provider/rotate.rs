@@ -49,8 +49,8 @@ impl NotionAuthProvider {
     ///    needs the old key, and it can be removed; not before, or records can't be read until it is back. Keep a copy
     ///    for as long as an older backup may be restored.
     ///
-    /// The other replicas go on meanwhile. A run that began before all of them had the new key in front proves
-    /// nothing, because some may have encrypted with the old key since: run it again.
+    /// The other replicas go on. Run it again if it began before all of them had the new key in front: some may have
+    /// encrypted with the old key since.
     ///
     /// ```
     /// # use notion_auth::{Keyring, testing::MockNotion};

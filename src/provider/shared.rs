@@ -27,7 +27,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// An app without an OAuth client has nobody's credentials but its own.
+    /// An app without an OAuth client has no user's credentials.
     #[inline]
     pub(crate) fn has_only_integration_token(&self) -> bool {
         !self.has_oauth_client && self.integration_token.is_some()

@@ -200,8 +200,8 @@ impl Engine {
             .then(|| validated_at.saturating_add(self.settings.revalidation_age))
     }
 
-    /// How long before its expiry a token is refreshed in the background: at most half of its lifetime, less up to
-    /// 20 % at random, so that tokens that were issued together are not refreshed together.
+    /// How long before its expiry a token is refreshed in the background: at most half of its lifetime. It is up to 20 %
+    /// less at random, so that tokens that were issued together are not refreshed together.
     fn refresh_window(&self, lifetime: Duration) -> Duration {
         let window = self.settings.refresh_window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)

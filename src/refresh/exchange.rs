@@ -148,7 +148,7 @@ async fn wait_in_doubt(
     match lease.renew(task, duration).await {
         Ok(true) => {}
         Ok(false) => return Ok(false),
-        // It may expire during the pause. Whoever takes it over replays as this attempt would.
+        // It may expire during the pause. The attempt that takes it over replays as this one would.
         Err(error) => tracing::debug!(%error, "a lease in doubt was not renewed"),
     }
     if task.goal.keeps_token_in_use() {

@@ -68,18 +68,18 @@ impl RefreshTimings {
     }
 }
 
-/// What to make of an access token whose expiry nobody told, which is Notion's normal case.
+/// How long an access token of unknown expiry is used. Notion's tokens normally have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum UnknownExpiry {
     /// Use it until the API refuses it.
     #[default]
     TrustUntilRefused,
-    /// Take it for expired this long after it was obtained.
+    /// It counts as expired this long after it was obtained, if it can be refreshed.
     MaxAge(Duration),
 }
 
-/// What the builder was told.
+/// The builder's settings of refreshes.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) leeway: Duration,

@@ -44,8 +44,8 @@ pub(super) const NAME: &str = "sqlite";
 /// fails. While it is in use, two more files are beside it (`-wal`, `-shm`), so a copy of the first alone is no backup:
 /// `sqlite3 notion.db ".backup copy.db"` makes one.
 ///
-/// A process that is suspended in the middle of a write blocks all writes until it goes on. Cached tokens are used
-/// meanwhile.
+/// A process that is suspended in the middle of a write blocks all writes until it goes on. Cached tokens can still be
+/// used.
 ///
 /// The store's clock is the machine's.
 ///
