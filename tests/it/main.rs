@@ -8,6 +8,7 @@
 
 mod axum_stack;
 mod cancellation;
+mod conformance;
 mod connections;
 mod credentials;
 mod destination;

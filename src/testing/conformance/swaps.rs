@@ -211,21 +211,28 @@ async fn tombstones_are_purged(trial: &Trial) {
         ("old", RecordState::Disconnected, now - 25 * HOUR, false),
         ("active", RecordState::Active, now - 1000 * HOUR, true),
     ];
-    for (subject, state, updated_at, _) in records {
+    let mut written = Vec::new();
+    for (subject, state, updated_at, stays) in records {
         let new = StoredRecord {
             updated_at,
             ..record(state, subject.as_bytes())
         };
-        trial.insert(&trial.key("purge", subject), &new).await;
+        let key = trial.key("purge", subject);
+        trial.insert(&key, &new).await;
+        written.push((key, new, stays));
     }
     trial.purge().await;
-    for (subject, _, _, stays) in records {
-        let is_there = trial.record(&trial.key("purge", subject)).await.is_some();
+    for (key, record, stays) in written {
+        let is_there = trial.record(&key).await.is_some();
         if is_there != stays {
+            let subject = key.subject().as_str();
             broken(
                 RULE,
-                format_args!("the {subject} record is there: {is_there}"),
+                format_args!("the {subject} record is there: {is_there}, expected {stays}"),
             );
+        }
+        if stays {
+            expect(trial, &key, &record).await;
         }
     }
     // The key of a purged record is free.
@@ -261,7 +268,10 @@ async fn expect(trial: &Trial, key: &crate::store::RecordKey, written: &StoredRe
     if let Some(what) = difference(&found, written) {
         broken(
             "unchanged",
-            format_args!("{what} was read back changed ({key:?})"),
+            format_args!(
+                "{what} was read back changed, for the subject {:?}",
+                key.subject().as_str()
+            ),
         );
     }
 }
