@@ -200,6 +200,6 @@ async fn each_fault_of_a_store_is_found_and_its_rule_is_named() {
         let (said, took) = suite(fault).await;
         let said = said.unwrap_or_else(|| panic!("{fault:?} was not found"));
         assert!(said.contains(rule), "{fault:?}: {said}");
-        assert!(took < Duration::from_secs(40), "{fault:?}: {took:?}");
+        assert!(took < Duration::from_secs(31), "{fault:?}: {took:?}");
     }
 }

@@ -100,7 +100,7 @@ impl Trial {
 
     /// Waits until more than `time` has passed by the store's clock.
     pub(super) async fn pass(&self, time: Duration) {
-        const LOOKS: u32 = 300;
+        const LOOKS: u32 = 40;
 
         let end = self.now().await + time;
         for _ in 0..LOOKS {
