@@ -260,6 +260,30 @@ impl NotionAuthProvider {
     /// `lineage` and `generation` are those that [`status`](Self::status), [`list`](Self::list) or
     /// [`Event::NeedsReauthorization`] named. Credentials that were connected or refreshed since stay as they are.
     ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use notion_auth::{ReauthorizationReason, store::{Filter, ListQuery, RecordState}, testing::MockNotion};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = MockNotion::in_process().provider_builder()?.build()?;
+    /// // All that were marked as revoked in the last hour, page by page.
+    /// let since = SystemTime::now() - Duration::from_secs(60 * 60);
+    /// let revoked = RecordState::NeedsReauthorization(ReauthorizationReason::Revoked);
+    /// let mut query = ListQuery::default().filter(Filter::NeedsReauthorization);
+    /// loop {
+    ///     let page = provider.list(&query).await?;
+    ///     let Some(last) = page.last() else { break };
+    ///     query = query.after(last.subject.clone());
+    ///     for it in page {
+    ///         if it.state == revoked && it.updated_at > Some(since) {
+    ///             if let Some(lineage) = it.lineage {
+    ///                 provider.reinstate(&it.subject, lineage, it.generation).await?;
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// When the store fails.
     pub async fn reinstate(
