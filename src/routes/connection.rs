@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::{
     answer::{Answer, What, wants_page},
     cross_site,
-    service::{Routes, problem_of, return_to},
+    state::{Routes, problem_of, return_to},
 };
 use crate::{error::AuthError, flow_problem::FlowProblem, provider::Revocation, subject::Subject};
 
@@ -30,7 +30,7 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
     let Some(subject) = routes.subjects.signed_in(head) else {
         return FlowProblem::NoSubject.into();
     };
-    match disconnect_behind(routes, subject).await {
+    match disconnect_in_background(routes, subject).await {
         Ok(is_revoked) => {
             if wants_page(&head.headers) {
                 What::Redirect(target.with_result("disconnected")).into()
@@ -42,8 +42,8 @@ pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
     }
 }
 
-/// Ends the connection, whether or not the browser waits for it, and answers whether Notion said so too.
-async fn disconnect_behind(routes: &Routes, subject: Subject) -> Result<bool, AuthError> {
+/// Ends the connection, whether or not the browser waits for it. Returns whether the tokens were revoked.
+async fn disconnect_in_background(routes: &Routes, subject: Subject) -> Result<bool, AuthError> {
     let provider = routes.provider.clone();
     let tracked = provider.engine().tasks.track();
     let work = async move {
