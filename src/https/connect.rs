@@ -29,7 +29,8 @@ use tower::{ServiceExt as _, service_fn};
 use tower_service::Service;
 
 use super::{
-    ConnectError, HttpsConfig,
+    config::HttpsConfig,
+    error::ConnectError,
     proxy::{Kind, Proxies, Proxy},
     roots::SharedRoots,
 };

@@ -91,8 +91,8 @@ impl<R> NotionAuthLayer<R> {
     ///
     /// Notion's tokens normally end without notice, by a 401: without this, each rotation reaches a
     /// caller as one failed request. It copies head and body of each request before it is sent,
-    /// which allocates. `replay` is [`CloneBody`](super::CloneBody),
-    /// [`EmptyBody`](super::EmptyBody), or a function that copies a body or declines.
+    /// which allocates. `replay` is [`CloneBody`],
+    /// [`EmptyBody`], or a function that copies a body or declines.
     #[must_use]
     pub fn replaying<T>(self, replay: T) -> NotionAuthLayer<T> {
         NotionAuthLayer {

@@ -3,7 +3,7 @@ use std::{collections::HashMap, fmt};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::OAuthError;
+use super::error::OAuthError;
 
 /// What Notion sent the browser back with: a code and the state of the flow it answers.
 ///

@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::{redact::redact, request::Endpoint};
+use super::redact::redact;
 use crate::error::BoxError;
 #[cfg(feature = "https")]
 use crate::https::{ConnectError, connect_error};
@@ -32,6 +32,34 @@ enum Kind {
     AuthorizationRefused(String),
     Callback(&'static str),
     MissingParameter(&'static str),
+}
+
+/// An OAuth endpoint of the authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Token,
+    Revoke,
+    Introspect,
+}
+
+impl Endpoint {
+    /// What to do when the URL is not the endpoint's.
+    fn problem(self) -> &'static str {
+        match self {
+            Self::Token => {
+                "the token URL is not that of a token endpoint: check token_url (NOTION_TOKEN_URL)"
+            }
+            Self::Revoke => {
+                "the revocation URL is not that of a revocation endpoint: check revoke_url of the \
+                 provider's builder, or token_url (NOTION_TOKEN_URL), which it is derived from"
+            }
+            Self::Introspect => {
+                "the introspection URL is not that of an introspection endpoint: check \
+                 introspect_url of the provider's builder, or token_url (NOTION_TOKEN_URL), which \
+                 it is derived from"
+            }
+        }
+    }
 }
 
 /// An authorization server's definite no.

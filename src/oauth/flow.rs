@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    CallbackAnswer, OAuthError, PendingFlow, SendGate, TokenAnswer, Transport,
-    request::{Client, Endpoint, request, sibling},
+    callback::CallbackAnswer,
+    error::{Endpoint, OAuthError},
+    pending::PendingFlow,
+    request::{Client, request, sibling},
     response::{NO_OBJECT, Success},
-    transport::ReadDeadline,
+    token_answer::TokenAnswer,
+    transport::{ReadDeadline, SendGate, Transport},
 };
 use crate::{
     clock::Clock,

@@ -10,7 +10,7 @@ use hyper::{body::Incoming, client::conn::http1};
 use tower::ServiceExt;
 use tower_service::Service;
 
-use super::{NotSent, SendGate};
+use super::transport::{NotSent, SendGate};
 use crate::{
     error::BoxError,
     https::{Connector, HttpsConfig},

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use subtle::ConstantTimeEq;
 
-use super::OAuthError;
+use super::error::OAuthError;
 use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
 /// A connection that a user has begun: what must be kept, bound to that user's browser, until it is

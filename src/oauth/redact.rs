@@ -1,6 +1,6 @@
 use std::error::Error as StdError;
 
-use super::NotSent;
+use super::transport::NotSent;
 use crate::error::causes;
 
 /// The prefixes of Notion's tokens. They serve to redact, and for nothing else.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::OAuthError;
+use super::error::OAuthError;
 use crate::{credentials::ClientSecret, header::NOTION_VERSION, json::to_exact_vec};
 
 /// Who asks.
@@ -26,34 +26,6 @@ impl Client<'_> {
         basic.push_str("Basic ");
         STANDARD.encode_string(pair.as_bytes(), &mut basic);
         basic
-    }
-}
-
-/// What is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Token,
-    Revoke,
-    Introspect,
-}
-
-impl Endpoint {
-    /// What to do when the URL is not the endpoint's.
-    pub(super) fn problem(self) -> &'static str {
-        match self {
-            Self::Token => {
-                "the token URL is not that of a token endpoint: check token_url (NOTION_TOKEN_URL)"
-            }
-            Self::Revoke => {
-                "the revocation URL is not that of a revocation endpoint: check revoke_url of the \
-                 provider's builder, or token_url (NOTION_TOKEN_URL), which it is derived from"
-            }
-            Self::Introspect => {
-                "the introspection URL is not that of an introspection endpoint: check \
-                 introspect_url of the provider's builder, or token_url (NOTION_TOKEN_URL), which \
-                 it is derived from"
-            }
-        }
     }
 }
 

@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{
     body::Text,
-    error::{OAuthError, Refusal},
+    error::{Endpoint, OAuthError, Refusal},
     members::Members,
     redact::{redact, redact_causes},
-    request::Endpoint,
     transport::{Answer, SendError},
 };
 

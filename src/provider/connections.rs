@@ -300,7 +300,10 @@ impl NotionAuthProvider {
         let change = engine.cache.begin_change(subject);
         let reinstated = engine.records.reinstate(subject, fence).await;
         change.end(None);
-        if !matches!(reinstated, Ok(Changed::Moved | Changed::Leased)) {
+        if reinstated
+            .as_ref()
+            .map_or(true, |changed| *changed == Changed::Done)
+        {
             engine.changed(subject);
         }
         match reinstated {

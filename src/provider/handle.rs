@@ -3,8 +3,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use super::{
-    NotionAuthProviderBuilder, Session, lookup::Lookup, refusal::Unauthorized,
-    registry::EntryHandle, shared::Shared,
+    NotionAuthProviderBuilder, Session, lookup::Lookup, registry::EntryHandle, shared::Shared,
+    unauthorized::Unauthorized,
 };
 use crate::{
     cache::Fence,

@@ -5,9 +5,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use http::HeaderValue;
 use tracing::Instrument;
 
-use super::{Shared, registry::EntryHandle};
+use super::{registry::EntryHandle, shared::Shared};
 use crate::{
-    cache::{Entry, EntryVersion, Found, Hit, Refusal},
+    cache::{Entry, EntryVersion, Fence, Found, Hit, Refusal},
     error::AuthError,
     observe::{Ending, Lap},
     refresh::{self, Goal, Grant, Outcome, Trigger},
@@ -204,5 +204,23 @@ impl Shared {
             .with_retry_after(Duration::from_secs(1));
             (Err(error), Ending::TimedOut)
         })
+    }
+}
+
+impl Entry {
+    /// Returns the goal of a refresh task for a refused entry.
+    fn renewal(&self) -> Goal {
+        let is_final = self.refusal.is_some_and(|refusal| refusal.is_final);
+        self.cached.fence.renewal(is_final)
+    }
+}
+
+impl Fence {
+    /// Returns the goal of a refresh task for refused credentials with this fencing token.
+    pub(super) fn renewal(self, is_final: bool) -> Goal {
+        Goal::Renew {
+            fence: self,
+            trigger: Trigger::Refused { is_final },
+        }
     }
 }

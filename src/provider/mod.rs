@@ -20,6 +20,7 @@ mod session;
 mod shared;
 #[cfg(feature = "routes")]
 mod shared_bot;
+mod unauthorized;
 
 #[cfg(feature = "routes")]
 pub(crate) use self::connect::{Admission, Connecting};
@@ -33,10 +34,10 @@ pub use self::{
 };
 pub(crate) use self::{
     lookup::{Lookup, Waiting},
-    refusal::Unauthorized,
     registry::EntryHandle,
     session::Identity,
     shared::Shared,
+    unauthorized::Unauthorized,
 };
 #[cfg(feature = "routes")]
 pub use crate::flow_problem::FlowProblem;

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{refusal::Unauthorized, shared::Shared};
+use super::unauthorized::Unauthorized;
 use crate::{cache::EntryVersion, subject::Mode};
 
 /// The number of a provider: even, and never given twice in a process.
@@ -21,7 +21,19 @@ pub(crate) struct ProviderId(NonZeroU32);
 
 const FIRST: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
-static PROVIDERS: RwLock<Option<HashMap<ProviderId, Weak<Shared>>>> = RwLock::new(None);
+/// What the registry calls on a provider.
+pub(super) trait RefusedEntries: Send + Sync {
+    /// Records a 401 for the entry of this version, unless the subject has a later entry by now.
+    fn refused_by_handle(
+        self: Arc<Self>,
+        hash: u64,
+        version: EntryVersion,
+        mode: Mode,
+        unauthorized: Unauthorized,
+    );
+}
+
+static PROVIDERS: RwLock<Option<HashMap<ProviderId, Weak<dyn RefusedEntries>>>> = RwLock::new(None);
 
 impl ProviderId {
     pub(super) fn next() -> Self {
@@ -30,12 +42,13 @@ impl ProviderId {
         Self(NonZeroU32::new(number).unwrap_or(FIRST))
     }
 
-    pub(super) fn register(self, provider: &Arc<Shared>) {
+    pub(super) fn register(self, provider: &Arc<impl RefusedEntries + 'static>) {
+        let provider = Arc::downgrade(provider);
         PROVIDERS
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert_default()
-            .insert(self, Arc::downgrade(provider));
+            .insert(self, provider);
     }
 
     pub(super) fn unregister(self) {
@@ -44,7 +57,7 @@ impl ProviderId {
         }
     }
 
-    fn provider(self) -> Option<Arc<Shared>> {
+    fn provider(self) -> Option<Arc<dyn RefusedEntries>> {
         PROVIDERS
             .read()
             .unwrap_or_else(PoisonError::into_inner)

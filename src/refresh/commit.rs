@@ -139,7 +139,7 @@ pub(super) async fn invalidate(
         let invalidated = engine.records.invalidate(subject, fence, reason, attempt);
         let error: StoreError = match invalidated.await {
             Ok(Changed::Done) => break,
-            Ok(Changed::Moved | Changed::Leased) => return None,
+            Ok(_) => return None,
             Err(error) => error,
         };
         failures += 1;

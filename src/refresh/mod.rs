@@ -28,10 +28,7 @@ mod settings;
 mod single_flight;
 mod task;
 
-#[cfg_attr(
-    not(feature = "testing"),
-    expect(unreachable_pub, reason = "only tests set failpoints")
-)]
+#[cfg(feature = "testing")]
 pub use self::failpoint::Failpoint;
 #[cfg(feature = "testing")]
 pub(crate) use self::failpoint::FailpointHook;

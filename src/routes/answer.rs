@@ -11,8 +11,14 @@ use http::{
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::{json::status, page, service::Routes};
-use crate::{flow_problem::FlowProblem, provider::ConnectionStatus, subject::Subject};
+use super::{
+    page::{self, Page},
+    state::Routes,
+};
+use crate::{
+    clock::unix_seconds, credentials::ReauthorizationReason, flow_problem::FlowProblem,
+    provider::ConnectionStatus, store::RecordState, subject::Subject,
+};
 
 /// The body of the routes' responses.
 pub type Body = Full<Bytes>;
@@ -26,33 +32,14 @@ pub struct Connected {
     pub subject: Subject,
 }
 
-/// What is on a page, for a renderer of the host's own. Nothing is escaped yet.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Page<'a> {
-    /// What went wrong, if the page says that.
-    pub problem: Option<FlowProblem>,
-    /// The subject's connection, if the page shows that and there is one.
-    pub connection: Option<&'a ConnectionStatus>,
-    /// The address that begins a flow: a link.
-    pub connect: &'a str,
-    /// The address that ends the connection: the action of a form with the method POST.
-    pub disconnect: &'a str,
-    /// Where the user goes on: a link.
-    pub return_to: &'a str,
-}
-
-/// Makes the HTML of a page.
-pub(super) type Renderer = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
-
 pub(super) struct Answer {
     pub(super) what: What,
     /// Values of `Set-Cookie`.
     pub(super) cookies: Vec<String>,
     /// What `return_to` was, as it was asked for.
     pub(super) return_to: Option<String>,
-    /// Whether the host knows of the problem already.
-    pub(super) is_told: bool,
+    /// Whether the event of the problem was emitted already.
+    pub(super) is_reported: bool,
 }
 
 pub(super) enum What {
@@ -77,7 +64,7 @@ impl From<What> for Answer {
             what,
             cookies: Vec::new(),
             return_to: None,
-            is_told: false,
+            is_reported: false,
         }
     }
 }
@@ -94,8 +81,8 @@ impl Answer {
         self
     }
 
-    pub(super) fn already_told(mut self) -> Self {
-        self.is_told = true;
+    pub(super) fn already_reported(mut self) -> Self {
+        self.is_reported = true;
         self
     }
 
@@ -115,20 +102,28 @@ impl Answer {
             What::Status(ref connection) => {
                 let connection = connection.as_ref();
                 if wants_page(asked) {
-                    routes.page(StatusCode::OK, None, connection, self.return_to.as_deref())
+                    page_response(
+                        routes,
+                        StatusCode::OK,
+                        None,
+                        connection,
+                        self.return_to.as_deref(),
+                    )
                 } else {
-                    json_response(StatusCode::OK, &status(connection))
+                    json_response(StatusCode::OK, &connection_json(connection))
                 }
             }
             What::Disconnected { is_revoked } => {
-                let mut body = status(None);
+                let mut body = connection_json(None);
                 body["revoked"] = is_revoked.into();
                 json_response(StatusCode::OK, &body)
             }
-            What::Problem(problem) => routes.problem(problem, asked, self.return_to.as_deref()),
+            What::Problem(problem) => {
+                problem_response(routes, problem, asked, self.return_to.as_deref())
+            }
             What::WrongMethod { allowed } => {
                 let problem = FlowProblem::MethodNotAllowed;
-                let mut response = routes.problem(problem, asked, None);
+                let mut response = problem_response(routes, problem, asked, None);
                 let allowed = HeaderValue::from_static(allowed);
                 response.headers_mut().insert(ALLOW, allowed);
                 response
@@ -150,55 +145,53 @@ impl Answer {
     }
 }
 
-impl Routes {
-    fn problem(
-        &self,
-        problem: FlowProblem,
-        asked: &HeaderMap,
-        return_to: Option<&str>,
-    ) -> Response<Body> {
-        let status = problem.status();
-        let mut response = if wants_page(asked) {
-            self.page(status, Some(problem), None, return_to)
-        } else {
-            let body = json!({"error": problem.code(), "message": problem.to_string()});
-            json_response(status, &body)
-        };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, seconds);
-        }
-        response
+fn problem_response(
+    routes: &Routes,
+    problem: FlowProblem,
+    asked: &HeaderMap,
+    return_to: Option<&str>,
+) -> Response<Body> {
+    let status = problem.status();
+    let mut response = if wants_page(asked) {
+        page_response(routes, status, Some(problem), None, return_to)
+    } else {
+        let body = json!({"error": problem.code(), "message": problem.to_string()});
+        json_response(status, &body)
+    };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, seconds);
     }
+    response
+}
 
-    fn page(
-        &self,
-        status: StatusCode,
-        problem: Option<FlowProblem>,
-        connection: Option<&ConnectionStatus>,
-        return_to: Option<&str>,
-    ) -> Response<Body> {
-        let target = self.targets.find(return_to);
-        let target = target.as_ref().unwrap_or_else(|| self.targets.default());
-        let page = Page {
-            problem,
-            connection,
-            connect: &self.address("/authorize", return_to),
-            disconnect: &self.address("/disconnect", return_to),
-            return_to: target.as_str(),
-        };
-        let (html, policy) = match &self.renderer {
-            Some(renderer) => (renderer(&page), page::NO_FRAMES),
-            None => (page::render(&page), page::POLICY),
-        };
-        let mut response = Response::new(Full::new(html.into()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        let html = HeaderValue::from_static("text/html; charset=utf-8");
-        headers.insert(CONTENT_TYPE, html);
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-        response
-    }
+fn page_response(
+    routes: &Routes,
+    status: StatusCode,
+    problem: Option<FlowProblem>,
+    connection: Option<&ConnectionStatus>,
+    return_to: Option<&str>,
+) -> Response<Body> {
+    let target = routes.targets.find(return_to);
+    let target = target.as_ref().unwrap_or_else(|| routes.targets.default());
+    let page = Page {
+        problem,
+        connection,
+        connect: &routes.address("/authorize", return_to),
+        disconnect: &routes.address("/disconnect", return_to),
+        return_to: target.as_str(),
+    };
+    let (html, policy) = match &routes.renderer {
+        Some(renderer) => (renderer(&page), page::NO_FRAMES),
+        None => (page::render(&page), page::POLICY),
+    };
+    let mut response = Response::new(Full::new(html.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(CONTENT_TYPE, html);
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
 }
 
 /// Whether it was a browser's navigation, which says that it would like HTML; scripts and programs
@@ -232,4 +225,41 @@ fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+/// Returns the connection as JSON, without a token. Times are Unix seconds.
+fn connection_json(connection: Option<&ConnectionStatus>) -> Value {
+    let Some(connection) = connection else {
+        return json!({
+            "connected": false, "state": null, "needs_reauthorization": null,
+            "invalid_token": null, "workspace": null,
+            "connected_at": null, "refreshed_at": null,
+        });
+    };
+    let reason = match connection.state {
+        RecordState::NeedsReauthorization(reason) => Some(reason_code(reason)),
+        _ => None,
+    };
+    json!({
+        "connected": connection.state == RecordState::Active,
+        "state": connection.state.code(),
+        "needs_reauthorization": reason,
+        "invalid_token": connection.invalid_token.map(|reason| reason.to_string()),
+        "workspace": {
+            "id": connection.workspace_id,
+            "name": connection.workspace_name,
+            "icon": connection.workspace_icon,
+        },
+        "connected_at": connection.connected_at.map(unix_seconds),
+        "refreshed_at": connection.refreshed_at.map(unix_seconds),
+    })
+}
+
+fn reason_code(reason: ReauthorizationReason) -> &'static str {
+    match reason {
+        ReauthorizationReason::Revoked => "revoked",
+        ReauthorizationReason::RotationLost => "rotation_lost",
+        ReauthorizationReason::NoRefreshToken => "no_refresh_token",
+        ReauthorizationReason::Expired => "expired",
+    }
 }

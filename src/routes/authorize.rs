@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::{
     answer::{Answer, What},
     flow_cookie::Flow,
-    service::{Routes, problem_of, return_to},
+    state::{Routes, problem_of, return_to},
 };
 use crate::flow_problem::FlowProblem;
 

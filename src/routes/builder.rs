@@ -3,11 +3,11 @@ use std::fmt;
 use url::Url;
 
 use super::{
-    NotionOAuthService, Page,
-    answer::Renderer,
     flow_cookie::FlowCookies,
+    page::{Page, Renderer},
     return_to::{ReturnTargets, Target},
-    service::Routes,
+    service::NotionOAuthService,
+    state::Routes,
     subjects::{Namer, Subjects},
 };
 use crate::{
@@ -32,8 +32,15 @@ pub struct NotionOAuthServiceBuilder {
     renderer: Option<Renderer>,
 }
 
+impl NotionOAuthService {
+    /// A builder with the defaults, for the app of this provider.
+    pub fn builder(provider: NotionAuthProvider) -> NotionOAuthServiceBuilder {
+        NotionOAuthServiceBuilder::new(provider)
+    }
+}
+
 impl NotionOAuthServiceBuilder {
-    pub(super) fn new(provider: NotionAuthProvider) -> Self {
+    fn new(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
             keys: None,

@@ -1,4 +1,4 @@
-//! `GET /callback`, the redirect URI: what is checked before a flow ends.
+//! `GET /callback`, the redirect URI: what is checked before a flow is completed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 use super::{
     answer::{Answer, Connected, What},
-    ending::{End, Ending},
-    service::{Routes, problem_of},
+    completion::{Completion, FlowOutcome},
+    state::{Routes, problem_of},
 };
 use crate::{
     clock::unix_seconds,
@@ -18,9 +18,9 @@ use crate::{
     subject::Subject,
 };
 
-/// Who comes second waits so long for the first one to be done, to be told of it.
-const PATIENCE: Duration = Duration::from_secs(5);
-const GLANCE: Duration = Duration::from_millis(200);
+/// How long a second callback of a flow waits for the outcome of the first, and how often it looks.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     let query = head.uri.query().unwrap_or_default();
@@ -35,16 +35,16 @@ pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     };
     let redirect_uri = routes.provider.oauth().app().redirect_uri();
     let flow = routes.cookies.open(&head.headers, &state);
-    // That of another app with the same keys is none of this one's.
+    // A flow of another app that has the same keys is not of this app.
     let Some(flow) = flow.filter(|flow| flow.pending.redirect_uri() == redirect_uri) else {
-        return standing(routes, signed_in, FlowProblem::UnknownFlow).await;
+        return status_or_problem(routes, signed_in, FlowProblem::UnknownFlow).await;
     };
     let (begun, return_to) = (flow.pending.created_at(), flow.return_to.clone());
     let cleared = [routes.cookies.clear(&state)];
     let now = routes.provider.engine().clock.wall();
     match flow.pending.check(&bound_to, &state, now) {
         Ok(()) => {}
-        // The cookie stays: it is not this visitor's to use up.
+        // The cookie stays, because the flow is another subject's.
         Err(Mismatch::Subject) => return FlowProblem::ForeignFlow.into(),
         Err(Mismatch::State) => return FlowProblem::UnknownFlow.into(),
         Err(Mismatch::Age) => {
@@ -53,25 +53,25 @@ pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
                 .returning_to(return_to);
         }
     }
-    let ending = Ending {
+    let completion = Completion {
         flow,
         signed_in: signed_in.clone(),
         bound_to,
         answer,
     };
-    let answer = match ending.behind(routes).await {
-        End::Connected { subject, .. } => {
+    let answer = match completion.run_in_background(routes).await {
+        FlowOutcome::Connected { subject, .. } => {
             let target = routes.targets.find(return_to.as_deref());
             let target = target.as_ref().unwrap_or_else(|| routes.targets.default());
             What::Connected(target.with_result("connected"), Connected { subject }).into()
         }
-        End::Used => {
-            wait_for_the_first(routes, signed_in.as_ref(), begun).await;
-            standing(routes, signed_in, FlowProblem::UsedFlow).await
+        FlowOutcome::AlreadyUsed => {
+            wait_for_first_callback(routes, signed_in.as_ref(), begun).await;
+            status_or_problem(routes, signed_in, FlowProblem::UsedFlow).await
         }
         // The cookie stays, for another try.
-        End::Unmarked(problem) => return problem.into(),
-        End::Failed(problem) => Answer::from(problem).already_told(),
+        FlowOutcome::Unknown(problem) => return problem.into(),
+        FlowOutcome::Failed(problem) => Answer::from(problem).already_reported(),
     };
     answer.with_cookies(cleared).returning_to(return_to)
 }
@@ -81,7 +81,7 @@ fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> 
     let problem = if error.is_denied() {
         FlowProblem::Denied
     } else if error.is_authorization_refused() {
-        // Anybody can send it.
+        // Not a warning, because anyone can send this request.
         tracing::debug!(%error, "notion_auth.routes");
         FlowProblem::AuthorizationFailed
     } else {
@@ -108,14 +108,18 @@ fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> 
     }
 }
 
-/// The subject's connection as it stands; the problem, if there is none.
-async fn standing(routes: &Routes, signed_in: Option<Subject>, problem: FlowProblem) -> Answer {
+/// Answers with the status of the subject's connection, or with the problem if there is no connection.
+async fn status_or_problem(
+    routes: &Routes,
+    signed_in: Option<Subject>,
+    problem: FlowProblem,
+) -> Answer {
     let Some(subject) = signed_in else {
         return problem.into();
     };
     match routes.provider.status(&subject).await {
         Ok(Some(connection)) => {
-            routes.tell(Some(subject), problem);
+            routes.report(Some(subject), problem);
             What::Status(Some(connection)).into()
         }
         Ok(None) => problem.into(),
@@ -123,10 +127,11 @@ async fn standing(routes: &Routes, signed_in: Option<Subject>, problem: FlowProb
     }
 }
 
-/// A double click loads the callback twice, and the browser shows the second one's answer.
-async fn wait_for_the_first(routes: &Routes, signed_in: Option<&Subject>, begun: u64) {
+/// Waits for the outcome of the first callback. A double click loads the callback twice, and the browser shows the
+/// answer of the second.
+async fn wait_for_first_callback(routes: &Routes, signed_in: Option<&Subject>, begun: u64) {
     let Some(subject) = signed_in else { return };
-    for _ in 0..PATIENCE.as_millis() / GLANCE.as_millis() {
+    for _ in 0..MAX_WAIT.as_millis() / POLL_INTERVAL.as_millis() {
         match routes.provider.status(subject).await {
             Ok(Some(connection))
                 if connection.state == RecordState::Active
@@ -136,7 +141,7 @@ async fn wait_for_the_first(routes: &Routes, signed_in: Option<&Subject>, begun:
             {
                 return;
             }
-            Ok(_) => routes.provider.engine().pause(GLANCE).await,
+            Ok(_) => routes.provider.engine().pause(POLL_INTERVAL).await,
             Err(_) => return,
         }
     }

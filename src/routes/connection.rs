@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::{
     answer::{Answer, What, wants_page},
     cross_site,
-    service::{Routes, problem_of, return_to},
+    state::{Routes, problem_of, return_to},
 };
 use crate::{flow_problem::FlowProblem, provider::Revocation};
 

@@ -44,14 +44,15 @@
 //! A flow is bound to the browser by an encrypted cookie of its own, to the subject, which must be the
 //! same at its start and its end, to the app's redirect URI, and to ten minutes; it is used once, on whichever replica, and its
 //! code is exchanged once (RFC 9700 section 2.1 and 4.7). Whatever fails changes nothing, has an answer
-//! of its own ([`FlowProblem`]) and is told as [`Event::FlowFailed`](crate::Event::FlowFailed).
+//! of its own ([`FlowProblem`]) and is reported as [`Event::FlowFailed`](crate::Event::FlowFailed).
 //!
 //! # JSON
 //!
-//! `GET /status`: `{"connected": true, "needs_reauthorization": null, "invalid_token": null,
+//! `GET /status`: `{"connected": true, "state": "active", "needs_reauthorization": null, "invalid_token": null,
 //! "workspace": {"id": …, "name": …, "icon": …}, "connected_at": …, "refreshed_at": …}`; times are Unix
 //! seconds (UTC), the icon is a URL or an emoji, and a connection that must be renewed says why:
-//! `revoked`, `rotation_lost`, `no_refresh_token`, `unreadable`. `invalid_token` is a sentence that says
+//! `revoked`, `rotation_lost`, `no_refresh_token`, `expired`. The `state` is `active`, `unreadable` (connecting again would
+//! not help), or that reason. `invalid_token` is a sentence that says
 //! why the access token of a connection cannot be sent. `POST /disconnect`: the same, with `"revoked"`, which is false if
 //! Notion could not be told. Problems: `{"error": CODE, "message": …}`.
 
@@ -59,20 +60,21 @@ mod answer;
 mod authorize;
 mod builder;
 mod callback;
+mod completion;
 mod connection;
 mod cross_site;
-mod ending;
 mod flow_cookie;
-mod json;
 mod page;
 mod return_to;
 mod service;
+mod state;
 mod subjects;
 
 pub use self::{
-    answer::{Body, Connected, Page},
+    answer::{Body, Connected},
     builder::NotionOAuthServiceBuilder,
     cross_site::AuthenticatedByHeader,
+    page::Page,
     service::NotionOAuthService,
 };
 pub use crate::flow_problem::FlowProblem;

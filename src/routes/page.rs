@@ -1,6 +1,5 @@
 //! The pages that a person sees. They load nothing and run no script.
 
-use super::answer::Page;
 use crate::{
     flow_problem::FlowProblem,
     html::{document, escape},
@@ -15,6 +14,25 @@ pub(super) const POLICY: &str =
 
 /// What every page must hold to: its form must not be clicked in a frame.
 pub(super) const NO_FRAMES: &str = "frame-ancestors 'none'";
+
+/// What is on a page, for a renderer of the host's own. Nothing is escaped yet.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page<'a> {
+    /// What went wrong, if the page says that.
+    pub problem: Option<FlowProblem>,
+    /// The subject's connection, if the page shows that and there is one.
+    pub connection: Option<&'a ConnectionStatus>,
+    /// The address that begins a flow: a link.
+    pub connect: &'a str,
+    /// The address that ends the connection: the action of a form with the method POST.
+    pub disconnect: &'a str,
+    /// Where the user goes on: a link.
+    pub return_to: &'a str,
+}
+
+/// Makes the HTML of a page.
+pub(super) type Renderer = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
 
 const STYLE: &str = "\
 :root { color-scheme: light dark }

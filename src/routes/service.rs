@@ -8,23 +8,13 @@ use std::{
 
 use http::{Method, Request, Response, request::Parts};
 use tower_service::Service;
-use url::{Origin, form_urlencoded};
 
 use super::{
-    NotionOAuthServiceBuilder,
-    answer::{Answer, Body, Renderer, What},
+    answer::{Answer, Body, What},
     authorize, callback, connection,
-    flow_cookie::FlowCookies,
-    return_to::ReturnTargets,
-    subjects::Subjects,
+    state::Routes,
 };
-use crate::{
-    error::AuthError,
-    event::Event,
-    flow_problem::FlowProblem,
-    provider::{Admission, NotionAuthProvider},
-    subject::Subject,
-};
+use crate::flow_problem::FlowProblem;
 
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 4096;
@@ -41,26 +31,7 @@ pub struct NotionOAuthService {
     routes: Arc<Routes>,
 }
 
-/// What all clones share.
-pub(super) struct Routes {
-    pub(super) provider: NotionAuthProvider,
-    /// The path of the redirect URI without `/callback`.
-    pub(super) mount: String,
-    /// The origin of the redirect URI: the host's own.
-    pub(super) origin: Origin,
-    pub(super) cookies: FlowCookies,
-    pub(super) targets: ReturnTargets,
-    pub(super) subjects: Subjects,
-    pub(super) admission: Admission,
-    pub(super) renderer: Option<Renderer>,
-}
-
 impl NotionOAuthService {
-    /// A builder with the defaults, for the app of this provider.
-    pub fn builder(provider: NotionAuthProvider) -> NotionOAuthServiceBuilder {
-        NotionOAuthServiceBuilder::new(provider)
-    }
-
     pub(super) fn new(routes: Routes) -> Self {
         Self {
             routes: Arc::new(routes),
@@ -91,7 +62,7 @@ impl<B> Service<Request<B>> for NotionOAuthService {
 async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     let is_get = head.method == Method::GET;
     let is_post = head.method == Method::POST;
-    let answer = match routes.route(head.uri.path()) {
+    let answer = match route_name(&routes.mount, head.uri.path()) {
         _ if head.uri.query().unwrap_or_default().len() > LONGEST_QUERY => {
             FlowProblem::QueryTooLong.into()
         }
@@ -108,59 +79,17 @@ async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
         What::WrongMethod { .. } => FlowProblem::MethodNotAllowed,
         _ => return answer,
     };
-    if !answer.is_told {
-        routes.tell(routes.subjects.signed_in(head), problem);
+    if !answer.is_reported {
+        routes.report(routes.subjects.signed_in(head), problem);
     }
     answer
 }
 
-impl Routes {
-    /// The route's name, at the mount point or where a router has taken that off.
-    fn route<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let mounted = path.strip_prefix(&*self.mount);
-        let name = |path: &'a str| path.strip_prefix('/').filter(|it| !it.contains('/'));
-        mounted.and_then(name).or_else(|| name(path))
-    }
-
-    /// A route's address for the browser.
-    pub(super) fn address(&self, route: &str, return_to: Option<&str>) -> String {
-        let mut address = format!("{}{route}", self.mount);
-        if let Some(return_to) = return_to {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("return_to", return_to);
-            address = format!("{address}?{}", query.finish());
-        }
-        address
-    }
-
-    pub(super) fn tell(&self, subject: Option<Subject>, problem: FlowProblem) {
-        self.provider
-            .engine()
-            .events
-            .emit(Event::FlowFailed { subject, problem });
-    }
-}
-
-/// `return_to` of a query; nothing if it is not there, a problem if it is there twice.
-pub(super) fn return_to(head: &Parts) -> Result<Option<String>, FlowProblem> {
-    let query = head.uri.query().unwrap_or_default();
-    let mut asked = form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name == "return_to")
-        .map(|(_, value)| value.into_owned());
-    match (asked.next(), asked.next()) {
-        (_, Some(_)) => Err(FlowProblem::InvalidReturnTarget),
-        (asked, None) => Ok(asked),
-    }
-}
-
-/// What an error of the provider is to the user; the operator finds it in the log.
-pub(super) fn problem_of(error: &AuthError) -> FlowProblem {
-    tracing::warn!(%error, "notion_auth.routes");
-    if error.is_configuration() {
-        FlowProblem::Misconfigured
-    } else {
-        FlowProblem::StoreUnavailable
-    }
+/// Returns the route's name, whether or not a router has removed the mount point from the path.
+fn route_name<'a>(mount: &str, path: &'a str) -> Option<&'a str> {
+    let mounted = path.strip_prefix(mount);
+    let name = |path: &'a str| path.strip_prefix('/').filter(|it| !it.contains('/'));
+    mounted.and_then(name).or_else(|| name(path))
 }
 
 impl fmt::Debug for NotionOAuthService {

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use super::{RecordState, StoreError};
-use crate::{random::random_bytes, subject::Subject};
+use super::error::StoreError;
+use crate::{credentials::ReauthorizationReason, random::random_bytes, subject::Subject};
 
 /// A place that keeps credentials, shared by all processes that refresh them.
 ///
@@ -174,6 +174,57 @@ pub struct StoredRecord {
     pub updated_at: SystemTime,
     /// The record itself.
     pub bytes: RecordBytes,
+}
+
+/// Whether a connection can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordState {
+    /// The credentials can be used.
+    Active,
+    /// The user must connect again.
+    NeedsReauthorization(ReauthorizationReason),
+    /// The connection was ended. The record is a tombstone.
+    Disconnected,
+    /// The record can't be read here: it is damaged, of a newer version, or no key decrypts it.
+    ///
+    /// Never stored; it is what this process makes of the record.
+    Unreadable,
+}
+
+impl RecordState {
+    const STORED: [Self; 6] = [
+        Self::Active,
+        Self::Disconnected,
+        Self::NeedsReauthorization(ReauthorizationReason::Revoked),
+        Self::NeedsReauthorization(ReauthorizationReason::RotationLost),
+        Self::NeedsReauthorization(ReauthorizationReason::NoRefreshToken),
+        Self::NeedsReauthorization(ReauthorizationReason::Expired),
+    ];
+
+    /// The word by which the state is stored. It never changes.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disconnected => "disconnected",
+            Self::Unreadable => "unreadable",
+            Self::NeedsReauthorization(reason) => match reason {
+                ReauthorizationReason::Revoked => "revoked",
+                ReauthorizationReason::RotationLost => "rotation_lost",
+                ReauthorizationReason::NoRefreshToken => "no_refresh_token",
+                ReauthorizationReason::Expired => "expired",
+            },
+        }
+    }
+
+    /// The state of that [`code`](Self::code); [`Unreadable`](Self::Unreadable) if this version knows no such
+    /// state.
+    #[must_use]
+    pub fn from_code(code: &str) -> Self {
+        let known = Self::STORED.into_iter().find(|state| state.code() == code);
+        known.unwrap_or(Self::Unreadable)
+    }
 }
 
 /// How long the tombstone of a disconnected subject is kept: 24 hours.

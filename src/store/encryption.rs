@@ -4,18 +4,15 @@
 //! credentials' JSON under XChaCha20-Poly1305, with the tag (16 bytes) at its end.
 
 #[cfg(feature = "encryption")]
-use std::fmt;
-
-#[cfg(feature = "encryption")]
 use chacha20poly1305::{AeadInPlace, Key, KeyInit, Tag, XChaCha20Poly1305, XNonce};
 #[cfg(feature = "encryption")]
 use zeroize::Zeroizing;
 
 #[cfg(feature = "encryption")]
-use super::payload::{ENCRYPTED, to_json};
+use super::payload::{ENCRYPTED, Encrypted, KeyId, to_json};
 use super::{
-    Payload, RecordKey, UnreadableReason,
-    payload::{Form, from_json},
+    contract::RecordKey,
+    payload::{Form, Payload, UnreadableReason, from_json},
     record::{FencingToken, Issuer},
 };
 use crate::credentials::NotionUserCredentials;
@@ -35,11 +32,12 @@ pub(crate) enum Encryption {
 
 /// What an encrypted payload is bound to. A payload that was copied to another record, or kept from an older
 /// one, can't be decrypted.
+#[cfg(feature = "encryption")]
 #[derive(Clone, Copy)]
-pub(crate) struct Binding<'a> {
-    pub(crate) key: &'a RecordKey,
-    pub(crate) fence: FencingToken,
-    pub(crate) issuer: &'a Issuer,
+struct Binding<'a> {
+    key: &'a RecordKey,
+    fence: FencingToken,
+    issuer: &'a Issuer,
 }
 
 #[cfg_attr(
@@ -49,19 +47,26 @@ pub(crate) struct Binding<'a> {
 impl Encryption {
     pub(crate) fn encrypt(
         &self,
-        binding: Binding<'_>,
+        key: &RecordKey,
+        fence: FencingToken,
+        issuer: &Issuer,
         credentials: &NotionUserCredentials,
     ) -> Payload {
         match self {
             Self::Plaintext => Payload::plaintext(credentials),
             #[cfg(feature = "encryption")]
-            Self::WithKeys { keys, .. } => keys.first.encrypt(binding, credentials),
+            Self::WithKeys { keys, .. } => {
+                let binding = Binding { key, fence, issuer };
+                keys.first.encrypt(binding, credentials)
+            }
         }
     }
 
     pub(crate) fn decrypt(
         &self,
-        binding: Binding<'_>,
+        key: &RecordKey,
+        fence: FencingToken,
+        issuer: &Issuer,
         payload: &Payload,
     ) -> Result<NotionUserCredentials, UnreadableReason> {
         match (self, payload.form()?) {
@@ -82,6 +87,7 @@ impl Encryption {
             }
             #[cfg(feature = "encryption")]
             (Self::WithKeys { keys, .. }, Form::Encrypted(encrypted)) => {
+                let binding = Binding { key, fence, issuer };
                 keys.decrypt(binding, encrypted)
             }
         }
@@ -105,11 +111,6 @@ impl Encryption {
     }
 }
 
-/// Names a key, so that a record says which key decrypts it. It reveals nothing of the key.
-#[cfg(feature = "encryption")]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeyId([u8; 8]);
-
 /// Keys derived from a keyring's.
 #[cfg(feature = "encryption")]
 pub(crate) struct EncryptionKeys {
@@ -122,32 +123,6 @@ pub(crate) struct EncryptionKeys {
 struct EncryptionKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-}
-
-#[cfg(feature = "encryption")]
-struct Encrypted<'a> {
-    key: KeyId,
-    nonce: &'a [u8; 24],
-    ciphertext: &'a [u8],
-    tag: &'a [u8; TAG_LENGTH],
-}
-
-#[cfg(feature = "encryption")]
-const TAG_LENGTH: usize = 16;
-
-#[cfg(feature = "encryption")]
-impl<'a> Encrypted<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (key, rest) = bytes.split_first_chunk()?;
-        let (nonce, rest) = rest.split_first_chunk()?;
-        let (ciphertext, tag) = rest.split_last_chunk()?;
-        Some(Self {
-            key: KeyId(*key),
-            nonce,
-            ciphertext,
-            tag,
-        })
-    }
 }
 
 #[cfg(feature = "encryption")]
@@ -236,19 +211,5 @@ impl EncryptionKey {
         }
         bytes.extend_from_slice(&binding.fence.generation.to_be_bytes());
         bytes
-    }
-}
-
-#[cfg(feature = "encryption")]
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
-    }
-}
-
-#[cfg(feature = "encryption")]
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
     }
 }

@@ -42,15 +42,14 @@ pub use self::sqlite::SqliteStore;
 pub use self::{
     contract::{
         CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
-        Revision, StoredRecord, TOMBSTONE_AGE,
+        RecordState, Revision, StoredRecord, TOMBSTONE_AGE,
     },
     error::{StoreError, StoreErrorKind},
     memory::MemoryStore,
-    record::{InvalidId, Lineage, RecordState},
+    record::{InvalidId, Lineage},
 };
 pub(crate) use self::{
     encryption::Encryption,
-    payload::{Payload, UnreadableReason},
     record::{AttemptId, FencingToken, Issuer, Lease, Metadata, Record},
     records::{Found, Outage, Records, Replaced, Snapshot},
     rules::{

@@ -6,8 +6,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-#[cfg(feature = "encryption")]
-use super::encryption::KeyId;
 use crate::{credentials::NotionUserCredentials, json::to_exact_vec};
 
 /// The first byte of a payload names its form: the JSON of [`NotionUserCredentials`] follows.
@@ -45,6 +43,49 @@ impl Payload {
             Some((&ENCRYPTED, rest)) => Ok(Form::Encrypted(rest)),
             _ => Err(UnreadableReason::Damaged),
         }
+    }
+}
+
+/// Names a key, so that a record says which key decrypts it. It reveals nothing of the key.
+#[cfg(feature = "encryption")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyId(pub(super) [u8; 8]);
+
+/// An encrypted payload without its first byte: the key's id, a random nonce, the ciphertext and its tag.
+#[cfg(feature = "encryption")]
+pub(super) struct Encrypted<'a> {
+    pub(super) key: KeyId,
+    pub(super) nonce: &'a [u8; 24],
+    pub(super) ciphertext: &'a [u8],
+    pub(super) tag: &'a [u8; 16],
+}
+
+#[cfg(feature = "encryption")]
+impl<'a> Encrypted<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (key, rest) = bytes.split_first_chunk()?;
+        let (nonce, rest) = rest.split_first_chunk()?;
+        let (ciphertext, tag) = rest.split_last_chunk()?;
+        Some(Self {
+            key: KeyId(*key),
+            nonce,
+            ciphertext,
+            tag,
+        })
+    }
+}
+
+#[cfg(feature = "encryption")]
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+#[cfg(feature = "encryption")]
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
     }
 }
 

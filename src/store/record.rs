@@ -11,12 +11,11 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Payload, RecordBytes, Revision, StoredRecord, UnreadableReason};
-use crate::{
-    credentials::{NotionUserCredentials, ReauthorizationReason},
-    json::to_exact_vec,
-    random::random_bytes,
+use super::{
+    contract::{RecordBytes, RecordState, Revision, StoredRecord},
+    payload::{Payload, UnreadableReason},
 };
+use crate::{credentials::NotionUserCredentials, json::to_exact_vec, random::random_bytes};
 
 /// The format that this version writes.
 const FORMAT: u32 = 1;
@@ -108,57 +107,6 @@ struct Envelope<'a> {
 struct Head {
     format: u32,
     oldest_reader: u32,
-}
-
-/// Whether a connection can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RecordState {
-    /// The credentials can be used.
-    Active,
-    /// The user must connect again.
-    NeedsReauthorization(ReauthorizationReason),
-    /// The connection was ended. The record is a tombstone.
-    Disconnected,
-    /// The record can't be read here: it is damaged, of a newer version, or no key decrypts it.
-    ///
-    /// Never stored; it is what this process makes of the record.
-    Unreadable,
-}
-
-impl RecordState {
-    const STORED: [Self; 6] = [
-        Self::Active,
-        Self::Disconnected,
-        Self::NeedsReauthorization(ReauthorizationReason::Revoked),
-        Self::NeedsReauthorization(ReauthorizationReason::RotationLost),
-        Self::NeedsReauthorization(ReauthorizationReason::NoRefreshToken),
-        Self::NeedsReauthorization(ReauthorizationReason::Expired),
-    ];
-
-    /// The word by which the state is stored. It never changes.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Disconnected => "disconnected",
-            Self::Unreadable => "unreadable",
-            Self::NeedsReauthorization(reason) => match reason {
-                ReauthorizationReason::Revoked => "revoked",
-                ReauthorizationReason::RotationLost => "rotation_lost",
-                ReauthorizationReason::NoRefreshToken => "no_refresh_token",
-                ReauthorizationReason::Expired => "expired",
-            },
-        }
-    }
-
-    /// The state of that [`code`](Self::code); [`Unreadable`](Self::Unreadable) if this version knows no such
-    /// state.
-    #[must_use]
-    pub fn from_code(code: &str) -> Self {
-        let known = Self::STORED.into_iter().find(|state| state.code() == code);
-        known.unwrap_or(Self::Unreadable)
-    }
 }
 
 /// Names one grant: 128 random bits, drawn for each connect and reconnect.

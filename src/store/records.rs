@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
-    encryption::{Binding, Encryption},
+    encryption::Encryption,
     payload::{Payload, UnreadableReason, UnreadableRecord},
     record::{AttemptId, FencingToken, Issuer, Record},
     rules::{self, Changed, Committed, LeaseRequest, Leased, NewConnection, NewGeneration},
@@ -98,9 +98,8 @@ impl Records {
         issuer: &Issuer,
         credentials: &NotionUserCredentials,
     ) -> Payload {
-        let key = &self.key(subject);
-        let binding = Binding { key, fence, issuer };
-        self.encryption.encrypt(binding, credentials)
+        self.encryption
+            .encrypt(&self.key(subject), fence, issuer, credentials)
     }
 
     pub(crate) fn decrypt(
@@ -108,13 +107,9 @@ impl Records {
         subject: &Subject,
         record: &Record,
     ) -> Result<NotionUserCredentials, UnreadableRecord> {
-        let binding = Binding {
-            key: &self.key(subject),
-            fence: record.fence(),
-            issuer: &record.issuer,
-        };
+        let key = self.key(subject);
         self.encryption
-            .decrypt(binding, &record.payload)
+            .decrypt(&key, record.fence(), &record.issuer, &record.payload)
             .map_err(|reason| self.unreadable(reason))
     }
 

@@ -6,8 +6,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Payload,
-    record::{AttemptId, FencingToken, Issuer, Lease, Lineage, Metadata, Record, RecordState},
+    contract::RecordState,
+    payload::Payload,
+    record::{AttemptId, FencingToken, Issuer, Lease, Lineage, Metadata, Record},
 };
 use crate::credentials::ReauthorizationReason;
 
@@ -57,13 +58,14 @@ pub(crate) enum Leased {
     Moved,
 }
 
-/// The outcome of [`release`], [`invalidate`], [`reinstate`] and [`re_encrypt`].
+/// The outcome of [`release`], [`invalidate`], [`reinstate`] and `re_encrypt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
     Done,
     /// Another change stands.
     Moved,
     /// A refresh is under way, and writes a new payload anyway.
+    #[cfg(feature = "encryption")]
     Leased,
 }
 
@@ -282,6 +284,7 @@ pub(super) fn disconnect(current: Option<&Record>, attempt: AttemptId, now: Syst
 }
 
 /// Replaces the payload by another encryption of the same credentials.
+#[cfg(feature = "encryption")]
 pub(super) fn re_encrypt(
     current: Option<&Record>,
     fence: FencingToken,

@@ -11,7 +11,7 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{failure::failed, store::NAME};
+use super::failure::{NAME, failed};
 use crate::store::StoreError;
 
 const CONNECTIONS: u32 = 10;

@@ -2,13 +2,15 @@ use std::sync::Arc;
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
-use super::store::NAME;
 use crate::store::{
     StoreError, StoreErrorKind,
     tls::{handshake_failed, tls_error},
 };
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
+
+/// The store's name in errors and logs.
+pub(super) const NAME: &str = "postgres";
 
 /// sqlx's text for a server that answers `N` to a request for TLS.
 const NO_TLS: &str = "server does not support TLS";

@@ -1,9 +1,8 @@
 use sqlx::Row;
 
 use super::{
-    failure::{failed, read_only},
+    failure::{NAME, failed, read_only},
     schema,
-    store::NAME,
     transaction::{Transaction, statement},
 };
 use crate::store::StoreError;

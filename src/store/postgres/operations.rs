@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
-    failure::failed,
+    failure::{NAME, failed},
     health,
-    store::{NAME, PostgresStore},
+    store::PostgresStore,
     transaction::{Transaction, execute, fetch, statement},
 };
 use crate::{

@@ -1,6 +1,5 @@
 use super::{
-    failure::{NO_TABLE, failed},
-    store::NAME,
+    failure::{NAME, NO_TABLE, failed},
     transaction::{Transaction, statement},
 };
 use crate::store::StoreError;

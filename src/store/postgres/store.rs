@@ -4,14 +4,13 @@ use sqlx::PgPool;
 
 use super::{
     connections::Connections,
+    failure::NAME,
     health::Accepted,
     schema,
     transaction::Transaction,
     url::{self, Checked},
 };
 use crate::store::{StoreError, tls};
-
-pub(super) const NAME: &str = "postgres";
 
 /// Credentials in PostgreSQL, for processes on any number of hosts.
 ///

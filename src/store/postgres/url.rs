@@ -11,7 +11,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use super::store::NAME;
+use super::failure::NAME;
 use crate::store::{
     StoreError,
     connection_url::{ConnectionUrl, Grammar, Parameter, Part, is_loopback},

@@ -1,4 +1,4 @@
-//! The connection to the server, which is replaced when it fails.
+//! The connection to the server, which is replaced when it fails, and the call of a script on it.
 
 use std::{
     io,
@@ -129,6 +129,24 @@ impl Connection {
             }
         }
     }
+}
+
+/// A script that Redis runs in one step, if it is a primary.
+macro_rules! script {
+    ($name:literal) => {
+        concat!(
+            include_str!("scripts/primary.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        )
+    };
+}
+pub(super) use script;
+
+/// Returns the call of a script; the script's own arguments come after that.
+pub(super) fn call(script: &str, keys: &[String]) -> Cmd {
+    let mut call = cmd("EVAL");
+    call.arg(script).arg(keys.len()).arg(keys);
+    call
 }
 
 impl Slot {

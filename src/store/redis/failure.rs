@@ -2,13 +2,15 @@ use std::{error::Error as _, io, sync::Arc};
 
 use redis::{ErrorKind, RedisError};
 
-use super::store::NAME;
 use crate::store::{
     StoreError, StoreErrorKind,
     tls::{handshake_failed, tls_error},
 };
 
 use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
+
+/// The store's name in errors and logs.
+pub(super) const NAME: &str = "redis";
 
 /// What an error of Redis means: its kind, the server's own words, and what to do.
 pub(super) fn failed(error: RedisError) -> StoreError {

@@ -3,9 +3,9 @@ use std::collections::HashMap;
 use redis::cmd;
 
 use super::{
-    failure::{ends_connection, failed},
-    keys::Tag,
-    store::{CHECK, NAME, RedisStore, call},
+    connection::{Connection, call, script},
+    failure::{NAME, ends_connection, failed},
+    keys::{Keys, Tag},
 };
 use crate::store::StoreError;
 
@@ -81,51 +81,53 @@ impl Accepted {
     }
 }
 
-impl RedisStore {
-    pub(super) async fn check_settings(&self) -> Result<(), StoreError> {
-        let any_index = self.keys.index(&Tag::of(""));
-        let check = call(CHECK, &[any_index]);
-        self.connection.send::<u64>(&check).await?;
-        let info: String = self.connection.send(&cmd("INFO")).await?;
-        let append_only = field(&info, "aof_enabled").map(|enabled| match enabled {
-            "1" => "yes",
-            _ => "no",
-        });
-        let mut found = vec![(APPEND_ONLY, append_only.map(str::to_owned))];
-        // Without the file it does not matter when that is written.
-        if append_only != Some("no") {
-            for setting in [FSYNC, FSYNC_ON_REWRITE] {
-                let value = self.configured(&setting).await?;
-                found.push((setting, value));
-            }
+/// Checks that the server keeps what it accepts.
+pub(super) async fn check(
+    connection: &Connection,
+    keys: &Keys,
+    accepted: &Accepted,
+) -> Result<(), StoreError> {
+    let any_index = keys.index(&Tag::of(""));
+    let check = call(script!("check"), &[any_index]);
+    connection.send::<u64>(&check).await?;
+    let info: String = connection.send(&cmd("INFO")).await?;
+    let append_only = field(&info, "aof_enabled").map(|enabled| match enabled {
+        "1" => "yes",
+        _ => "no",
+    });
+    let mut found = vec![(APPEND_ONLY, append_only.map(str::to_owned))];
+    // Without the file it does not matter when that is written.
+    if append_only != Some("no") {
+        for setting in [FSYNC, FSYNC_ON_REWRITE] {
+            let value = configured(connection, &setting).await?;
+            found.push((setting, value));
         }
-        found.push((
-            EVICTION,
-            field(&info, "maxmemory_policy").map(str::to_owned),
-        ));
-        let refused: Vec<String> = found
-            .iter()
-            .filter_map(|(setting, value)| self.accepted.refuses(setting, value.as_deref()))
-            .collect();
-        if refused.is_empty() {
-            return Ok(());
-        }
-        Err(StoreError::misconfigured(NAME, refused.join(". And ")))
     }
+    found.push((
+        EVICTION,
+        field(&info, "maxmemory_policy").map(str::to_owned),
+    ));
+    let refused: Vec<String> = found
+        .iter()
+        .filter_map(|(setting, value)| accepted.refuses(setting, value.as_deref()))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::misconfigured(NAME, refused.join(". And ")))
+}
 
-    /// Returns the setting's value. `None` if the server refuses that.
-    async fn configured(&self, setting: &Setting) -> Result<Option<String>, StoreError> {
-        let mut config = cmd("CONFIG");
-        config.arg("GET").arg(setting.name);
-        match self
-            .connection
-            .ask::<HashMap<String, String>>(&config)
-            .await
-        {
-            Ok(mut values) => Ok(values.remove(setting.name)),
-            Err(error) if ends_connection(&error) => Err(failed(error)),
-            Err(_) => Ok(None),
-        }
+/// Returns the setting's value. `None` if the server refuses that.
+async fn configured(
+    connection: &Connection,
+    setting: &Setting,
+) -> Result<Option<String>, StoreError> {
+    let mut config = cmd("CONFIG");
+    config.arg("GET").arg(setting.name);
+    match connection.ask::<HashMap<String, String>>(&config).await {
+        Ok(mut values) => Ok(values.remove(setting.name)),
+        Err(error) if ends_connection(&error) => Err(failed(error)),
+        Err(_) => Ok(None),
     }
 }
 

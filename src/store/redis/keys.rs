@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use url::form_urlencoded::byte_serialize;
 
-use super::store::NAME;
+use super::failure::NAME;
 use crate::store::{Nonce, StoreError};
 
 const DEFAULT: &str = "notion-auth:";

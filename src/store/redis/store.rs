@@ -5,12 +5,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{Client, Cmd, cmd};
+use redis::{Client, cmd};
 
 use super::{
-    connection::Connection,
-    failure::strange,
-    health::Accepted,
+    connection::{Connection, call, script},
+    failure::{NAME, strange},
+    health::{self, Accepted},
     keys::{Keys, Tag},
     url,
 };
@@ -22,8 +22,6 @@ use crate::{
     },
     subject::Subject,
 };
-
-pub(super) const NAME: &str = "redis";
 
 /// Credentials in Redis 7 or newer, or Valkey, shared by processes and hosts.
 ///
@@ -81,9 +79,9 @@ pub(super) const NAME: &str = "redis";
 /// Clones are handles to the same connection.
 #[derive(Clone)]
 pub struct RedisStore {
-    pub(super) connection: Arc<Connection>,
-    pub(super) keys: Keys,
-    pub(super) accepted: Accepted,
+    connection: Arc<Connection>,
+    keys: Keys,
+    accepted: Accepted,
 }
 
 impl RedisStore {
@@ -159,25 +157,6 @@ impl RedisStore {
         Ok(self)
     }
 }
-
-/// A script that Redis runs in one step, if it is a primary.
-macro_rules! script {
-    ($name:literal) => {
-        concat!(
-            include_str!("scripts/primary.lua"),
-            include_str!(concat!("scripts/", $name, ".lua"))
-        )
-    };
-}
-
-/// Returns the call of a script; the script's own arguments come after that.
-pub(super) fn call(script: &str, keys: &[String]) -> Cmd {
-    let mut call = cmd("EVAL");
-    call.arg(script).arg(keys.len()).arg(keys);
-    call
-}
-
-pub(super) const CHECK: &str = script!("check");
 
 /// The fields of a record. The first two are those that a [`Filter`] needs.
 const FIELDS: [&str; 5] = ["state", "bot", "revision", "updated_at", "bytes"];
@@ -283,7 +262,7 @@ impl CredentialStore for RedisStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        self.check_settings().await
+        health::check(&self.connection, &self.keys, &self.accepted).await
     }
 
     fn name(&self) -> &'static str {

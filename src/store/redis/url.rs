@@ -2,7 +2,7 @@
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 
-use super::{failure::failed, store::NAME};
+use super::failure::{NAME, failed};
 use crate::store::{
     StoreError,
     connection_url::{Grammar, Parameter, Part, is_loopback},

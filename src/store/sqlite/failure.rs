@@ -1,47 +1,48 @@
 use crate::store::StoreError;
 
-const STORE: &str = super::store::NAME;
+/// The store's name in errors and logs.
+pub(super) const NAME: &str = "sqlite";
 
 /// What an error of SQLite means, and what to do. <https://sqlite.org/rescode.html>
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let stated = match (&error, code(&error)) {
         (sqlx::Error::PoolTimedOut, _) => StoreError::unavailable(
-            STORE,
+            NAME,
             "no connection came free in time: the disk is slow, or something holds the database locked",
         ),
         (sqlx::Error::PoolClosed, _) => {
-            StoreError::unavailable(STORE, "the database was closed by this process")
+            StoreError::unavailable(NAME, "the database was closed by this process")
         }
         (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_), _) => StoreError::corrupt(
-            STORE,
+            NAME,
             "a row cannot be read. Restore it from a backup, or delete it and connect again",
         ),
         (_, Some(1)) => StoreError::misconfigured(
-            STORE,
+            NAME,
             "the database has not the tables that it must have: was it changed by hand?",
         ),
         (_, Some(5 | 6)) => StoreError::unavailable(
-            STORE,
+            NAME,
             "another process has held the database locked for too long",
         ),
         (_, Some(8)) => StoreError::misconfigured(
-            STORE,
+            NAME,
             "the database can only be read: give this process the right to write the file, the files \
              beside it, and its directory",
         ),
-        (_, Some(10)) => StoreError::unavailable(STORE, "the disk has failed to read or write"),
+        (_, Some(10)) => StoreError::unavailable(NAME, "the disk has failed to read or write"),
         (_, Some(11 | 26)) => StoreError::corrupt(
-            STORE,
+            NAME,
             "the file is damaged, or is no SQLite database. Restore it from a backup",
         ),
-        (_, Some(13)) => StoreError::unavailable(STORE, "the disk is full: make room"),
+        (_, Some(13)) => StoreError::unavailable(NAME, "the disk is full: make room"),
         (_, Some(14)) => StoreError::misconfigured(
-            STORE,
+            NAME,
             "the database cannot be opened: its directory must exist, and this process must have the \
              right to write there",
         ),
         _ => StoreError::unavailable(
-            STORE,
+            NAME,
             "the database does not answer as it should: see the cause",
         ),
     };

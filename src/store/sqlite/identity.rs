@@ -5,6 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
+use super::failure::NAME;
 use crate::store::StoreError;
 
 /// The database and its log, by device and inode.
@@ -51,7 +52,7 @@ impl OpenFiles {
             };
             if !is_same {
                 return Err(StoreError::misconfigured(
-                    super::store::NAME,
+                    NAME,
                     format!(
                         "{} was deleted or replaced while this process had the database open, so nothing \
                          is saved: restart the process. Stop all processes before you move or restore a \

@@ -6,10 +6,8 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::failure::{failed, is_busy};
+use super::failure::{NAME, failed, is_busy};
 use crate::store::StoreError;
-
-const STORE: &str = super::store::NAME;
 
 /// "nAUT": by this SQLite's header says whose database it is.
 const APPLICATION: i64 = 0x6e41_5554;
@@ -29,7 +27,7 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     refuse_url(path)?;
     create(path).map_err(|error| {
         StoreError::misconfigured(
-            STORE,
+            NAME,
             format!(
                 "the database {} cannot be made: its directory must exist, and this process must have \
                  the right to write there",
@@ -81,7 +79,7 @@ fn refuse_url(path: &Path) -> Result<(), StoreError> {
         }
         _ => return Ok(()),
     };
-    Err(StoreError::misconfigured(STORE, message))
+    Err(StoreError::misconfigured(NAME, message))
 }
 
 /// RFC 3986 section 3.1.
@@ -184,14 +182,14 @@ pub(super) async fn read_version(connection: &mut SqliteConnection) -> Result<Ve
         (APPLICATION, SCHEMA, _) => Ok(Version::Current),
         (0, 0, 0) => Ok(Version::Empty),
         (APPLICATION, newer, _) if newer > SCHEMA => Err(StoreError::misconfigured(
-            STORE,
+            NAME,
             format!(
                 "the database has schema {newer}, of a newer version of this crate, which knows only \
                  {SCHEMA}: upgrade this process too"
             ),
         )),
         _ => Err(StoreError::misconfigured(
-            STORE,
+            NAME,
             "the database is another application's: give the path of a file of its own, which is made \
              if there is none",
         )),

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    failure::failed,
+    failure::{NAME, failed},
     identity::OpenFiles,
     open::{Version, open, read_version},
 };
@@ -21,8 +21,6 @@ use crate::{
     },
     subject::Subject,
 };
-
-pub(super) const NAME: &str = "sqlite";
 
 /// Credentials in a file, for the processes of one machine.
 ///

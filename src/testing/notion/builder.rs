@@ -26,8 +26,30 @@ pub struct MockNotionBuilder {
     default_redirect_uri: bool,
 }
 
+impl MockNotion {
+    /// Starts a server with the default options on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if no port can be bound.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A server with the default options and without a socket.
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self::builder().in_process()
+    }
+
+    /// Departs from the defaults.
+    pub fn builder() -> MockNotionBuilder {
+        MockNotionBuilder::new()
+    }
+}
+
 impl MockNotionBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             options: Options {
                 client_id: "11d872f4-0000-4000-8000-6d6f636b6964".to_owned(),

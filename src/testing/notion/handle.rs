@@ -1,8 +1,7 @@
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use super::{
     authorize::{self, Asked},
-    builder::MockNotionBuilder,
     fault::{Call, Fault},
     grant::Grant,
     ledger::Ledger,
@@ -29,26 +28,6 @@ impl MockNotion {
             shared,
             server: server.map(Arc::new),
         }
-    }
-
-    /// Starts a server with the default options on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's, if no port can be bound.
-    pub async fn start() -> io::Result<Self> {
-        Self::builder().start().await
-    }
-
-    /// A server with the default options and without a socket.
-    #[must_use]
-    pub fn in_process() -> Self {
-        Self::builder().in_process()
-    }
-
-    /// Departs from the defaults.
-    pub fn builder() -> MockNotionBuilder {
-        MockNotionBuilder::new()
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end. In process nothing listens there.
@@ -123,7 +102,7 @@ impl MockNotion {
 
     /// Connects the workspace of that name. The same name is the same workspace and the same bot:
     /// a second time it is a reconnect, which ends the connection before it (unless
-    /// [`MockNotionBuilder::reconnect_ends_older`] says otherwise).
+    /// [`MockNotionBuilder::reconnect_ends_older`](super::MockNotionBuilder::reconnect_ends_older) says otherwise).
     #[must_use]
     pub fn grant_for(&self, workspace: &str) -> Grant {
         self.mint_grant(Some(workspace))

@@ -9,8 +9,12 @@ use http::{StatusCode, request::Parts};
 use serde_json::{Value, json};
 
 use super::{
-    grants::Grants, ledger::Outcome, oauth, options::Options, respond, route::Decision,
-    state::State,
+    grants::Grants,
+    ledger::Outcome,
+    oauth,
+    options::Options,
+    respond,
+    state::{Decision, State},
 };
 
 pub(super) fn introspect(
@@ -20,16 +24,16 @@ pub(super) fn introspect(
     body: &Bytes,
 ) -> Decision {
     decide(options, state, head, body, |grants, token| {
-        let standing = grants.standing_of(token);
-        let mut answer = json!({ "active": standing == Outcome::Accepted });
-        if standing == Outcome::Accepted {
+        let validity = grants.validity(token);
+        let mut answer = json!({ "active": validity == Outcome::Accepted });
+        if validity == Outcome::Accepted {
             answer["scope"] = "read_content insert_content update_content".into();
             if let Some(bearer) = grants.bearer(token) {
                 let issued = bearer.issued.duration_since(SystemTime::UNIX_EPOCH);
                 answer["iat"] = issued.unwrap_or_default().as_secs().into();
             }
         }
-        (answer, standing)
+        (answer, validity)
     })
 }
 

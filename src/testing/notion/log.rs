@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use http::request::Parts;
 
 use super::{
-    api,
     fault::Call,
+    headers,
     ledger::{ApiCall, Ledger, Outcome, Presentation, TokenKind, Truth},
 };
 
@@ -113,7 +113,7 @@ fn api_call(seq: u64, at: Duration, head: &Parts) -> ApiCall {
         at,
         method: head.method.clone(),
         path: head.uri.path().to_owned(),
-        token: api::bearer_token(&head.headers).map(str::to_owned),
+        token: headers::bearer_token(&head.headers).map(str::to_owned),
         authorization_values: head
             .headers
             .get_all(http::header::AUTHORIZATION)

@@ -2,12 +2,12 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, header::CONTENT_TYPE, request::Parts};
+use http::{HeaderMap, request::Parts};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::{
-    api, fault::Call, ledger::TokenKind, log::Presented, options::Options, respond::Refusal,
+    fault::Call, headers, ledger::TokenKind, log::Presented, options::Options, respond::Refusal,
 };
 
 pub(super) type Members = Map<String, Value>;
@@ -59,9 +59,9 @@ pub(super) fn members(
     }
     let version = head.headers.get("notion-version");
     if version_required || version.is_some() {
-        api::check_version(&head.headers)?;
+        headers::check_version(&head.headers)?;
     }
-    if !is_json(&head.headers) {
+    if !headers::is_json(&head.headers) {
         let message = "The content type should be application/json.";
         return Err(Refusal::new(400, "invalid_request", message));
     }
@@ -104,16 +104,8 @@ pub(super) fn optional<'a>(members: &'a Members, name: &str) -> Result<Option<&'
         .transpose()
 }
 
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-}
-
 fn is_client(options: &Options, headers: &HeaderMap) -> bool {
-    let Some(credentials) = api::authorization(headers, "basic") else {
+    let Some(credentials) = headers::authorization(headers, "basic") else {
         return false;
     };
     let expected = format!("{}:{}", options.client_id, options.client_secret);

@@ -17,17 +17,9 @@ use super::{
     oauth,
     options::{ErrorShape, Options},
     respond::Reply,
-    state::{Shared, State},
+    state::{Decision, Shared, State},
     token,
 };
-
-/// What the server made of a call.
-pub(super) struct Decision {
-    pub(super) reply: Reply,
-    pub(super) outcome: Outcome,
-    /// The family whose next refresh the answer waits for, and how many it has had.
-    pub(super) hold: Option<(usize, u64)>,
-}
 
 /// Decides and commits in one step, without waiting: a client that goes away cannot part the two.
 type Decide = fn(&Options, &mut State, &Parts, &Bytes) -> Decision;

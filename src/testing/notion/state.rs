@@ -11,10 +11,12 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     fault::{Call, Fault, Script},
     grants::Grants,
+    ledger::Outcome,
     log::{Log, Presented},
     mint::{self, Id},
     options::Options,
     pages::Pages,
+    respond::Reply,
 };
 
 pub(super) struct Shared {
@@ -107,6 +109,14 @@ impl State {
         self.requests += 1;
         mint::id(Id::Request, self.requests)
     }
+}
+
+/// The reply to a call, and its outcome for the ledger.
+pub(super) struct Decision {
+    pub(super) reply: Reply,
+    pub(super) outcome: Outcome,
+    /// The family whose next refresh the answer waits for, and how many it has had.
+    pub(super) hold: Option<(usize, u64)>,
 }
 
 /// One call that is being handled; the ledger learns when it is dropped, answered or not.

@@ -11,8 +11,7 @@ use super::{
     oauth::{self, Members},
     options::Options,
     respond::{self, Refusal},
-    route::Decision,
-    state::State,
+    state::{Decision, State},
 };
 
 const DEAD: &str =

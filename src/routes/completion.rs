@@ -1,4 +1,5 @@
-//! The end of a flow: used, exchanged, stored. No request owns it.
+//! The completion of a flow: its state is consumed, its code exchanged, and the credentials stored. It is
+//! independent of the request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     flow_cookie::{Flow, digest},
-    service::{Routes, problem_of},
+    state::{Routes, problem_of},
 };
 use crate::{
     credentials::NotionUserCredentials,
@@ -16,80 +17,83 @@ use crate::{
     subject::Subject,
 };
 
-/// A used state is remembered for longer than its cookie lives, on whichever replica's clock.
+/// A consumed state is remembered for longer than its cookie lives, on any replica's clock.
 const REMEMBERED: Duration = Duration::from_secs(2 * PendingFlow::LIFETIME.as_secs());
 
-/// How a flow ended.
-pub(super) enum End {
+/// The outcome of a flow.
+pub(super) enum FlowOutcome {
     Connected {
         subject: Subject,
         bot_id: Option<String>,
     },
-    /// It was used before.
-    Used,
-    /// It may be used up or not: the store did not say.
-    Unmarked(FlowProblem),
-    /// It is used up.
+    /// Its state was consumed before.
+    AlreadyUsed,
+    /// Whether its state is consumed is unknown, because the store failed.
+    Unknown(FlowProblem),
+    /// Its state is consumed.
     Failed(FlowProblem),
 }
 
-/// A flow whose callback holds.
-pub(super) struct Ending {
+/// A flow whose callback passed all checks.
+pub(super) struct Completion {
     pub(super) flow: Flow,
     pub(super) signed_in: Option<Subject>,
     pub(super) bound_to: Subject,
     pub(super) answer: CallbackAnswer,
 }
 
-impl Ending {
-    /// Uses the flow, exchanges the code and stores what it gives, whether or not the browser waits for
-    /// it: after a double click it does not.
-    pub(super) async fn behind(self, routes: &Arc<Routes>) -> End {
+impl Completion {
+    /// Completes the flow, whether or not the browser waits for it: after a double click it does not.
+    pub(super) async fn run_in_background(self, routes: &Arc<Routes>) -> FlowOutcome {
         let runtime = match routes.provider.engine().runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return End::Unmarked(problem_of(&error)),
+            Err(error) => return FlowOutcome::Unknown(problem_of(&error)),
         };
         let tracked = routes.provider.engine().tasks.track();
-        let (sender, ended) = oneshot::channel();
-        let (behind, signed_in) = (Arc::clone(routes), self.signed_in.clone());
+        let (sender, outcome) = oneshot::channel();
+        let (state, signed_in) = (Arc::clone(routes), self.signed_in.clone());
         runtime.spawn(async move {
             let _tracked = tracked;
             let subject = self.signed_in.clone();
-            let end = self.end(&behind).await;
-            let connected = match &end {
-                End::Connected { subject, bot_id } => Some((subject.clone(), bot_id.clone())),
+            let outcome = self.run(&state).await;
+            let connected = match &outcome {
+                FlowOutcome::Connected { subject, bot_id } => {
+                    Some((subject.clone(), bot_id.clone()))
+                }
                 // Here, since the browser may be gone.
-                End::Failed(problem) => {
-                    behind.tell(subject, *problem);
+                FlowOutcome::Failed(problem) => {
+                    state.report(subject, *problem);
                     None
                 }
-                End::Used | End::Unmarked(_) => None,
+                FlowOutcome::AlreadyUsed | FlowOutcome::Unknown(_) => None,
             };
-            // Nobody waits for it any more, if this fails.
-            let _ = sender.send(end);
+            // An error means that the request is gone.
+            let _ = sender.send(outcome);
             if let Some((subject, Some(bot_id))) = connected {
-                behind.provider.report_shared_bot(&subject, &bot_id).await;
+                state.provider.report_shared_bot(&subject, &bot_id).await;
             }
         });
-        ended.await.unwrap_or_else(|_| {
+        outcome.await.unwrap_or_else(|_| {
             tracing::error!("the end of a flow was cut off");
-            routes.tell(signed_in, FlowProblem::ExchangeFailed);
-            End::Failed(FlowProblem::ExchangeFailed)
+            routes.report(signed_in, FlowProblem::ExchangeFailed);
+            FlowOutcome::Failed(FlowProblem::ExchangeFailed)
         })
     }
 
-    async fn end(self, routes: &Routes) -> End {
+    async fn run(self, routes: &Routes) -> FlowOutcome {
         let engine = routes.provider.engine();
         let digest = digest(self.answer.state());
         match engine.records.consume_nonce(digest, REMEMBERED).await {
             Ok(true) => {}
-            Ok(false) => return End::Used,
-            Err(error) => return End::Unmarked(problem_of(&error.into_auth_error())),
+            Ok(false) => return FlowOutcome::AlreadyUsed,
+            Err(error) => return FlowOutcome::Unknown(problem_of(&error.into_auth_error())),
         }
-        self.complete(routes).await.unwrap_or_else(End::Failed)
+        self.complete(routes)
+            .await
+            .unwrap_or_else(FlowOutcome::Failed)
     }
 
-    async fn complete(self, routes: &Routes) -> Result<End, FlowProblem> {
+    async fn complete(self, routes: &Routes) -> Result<FlowOutcome, FlowProblem> {
         let oauth = routes.provider.oauth();
         let exchange = oauth.exchange(self.flow.pending, &self.bound_to, self.answer);
         let credentials = exchange.await.map_err(|error| not_exchanged(&error))?;
@@ -102,7 +106,7 @@ impl Ending {
             .provider
             .connect(&subject, &credentials, routes.admission);
         match connect.await {
-            Ok(Connecting::Done) => Ok(End::Connected {
+            Ok(Connecting::Done) => Ok(FlowOutcome::Connected {
                 bot_id: credentials.bot_id().map(str::to_owned),
                 subject,
             }),
@@ -115,7 +119,7 @@ impl Ending {
                 revoke(routes, &credentials).await;
                 Err(problem_of(&error))
             }
-            // Not revoked: the store may have taken it, and only its answer been lost.
+            // Not revoked: the store may have stored them although its answer was lost.
             Err(error) => Err(problem_of(&error)),
         }
     }
@@ -131,7 +135,7 @@ fn not_exchanged(error: &OAuthError) -> FlowProblem {
     }
 }
 
-/// What is not kept must not stay good.
+/// Revokes credentials that are not stored.
 async fn revoke(routes: &Routes, credentials: &NotionUserCredentials) {
     if let Err(error) = routes.provider.oauth().revoke_both(credentials).await {
         tracing::error!(%error, "tokens that were refused could not be revoked");
