@@ -21,6 +21,7 @@ use tokio::time::sleep;
 
 /// An operation of a store.
 #[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "the tests of some features read the fields")]
 pub(crate) enum Operation<'a> {
     Load(&'a RecordKey),
     Swap(&'a StoredRecord),
@@ -72,6 +73,7 @@ impl<H: Hooks> FaultyStore<H> {
     }
 
     /// Its records outlive the process.
+    #[allow(dead_code, reason = "the tests of some features use it")]
     pub(crate) fn persistent(self) -> Self {
         Self {
             is_persistent: true,
@@ -110,6 +112,7 @@ impl<H: Hooks> FaultyStore<H> {
     }
 }
 
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 impl FaultyStore<()> {
     /// Two handles to one database, taken in turn.
     pub(crate) fn alternating<S: CredentialStore>(handles: [S; 2]) -> Self {
