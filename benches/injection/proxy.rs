@@ -10,6 +10,7 @@ use axum::{
     Router,
     body::{Body, HttpBody},
     extract::Request,
+    http::header::HOST,
     response::Response,
     serve::ListenerExt,
 };
@@ -76,6 +77,8 @@ where
         let client = client.clone();
         let url = format!("http://{upstream}{}", request.uri().path());
         *request.uri_mut() = url.parse().expect("a URL");
+        // It names the proxy. The client adds the right one.
+        request.headers_mut().remove(HOST);
         if let Some(subject) = &subject {
             request.extensions_mut().insert(subject.clone());
         }
