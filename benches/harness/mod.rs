@@ -22,54 +22,35 @@ pub(crate) use {cases::*, output::*, requests::*};
 const ROLE: &str = "NOTION_AUTH_BENCH_ROLE";
 const REPEATS: &str = "NOTION_AUTH_BENCH_PROCESSES";
 
-/// A part of a benchmark.
-pub(crate) struct Part<'a> {
-    name: &'static str,
-    /// Whether several processes decide.
-    is_repeated: bool,
-    /// What a process does.
-    measure: fn(),
-    /// Prints tables of what the processes have reported, and sets the goals' values.
-    print: &'a dyn Fn(&Reports, &mut Goals),
-}
+/// A part of a benchmark: its name, how many processes measure, what each does, and what prints tables of their reports
+/// and sets the goals' values.
+type Part<'a> = (&'a str, Processes, fn(), &'a dyn Fn(&Reports, &mut Goals));
 
-impl<'a> Part<'a> {
-    pub(crate) const fn new(
-        name: &'static str,
-        measure: fn(),
-        print: &'a dyn Fn(&Reports, &mut Goals),
-    ) -> Self {
-        Self {
-            name,
-            is_repeated: false,
-            measure,
-            print,
-        }
-    }
-
-    pub(crate) const fn repeated(mut self) -> Self {
-        self.is_repeated = true;
-        self
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processes {
+    One,
+    Several,
 }
 
 /// The benchmark's `main`: all parts, or those that the arguments name. A process that was started by it measures one.
 pub(crate) fn main(parts: &[Part<'_>]) -> ExitCode {
     if let Some(role) = role() {
-        let part = parts.iter().find(|part| part.name == role);
-        (part.expect("a part").measure)();
+        let part = parts.iter().find(|(name, ..)| *name == role);
+        let (_, _, measure, _) = part.expect("a part");
+        measure();
         return ExitCode::SUCCESS;
     }
     let (profile, repeats) = (profile(), repeats());
     println!("Profile: {profile}. Medians of {repeats} processes.\n");
-    let names = env::args().skip(1).filter(|it| !it.starts_with('-'));
-    let names: Vec<_> = names.collect();
+    let asked = env::args().skip(1).filter(|it| !it.starts_with('-'));
+    let asked: Vec<_> = asked.collect();
     let mut goals = Goals::default();
-    for part in parts {
-        if names.is_empty() || names.iter().any(|name| name == part.name) {
+    for (name, processes, _, print) in parts {
+        if asked.is_empty() || asked.iter().any(|it| it == name) {
             let mut reports = Reports::default();
-            reports.run(part.name, if part.is_repeated { repeats } else { 1 });
-            (part.print)(&reports, &mut goals);
+            let is_one = *processes == Processes::One;
+            reports.run(name, if is_one { 1 } else { repeats });
+            print(&reports, &mut goals);
         }
     }
     goals.print()

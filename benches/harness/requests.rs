@@ -108,6 +108,15 @@ pub(crate) fn send<R, S: Service<R>>(service: &mut S, request: R) {
     }
 }
 
+pub(crate) fn by<R, S: Service<R>>(mut service: S) -> impl FnMut(R) {
+    move |request| send(&mut service, request)
+}
+
+/// A clone of the service for each request, as `oneshot` does.
+pub(crate) fn by_clones_of<S: Service<Request<()>> + Clone>(service: S) -> impl FnMut(Request<()>) {
+    move |request| send(&mut black_box(&service).clone(), request)
+}
+
 pub(crate) const VERSION: &str = "2026-03-11";
 
 pub(crate) fn version() -> HeaderValue {

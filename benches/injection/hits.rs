@@ -1,18 +1,16 @@
 //! A hit on one thread, beside other ways to put headers on a request.
 
-use std::{convert::Infallible, future::Ready, hint::black_box};
+use std::{convert::Infallible, future::Ready};
 
 use http::{Request, Response};
 use notion_auth::{NotionAuth, Subject, inject::NoReplay, testing};
 use tower::Service;
 
 use crate::harness::{
-    ALLOCATIONS, API, BEYOND, Case, Goals, Inner, MONTH, NS, Part, Reports, insert_both, name,
-    number, profile, provider, refreshing, replaying, report_allocations, report_times, request,
-    request_with_version, send, set_header_if_absent, set_header_twice, table,
+    ALLOCATIONS, API, BEYOND, Case, Goals, Inner, MONTH, NS, Reports, by, by_clones_of,
+    insert_both, name, number, profile, provider, refreshing, replaying, report_allocations,
+    report_times, request, request_with_version, set_header_if_absent, set_header_twice, table,
 };
-
-pub(crate) const PART: Part<'_> = Part::new("hits", measure, &print).repeated();
 
 const FLOOR: &str = "bare service";
 const FLOOR_CLONED: &str = "bare service, cloned";
@@ -38,7 +36,7 @@ const SIZES: [usize; 4] = [1, SUBJECTS, 100_000, 1_000_000];
 const ROUNDS: usize = 7;
 const BATCHES: usize = 2_000;
 
-fn measure() {
+pub(crate) fn measure() {
     report_allocations(cases(), |work| {
         allocation_counter::measure(work).count_total
     });
@@ -110,18 +108,15 @@ fn any(count: usize) -> String {
 /// Requests sent by one service that is kept.
 fn kept<S: Service<Request<()>> + 'static>(
     name: impl Into<String>,
-    mut service: S,
+    service: S,
     make: impl FnMut() -> Request<()> + 'static,
 ) -> Case {
-    Case::new(name, FLOOR, make, move |request| {
-        send(&mut service, request)
-    })
+    Case::new(name, FLOOR, make, by(service))
 }
 
 /// Requests each of which is sent by a clone of the service, as `oneshot` does.
 fn cloned<S: Service<Request<()>> + Clone + 'static>(name: &str, service: S) -> Case {
-    let send = move |request| send(&mut black_box(&service).clone(), request);
-    Case::new(name, FLOOR_CLONED, || request(500), send)
+    Case::new(name, FLOOR_CLONED, || request(500), by_clones_of(service))
 }
 
 /// Loads each of which says where the next one goes, anywhere in 300 MiB.
@@ -140,7 +135,7 @@ fn dependent_loads() -> impl FnMut(()) -> u32 {
     }
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     let cases = cases().into_iter().map(|case| case.name);
     reports.table(
         "One thread, 1,000 subjects at hand; against two static headers (th×2), cloned against cloned:",

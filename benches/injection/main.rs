@@ -15,6 +15,13 @@ mod memory;
 mod proxy;
 mod threads;
 
+use harness::Processes::{One, Several};
+
 fn main() -> std::process::ExitCode {
-    harness::main(&[hits::PART, threads::PART, memory::PART, proxy::PART])
+    harness::main(&[
+        ("hits", Several, hits::measure, &hits::print),
+        ("threads", Several, threads::measure, &threads::print),
+        ("memory", One, memory::measure, &memory::print),
+        ("proxy", One, proxy::measure, &proxy::print),
+    ])
 }

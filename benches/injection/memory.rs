@@ -1,11 +1,8 @@
 //! What a million subjects take in memory.
 
-use allocation_counter::measure;
 use notion_auth::{NotionAuthProvider, provider::NotionAuthProviderBuilder};
 
-use crate::harness::{Goals, Part, Reports, filled_provider, provider, report};
-
-pub(crate) const PART: Part<'_> = Part::new("memory", report_heaps, &print);
+use crate::harness::{Goals, Reports, filled_provider, provider, report};
 
 const SUBJECTS: usize = 1_000_000;
 const BYTES: &str = "bytes";
@@ -24,11 +21,11 @@ const CACHES: [(&str, Fill); 3] = [
 ];
 
 /// Reports the heap of the caches for each subject, names and tokens included.
-fn report_heaps() {
+pub(crate) fn measure() {
     for (name, fill) in CACHES {
         let heap = |count| {
             let mut filled = None;
-            measure(|| filled = Some(fill(count))).bytes_current as f64
+            allocation_counter::measure(|| filled = Some(fill(count))).bytes_current as f64
         };
         // What an empty one takes is not the subjects'.
         let each = (heap(SUBJECTS) - heap(1)) / (SUBJECTS - 1) as f64;
@@ -36,7 +33,7 @@ fn report_heaps() {
     }
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     reports.table(
         "Heap for each of a million subjects, 93 bytes of it name and header value:",
         "cache | bytes",

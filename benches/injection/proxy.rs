@@ -21,9 +21,7 @@ use notion_auth::{BoxError, NotionAuthLayer, Subject};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::harness::{Goals, Part, Reports, filled_provider, name, quantile, report};
-
-pub(crate) const PART: Part<'_> = Part::new("proxy", measure, &print);
+use crate::harness::{Goals, Reports, filled_provider, name, quantile, report};
 
 /// The two proxies take turns, so that each has ten seconds.
 const TURNS: usize = 20;
@@ -31,7 +29,7 @@ const TURN: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 8;
 
 /// Reports requests a second and the time of one, in microseconds.
-fn measure() {
+pub(crate) fn measure() {
     let runtime = Runtime::new().expect("a runtime");
     let upstream = runtime.block_on(serve(Router::new().fallback(async || "{}")));
     let url = format!("http://{upstream}");
@@ -123,7 +121,7 @@ async fn load(proxy: SocketAddr) -> Vec<f64> {
     clients.join_all().await.concat()
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     reports.table(
         "A proxy on loopback, without and with the layer, ten seconds each in turns:",
         "layer | requests a second | p50, µs | p99, µs",

@@ -12,13 +12,11 @@ use tower::Service;
 
 use crate::{
     harness::{
-        BEYOND, Goals, Inner, NS, Part, Reports, forget_sent, median, number, provider, refreshing,
+        BEYOND, Goals, Inner, NS, Reports, forget_sent, median, number, provider, refreshing,
         report, request, reserve_sent, send, set_header_twice,
     },
     hits::{AGAINST, SUBJECTS},
 };
-
-pub(crate) const PART: Part<'_> = Part::new("threads", measure, &print).repeated();
 
 const ROUNDS: usize = 31;
 const BATCHES: usize = 40;
@@ -31,7 +29,7 @@ const TWO_SUBJECTS: &str = "two threads, a subject each";
 const WAY: &str = "a cache line's way from the one thread to the other";
 
 /// Reports what a request takes each thread, in nanoseconds over the bare service, and against two static headers there.
-fn measure() {
+pub(crate) fn measure() {
     report(WAY, NS, median((0..ROUNDS).map(|_| way_of_a_line())));
     let ours = refreshing(&provider(SUBJECTS, None));
     let rounds: Vec<_> = (0..ROUNDS)
@@ -105,7 +103,7 @@ fn way_of_a_line() -> f64 {
     })
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     reports.table(
         "Two threads that send without a pause:",
         " | ns over the bare service | against th×2",

@@ -3,18 +3,17 @@
 
 #![allow(unused_qualifications, reason = "gungraun's macro makes them")]
 
-use std::{hint::black_box, time::Duration};
+use std::time::Duration;
 
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
 use http::Request;
 use notion_auth::{NotionAuthProvider, testing};
-use tower::Service;
 
 use crate::harness::{
-    API, BATCH, Inner, MONTH, forget_sent, insert_both, provider, refreshing, replaying, request,
-    request_with_version, send as send_one, set_header_twice,
+    API, BATCH, Inner, MONTH, by, by_clones_of, forget_sent, insert_both, provider, refreshing,
+    replaying, request, request_with_version, set_header_twice,
 };
 
 #[library_benchmark]
@@ -75,15 +74,6 @@ impl<F: FnMut(Request<()>)> Batch<F> {
             (self.send)(request);
         }
     }
-}
-
-fn by<S: Service<Request<()>>>(mut service: S) -> impl FnMut(Request<()>) {
-    move |request| send_one(&mut service, request)
-}
-
-/// A clone of the service for each request, as `oneshot` does.
-fn by_clones_of<S: Service<Request<()>> + Clone>(service: S) -> impl FnMut(Request<()>) {
-    move |request| send_one(&mut black_box(&service).clone(), request)
 }
 
 fn cached(expires_in: Option<Duration>) -> NotionAuthProvider {

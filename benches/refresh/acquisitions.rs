@@ -4,12 +4,10 @@ use notion_auth::{MemoryStore, NotionAuthProvider, Subject, testing::MockNotion}
 use tokio::runtime::Runtime;
 
 use crate::{
-    harness::{Goals, Part, Reports, name, report},
+    harness::{Goals, Reports, name, report},
     notion::connect,
     work::{RUNTIMES, at_a_time, counted, runtime},
 };
-
-pub(crate) const PART: Part<'_> = Part::new("acquisitions", measure, &print);
 
 const SUBJECTS: usize = 20_000;
 const IN_FLIGHT: usize = 64;
@@ -18,7 +16,7 @@ const ROUNDS: usize = 7;
 /// The name of what the credentials are acquired from.
 const STORE: &str = "MemoryStore";
 
-fn measure() {
+pub(crate) fn measure() {
     let mock = MockNotion::builder().reconnect_ends_older(false);
     let mock = mock.in_process();
     let store = MemoryStore::new();
@@ -58,7 +56,7 @@ fn acquire_all(runtime: &Runtime, provider: NotionAuthProvider) -> f64 {
     SUBJECTS as f64 / runtime.block_on(acquiring).as_secs_f64()
 }
 
-fn print(reports: &Reports, _: &mut Goals) {
+pub(crate) fn print(reports: &Reports, _: &mut Goals) {
     let title = format!(
         "20,000 subjects acquired from a store for the first time, {IN_FLIGHT} at a time, medians of {ROUNDS} rounds; \
          the cache's heap, in bytes:"

@@ -11,13 +11,10 @@ use tokio::{sync::watch, time::timeout};
 use tower::ServiceExt;
 
 use crate::{
-    harness::{Goals, Part, Reports, name, number, repeats, report, request, summary},
+    harness::{Goals, Reports, name, number, repeats, report, request, summary},
     notion::{Api, ApiClient, Notion},
     work::{all_at_once, counted, cpu_of_all_threads, runtime, runtime_of_threads},
 };
-
-pub(crate) const PART: Part<'_> = Part::new("herd", measure, &print).repeated();
-pub(crate) const MEMORY: Part<'_> = Part::new("herd-memory", measure_memory, &print_memory);
 
 const HERD: usize = 10_000;
 const TOKEN_CALL: Duration = Duration::from_millis(50);
@@ -63,7 +60,7 @@ const FIGURES: [&str; 7] = [
 ];
 
 /// One process of those that decide: each kind and size.
-fn measure() {
+pub(crate) fn measure() {
     let runtime = runtime_of_threads();
     let mut scene = Scene::new();
     let mut rounds = |name: &str, kind, size, count| {
@@ -89,7 +86,7 @@ fn measure() {
 }
 
 /// Reports what herds of two sizes leave on the heap, after one that leaves what is left only once.
-fn measure_memory() {
+pub(crate) fn measure_memory() {
     let mut scene = Scene::new();
     let mut heap_of = |size| {
         let herd = runtime().block_on(scene.prepare(Kind::Refused, size));
@@ -248,7 +245,7 @@ impl Scene {
     }
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     let title = format!(
         "10,000 requests at once for one subject, a token call of 50 ms; medians of {ROUNDS} rounds, and of {} processes:",
         repeats()
@@ -274,7 +271,7 @@ fn print(reports: &Reports, goals: &mut Goals) {
     goals.set("herd: wall time against one token call", worst(RATIO));
 }
 
-fn print_memory(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print_memory(reports: &Reports, goals: &mut Goals) {
     let names = MEMORY_SIZES.map(|size| number(size as f64));
     reports.table(
         "The heap over a herd, in bytes, on one thread:",

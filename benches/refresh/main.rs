@@ -20,6 +20,23 @@ mod notion;
 mod wave;
 mod work;
 
+use harness::Processes::{One, Several};
+
 fn main() -> std::process::ExitCode {
-    harness::main(&[herd::PART, herd::MEMORY, wave::PART, acquisitions::PART])
+    harness::main(&[
+        ("herd", Several, herd::measure, &herd::print),
+        (
+            "herd-memory",
+            One,
+            herd::measure_memory,
+            &herd::print_memory,
+        ),
+        ("wave", One, wave::measure, &wave::print),
+        (
+            "acquisitions",
+            One,
+            acquisitions::measure,
+            &acquisitions::print,
+        ),
+    ])
 }

@@ -16,12 +16,10 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
 use crate::{
-    harness::{Goals, Part, Reports, name, report, request},
+    harness::{Goals, Reports, name, report, request},
     notion::{Api, ApiClient, Notion, connect},
     work::{ONE_THREAD, RUNTIMES, at_a_time, counted, cpu_of_this_thread, runtime},
 };
-
-pub(crate) const PART: Part<'_> = Part::new("wave", measure, &print);
 
 /// Each call leaves a port behind for a minute, and each round has a server of its own, so that the ports of one round
 /// are enough.
@@ -39,7 +37,7 @@ const REFRESHED: &str = "the wave, beyond that";
 
 const CPU: &str = "that thread's processor time, µs a refresh";
 
-fn measure() {
+pub(crate) fn measure() {
     measure_memory();
     // The first round warms up.
     for round in 0..=ROUNDS {
@@ -175,7 +173,7 @@ fn check(notion: &Notion) {
     assert!(ledger.refresh_token_reuses().is_empty(), "each token once");
 }
 
-fn print(reports: &Reports, goals: &mut Goals) {
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     let title = format!(
         "10,000 subjects, a refresh for each, {IN_FLIGHT} at a time, medians of {ROUNDS} rounds:"
     );

@@ -10,7 +10,7 @@ use serde_json::json;
 use tower::{BoxError, Layer as _, Service, service_fn};
 
 use crate::{
-    harness::{API, Case, Inner, request, send, set_version, take_sent},
+    harness::{API, Case, Inner, by, request, send, set_version, take_sent},
     named, token,
 };
 
@@ -81,9 +81,8 @@ fn inner() -> impl Service<WithBody, Response = Response<()>, Error = BoxError> 
     })
 }
 
-fn through<S: Service<WithBody> + 'static>(name: impl Into<String>, mut service: S) -> Case {
-    let send = move |request| send(&mut service, request);
-    Case::new(name, FLOOR, request_with_body, send)
+fn through<S: Service<WithBody> + 'static>(name: impl Into<String>, service: S) -> Case {
+    Case::new(name, FLOOR, request_with_body, by(service))
 }
 
 fn request_with_body() -> WithBody {

@@ -24,8 +24,8 @@ use std::{
 };
 
 use harness::{
-    ALLOCATIONS, BEYOND, Case, Goals, Inner, MONTH, Part, Reports, number, profile, provider,
-    refreshing, report_allocations, report_times, request, send, set_token, set_version, table,
+    ALLOCATIONS, BEYOND, Case, Goals, Inner, MONTH, Processes, Reports, by, number, profile,
+    provider, refreshing, report_allocations, report_times, request, set_token, set_version, table,
 };
 use http::{HeaderValue, Request};
 use tokio::runtime::{Builder, Runtime};
@@ -61,7 +61,7 @@ pub fn bench(counter: &str) -> ExitCode {
         allocations.read(Command::new(counter));
         print(times, &allocations, goals);
     };
-    harness::main(&[Part::new("peers", measure, &print).repeated()])
+    harness::main(&[("peers", Processes::Several, measure, &print)])
 }
 
 fn measure() {
@@ -113,9 +113,8 @@ fn cases() -> Vec<Case> {
 }
 
 /// Requests of one subject, sent by that service.
-fn through<S: Service<Request<()>> + 'static>(name: &str, mut service: S) -> Case {
-    let send = move |request| send(&mut service, request);
-    Case::new(name, FLOOR, || request(500), send)
+fn through<S: Service<Request<()>> + 'static>(name: &str, service: S) -> Case {
+    Case::new(name, FLOOR, || request(500), by(service))
 }
 
 /// A token of 64 characters, as everybody has.
