@@ -155,7 +155,9 @@ impl Scene {
         let mock = &self.notion.mock;
         let (access_token, _) = mock.ledger().living_pair(&bot_id).expect("a pair");
         mock.revoke_access_token(&access_token);
-        let api = Api::new([access_token], size);
+        // Only those of the first kind are to be refused. Another one that is would wait for the others forever.
+        let refused_together = if kind == Kind::Refused { size } else { 1 };
+        let api = Api::new([access_token], refused_together);
         Herd {
             kind,
             size,
