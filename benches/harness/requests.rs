@@ -185,13 +185,14 @@ pub(crate) fn filled_provider(
     expires_in: Option<Duration>,
     configure: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
 ) -> NotionAuthProvider {
+    let builder = configure(builder());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
         let record = template(expires_in).await;
-        let builder = configure(builder()).store(EverySubject { record });
+        let builder = builder.store(EverySubject { record });
         let provider = builder.build().expect("a provider");
         for number in 0..count {
             let subject = Subject::new(name(number));
