@@ -1,65 +1,126 @@
-//! One thread: a hit beside what else one would put on a request.
+//! A hit on one thread, beside other ways to put headers on a request.
 
-use std::{hint::black_box, time::Instant};
+use std::{convert::Infallible, future::Ready};
 
-use super::cases::{FLOOR, FLOOR_CLONED, TH2, TH2_CLONED, cases, making_a_subject, of_residents};
-use crate::support::{
-    inner::BATCH,
-    interleave::{Case, Times, interleave},
-    prepared::Prepared,
-    processes::report,
+use http::{Request, Response};
+use notion_auth::{NotionAuth, Subject, layer::NoReplay, testing};
+use tower::Service;
+
+use crate::harness::{
+    ALLOCATIONS, API, BEYOND, Case, Goals, Inner, MONTH, NS, Reports, by, by_clones_of,
+    insert_both, name, number, profile, provider, refreshing, replaying, report_allocations,
+    report_times, request, request_with_version, set_header_if_absent, set_header_twice, table,
 };
 
-/// How many subjects there are in turn.
-pub(crate) const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
-pub(crate) const LOAD: &str = "a dependent load in 300 MiB";
+const FLOOR: &str = "bare service";
+const FLOOR_CLONED: &str = "bare service, cloned";
+const RAW: &str = "two raw inserts";
+const TH2: &str = "th×2";
+const TH2_CLONED: &str = "th×2, cloned";
+const TH2_IF_ABSENT: &str = "th×2, version if absent";
+const HIT: &str = "hit";
+const HIT_CLONED: &str = "hit, cloned";
+const HIT_REPLAY: &str = "hit, replay of an empty body";
+const MAKING: &str = "making a subject";
+const LOAD: &str = "a dependent load in 300 MiB";
 
-/// Few rounds, each long enough for the caches of the processor to be those of the case.
+pub(crate) const AGAINST: &str = "against th×2";
+
+/// How many subjects the cache holds where it is not said.
+pub(crate) const SUBJECTS: usize = 1_000;
+
+/// How many subjects there are in turn.
+const SIZES: [usize; 4] = [1, SUBJECTS, 100_000, 1_000_000];
+
+/// Few rounds, each of enough batches for the caches of the processor to be those of the case.
 const ROUNDS: usize = 7;
 const BATCHES: usize = 2_000;
 
-/// Tells what the cases take, in nanoseconds over the bare service and against two static headers.
 pub(crate) fn measure() {
-    let mut cases: Vec<Case> = cases().into_iter().map(Prepared::into_case).collect();
-    for count in SIZES {
-        cases.extend(of_residents(count).map(Prepared::into_case));
-    }
-    cases.push(making_a_subject().into_case());
-    cases.push(Case::new(LOAD, dependent_loads()));
-    let times = interleave(&mut cases, ROUNDS, BATCHES);
-    for name in times.names() {
-        tell(&times, name);
-    }
+    report_allocations(cases(), |work| {
+        allocation_counter::measure(work).count_total
+    });
+    let mut cases = cases();
+    cases.extend(SIZES.into_iter().flat_map(cases_of_size));
+    cases.push(Case::new(MAKING, FLOOR, || name(500), Subject::new));
+    cases.push(Case::new(LOAD, FLOOR, || (), dependent_loads()));
+    report_times(cases, ROUNDS, BATCHES, |case| match case.floor {
+        FLOOR_CLONED => &[(AGAINST, TH2_CLONED)],
+        _ => &[(AGAINST, TH2)],
+    });
 }
 
-fn tell(times: &Times, name: &str) {
-    let (floor, th2) = if name.ends_with("cloned") {
-        (FLOOR_CLONED, TH2_CLONED)
-    } else {
-        (FLOOR, TH2)
+/// The cases of the first table, and all of which the cost of a hit is made up.
+fn cases() -> Vec<Case> {
+    let one = || request(500);
+    let cached = provider(SUBJECTS, None);
+    let expiring = provider(SUBJECTS, Some(MONTH));
+    let integration = testing::fixed_token("ntn_0123456789", API).expect("a provider");
+    let with_version = || request_with_version(500);
+    let with_extension = || {
+        let mut request = request(500);
+        request.extensions_mut().insert("of another middleware");
+        request
     };
-    report(&format!("{name}: ns"), times.of_itself(name));
-    report(&format!("{name}: ns over floor"), times.over(name, floor));
-    let ratio = times.ratio((name, floor), (th2, floor));
-    report(&format!("{name}: ratio"), ratio);
+    vec![
+        kept(FLOOR, Inner, one),
+        cloned(FLOOR_CLONED, Inner),
+        kept(RAW, insert_both(), one),
+        kept(TH2, set_header_twice(), one),
+        cloned(TH2_CLONED, set_header_twice()),
+        kept(TH2_IF_ABSENT, set_header_if_absent(), one),
+        kept(HIT, refreshing(&cached), one),
+        cloned(HIT_CLONED, refreshing(&cached)),
+        kept("hit, known expiry", refreshing(&expiring), one),
+        kept(
+            "hit, caller's own version",
+            refreshing(&cached),
+            with_version,
+        ),
+        kept(
+            "hit, with another extension",
+            refreshing(&cached),
+            with_extension,
+        ),
+        kept("integration token", refreshing(&integration), one),
+        kept(HIT_REPLAY, replaying(&cached), one),
+    ]
 }
 
-/// Tells what the cases allocate for a request.
-pub(crate) fn count() {
-    for mut case in cases() {
-        // The first time something may be made that stays.
-        for _ in 0..2 {
-            case.measure(&mut |work| work());
-        }
-        let mut info = allocation_counter::AllocationInfo::default();
-        case.measure(&mut |work| info = allocation_counter::measure(work));
-        let each = info.count_total as f64 / BATCH as f64;
-        report(&format!("{}: allocations", case.name()), each);
-    }
+/// A hit among so many subjects: always the same one, and any of them.
+fn cases_of_size(count: usize) -> [Case; 2] {
+    let service = refreshing(&provider(count, None));
+    let mut random = fastrand::Rng::with_seed(count as u64);
+    [
+        kept(hot(count), service.clone(), move || request(count / 2)),
+        kept(any(count), service, move || request(random.usize(..count))),
+    ]
+}
+
+fn hot(count: usize) -> String {
+    format!("hit, one of {}", number(count as f64))
+}
+
+fn any(count: usize) -> String {
+    format!("hit, any of {}", number(count as f64))
+}
+
+/// Requests sent by one service that is kept.
+fn kept<S: Service<Request<()>> + 'static>(
+    name: impl Into<String>,
+    service: S,
+    make: impl FnMut() -> Request<()> + 'static,
+) -> Case {
+    Case::new(name, FLOOR, make, by(service))
+}
+
+/// Requests each of which is sent by a clone of the service, as `oneshot` does.
+fn cloned<S: Service<Request<()>> + Clone + 'static>(name: &str, service: S) -> Case {
+    Case::new(name, FLOOR_CLONED, || request(500), by_clones_of(service))
 }
 
 /// Loads each of which says where the next one goes, anywhere in 300 MiB.
-fn dependent_loads() -> impl FnMut() -> std::time::Duration {
+fn dependent_loads() -> impl FnMut(()) -> u32 {
     const LINES: usize = 300 * 1024 * 1024 / 64;
     let mut order: Vec<u32> = (0..LINES as u32).collect();
     fastrand::Rng::with_seed(1).shuffle(&mut order);
@@ -68,13 +129,73 @@ fn dependent_loads() -> impl FnMut() -> std::time::Duration {
         lines[*line as usize][0] = order[(at + 1) % LINES];
     }
     let mut at = 0;
-    move || {
-        let start = Instant::now();
-        for _ in 0..BATCH {
-            at = lines[at as usize][0];
-        }
-        let time = start.elapsed();
-        black_box(at);
-        time
+    move |()| {
+        at = lines[at as usize][0];
+        at
     }
+}
+
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
+    let cases = cases().into_iter().map(|case| case.name);
+    reports.table(
+        "One thread, 1,000 subjects at hand; against two static headers (th×2), cloned against cloned:",
+        " | ns | ns over the bare service | against th×2 | allocations",
+        &cases.collect::<Vec<_>>(),
+    );
+    let sizes = SIZES.map(|count| {
+        let row = [hot(count), any(count)].map(|name| reports.row(&name, &[BEYOND, AGAINST]));
+        [vec![number(count as f64)], row.concat()].concat()
+    });
+    table(
+        "One thread, by subjects at hand: always the same one, and any of them:",
+        1,
+        "subjects | one, ns | against th×2 | any, ns | against th×2",
+        &sizes,
+    );
+    println!(
+        "For comparison, {LOAD}: {} ns; {MAKING} of 36 bytes, before the request is sent: {} ns.\n",
+        number(reports.get(LOAD, NS)),
+        number(reports.get(MAKING, NS))
+    );
+    if profile() == "default" {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/figures/subjects.svg");
+        let title = "What a hit costs, by the subjects at hand";
+        let mut names = vec![TH2.to_owned()];
+        names.extend(SIZES.into_iter().flat_map(|count| [hot(count), any(count)]));
+        reports.draw(path, title, &names).expect("a chart");
+    }
+
+    let over = |name: &str, other: &str| reports.get(name, BEYOND) / reports.get(other, BEYOND);
+    let allocations = |name| reports.get(name, ALLOCATIONS);
+    let random_loads = reports.get(&any(SIZES[3]), BEYOND) / reports.get(LOAD, NS);
+    goals.set(
+        "allocations beyond two raw inserts",
+        allocations(HIT) - allocations(RAW),
+    );
+    goals.set("hit, one hot, against th×2", reports.get(HIT, AGAINST));
+    goals.set(
+        "hit, any of 1,000, against th×2",
+        reports.get(&any(SUBJECTS), AGAINST),
+    );
+    goals.set(
+        "hit against th×2, version if absent",
+        over(HIT, TH2_IF_ABSENT),
+    );
+    goals.set("both cloned", over(HIT_CLONED, TH2_CLONED));
+    goals.set(
+        "future of a hit beyond the inner one, bytes",
+        bytes_beyond_the_inner_future(),
+    );
+    goals.set("any of 1,000,000, against a dependent load", random_loads);
+    goals.set(
+        "replay of an empty body, against th×2",
+        over(HIT_REPLAY, TH2),
+    );
+}
+
+/// For an inner future as large as the bare service's.
+fn bytes_beyond_the_inner_future() -> f64 {
+    type Outer = <NotionAuth<Inner, NoReplay> as Service<Request<()>>>::Future;
+    let inner = size_of::<Ready<Result<Response<()>, Infallible>>>();
+    size_of::<Outer>().saturating_sub(inner) as f64
 }

@@ -1,37 +1,27 @@
 //! What it costs to put credentials on a request.
 //!
-//! `cargo bench --bench injection`, and with `--profile bench-lto`. All times are those of several
-//! processes that this one starts; `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a benchmark ends where it cannot go on, and says why"
-)]
+//! `cargo bench --bench injection`, and with `--profile bench-lto`; `-- hits`, `-- threads`, `-- memory` or `-- proxy`
+//! measures one part. All times but the proxy's are those of several processes that this one starts;
+//! `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
 
-#[path = "../support/mod.rs"]
-mod support;
+// A benchmark ends where it cannot go on, and says why.
+#![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
-mod cases;
+#[path = "../harness/mod.rs"]
+mod harness;
+
 mod hits;
 mod memory;
 mod proxy;
-mod report;
 mod threads;
 
-use std::process::ExitCode;
+use harness::Processes::{One, Several};
 
-use support::processes;
-
-fn main() -> ExitCode {
-    match processes::role().as_deref() {
-        Some("hits") => hits::measure(),
-        Some("allocations") => hits::count(),
-        Some("threads") => threads::measure(),
-        Some("memory") => memory::measure(),
-        Some("proxy") => proxy::measure(),
-        Some(other) => panic!("there is no role {other:?}"),
-        None => return report::report(),
-    }
-    ExitCode::SUCCESS
+fn main() -> std::process::ExitCode {
+    harness::main(&[
+        ("hits", Several, hits::measure, &hits::print),
+        ("threads", Several, threads::measure, &threads::print),
+        ("memory", One, memory::measure, &memory::print),
+        ("proxy", One, proxy::measure, &proxy::print),
+    ])
 }

@@ -10,13 +10,12 @@ use std::{
 use http::Request;
 use tower::Service;
 
-use super::cases::{RESIDENTS, refreshing};
-use crate::support::{
-    inner::{Inner, forget_sent, make_room, request, send},
-    processes::report,
-    residents::{Expiry, provider},
-    rivals::set_header_twice,
-    statistics::median,
+use crate::{
+    harness::{
+        BEYOND, Goals, Inner, NS, Reports, forget_sent, median, number, provider, refreshing,
+        report, request, reserve_sent, send, set_header_twice,
+    },
+    hits::{AGAINST, SUBJECTS},
 };
 
 const ROUNDS: usize = 31;
@@ -24,48 +23,44 @@ const BATCHES: usize = 40;
 /// How many requests each thread sends from one start.
 const TOGETHER: usize = 256;
 
-pub(crate) const TH2: &str = "two threads, th×2";
-pub(crate) const ONE_SUBJECT: &str = "two threads, one subject";
-pub(crate) const TWO_SUBJECTS: &str = "two threads, a subject each";
+const TH2: &str = "two threads, th×2";
+const ONE_SUBJECT: &str = "two threads, one subject";
+const TWO_SUBJECTS: &str = "two threads, a subject each";
+const WAY: &str = "a cache line's way from the one thread to the other";
 
-pub(crate) const WAY: &str = "a cache line's way from thread to thread: ns";
-
-/// Tells what a request takes each thread, in nanoseconds over the bare service, and against two static
-/// headers there.
+/// Reports what a request takes each thread, in nanoseconds over the bare service, and against two static headers there.
 pub(crate) fn measure() {
-    let provider = provider(RESIDENTS, Expiry::Unknown);
-    let ours = refreshing(&provider);
-    report(WAY, median((0..ROUNDS).map(|_| way_of_a_line())));
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let floor = both(Inner, [1, 2]);
-        rounds.push([
-            both(set_header_twice(), [1, 2]) - floor,
-            both(ours.clone(), [1, 1]) - floor,
-            both(ours.clone(), [1, 2]) - floor,
-        ]);
-    }
+    report(WAY, NS, median((0..ROUNDS).map(|_| way_of_a_line())));
+    let ours = refreshing(&provider(SUBJECTS, None));
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let floor = both(Inner, [1, 2]);
+            [
+                both(set_header_twice(), [1, 2]) - floor,
+                both(ours.clone(), [1, 1]) - floor,
+                both(ours.clone(), [1, 2]) - floor,
+            ]
+        })
+        .collect();
     for (at, name) in [TH2, ONE_SUBJECT, TWO_SUBJECTS].into_iter().enumerate() {
-        let time = median(rounds.iter().map(|round| round[at]));
-        report(&format!("{name}: ns over floor"), time);
-        let ratio = median(rounds.iter().map(|round| round[at] / round[0]));
-        report(&format!("{name}: ratio"), ratio);
+        report(name, BEYOND, median(rounds.iter().map(|round| round[at])));
+        let ratios = rounds.iter().map(|round| round[at] / round[0]);
+        report(name, AGAINST, median(ratios));
     }
 }
 
-/// What one request takes each of two threads while the other does the same, until it is dropped: the count of
-/// a token's clones is written a second time then. They start together, and prepare nothing meanwhile.
+/// What one request takes each of two threads while the other does the same, until it is dropped: the count of a
+/// token's clones is written a second time then. They start together, and prepare nothing in between.
 fn both<S>(service: S, subjects: [usize; 2]) -> f64
 where
     S: Service<Request<()>> + Clone + Send,
 {
-    let ready = AtomicUsize::new(0);
+    let ready = &AtomicUsize::new(0);
     let times = thread::scope(|scope| {
         let threads = subjects.map(|subject| {
             let mut service = service.clone();
-            let ready = &ready;
             scope.spawn(move || {
-                make_room(TOGETHER);
+                reserve_sent(TOGETHER);
                 median((1..=BATCHES).map(|batch| {
                     let requests: Vec<_> = (0..TOGETHER).map(|_| request(subject)).collect();
                     // A thread that sleeps would wake when the other is done.
@@ -106,4 +101,16 @@ fn way_of_a_line() -> f64 {
         (2 * WARM_UP..2 * TURNS).step_by(2).for_each(hand_over);
         begin.elapsed().as_nanos() as f64 / (2 * (TURNS - WARM_UP)) as f64
     })
+}
+
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
+    reports.table(
+        "Two threads that send without a pause:",
+        " | ns over the bare service | against th×2",
+        &[TH2, ONE_SUBJECT, TWO_SUBJECTS],
+    );
+    let way = number(reports.get(WAY, NS));
+    println!("For comparison, {WAY}: {way} ns.\n");
+    let ratio = reports.get(ONE_SUBJECT, AGAINST);
+    goals.set("two threads on one subject, against th×2 there", ratio);
 }

@@ -1,144 +1,241 @@
-//! One herd: many requests at once for one subject whose access token is no good any more.
+//! Herds: many requests at once for one subject whose access token is no good any more.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use notion_auth::{NotionAuthProvider, Subject, provider::Event};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tower::ServiceExt;
 
 use crate::{
-    api::{Api, Client},
-    crowd::all_at_once,
-    notion::Notion,
-    support::{
-        cpu,
-        inner::{name, request},
-    },
+    harness::{Goals, Reports, name, number, repeats, report, request, summary},
+    notion::{Api, ApiClient, Notion},
+    work::{all_at_once, counted, cpu_of_all_threads, runtime, runtime_of_threads},
 };
 
-/// How the token is no good.
+const HERD: usize = 10_000;
+const TOKEN_CALL: Duration = Duration::from_millis(50);
+
+/// Of one process; several of them decide, since each has a speed of its own.
+const ROUNDS: usize = 7;
+
+/// More of them than the goals are about: would twice as many take more than twice the time?
+const SIZES: [usize; 5] = [1_000, 5_000, HERD, 20_000, 40_000];
+
+/// The sizes of herds that are compared in memory.
+const MEMORY_SIZES: [usize; 2] = [HERD / 10, HERD];
+
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stale {
-    /// Every request is on its way with it when the API begins to answer them with 401.
+enum Kind {
+    /// Every request is on its way with the token when the API begins to answer them with 401.
     Refused,
-    /// It is known to have expired before a request is sent.
+    /// The token is known to have expired before a request is sent.
     Expired,
+    /// The least that such a herd takes: the same tasks with a deadline each wait for a channel, which has the end of
+    /// the refresh, and then send the request with nothing around it.
+    Bare,
 }
 
-/// How a herd went. It starts with the first 401, or the first request if that need not be sent to
-/// know.
-pub(crate) struct Run {
-    /// From its start until the new pair was there to be used.
-    pub(crate) refreshed: Duration,
-    /// From its start until the last answer.
-    pub(crate) whole: Duration,
-    pub(crate) presentations: usize,
-    /// What all threads took, sending included.
-    pub(crate) cpu: Option<Duration>,
+const KINDS: [(&str, Kind); 3] = [
+    ("refused by the API", Kind::Refused),
+    ("known to have expired", Kind::Expired),
+    ("without the layer", Kind::Bare),
+];
+
+const PRESENTATIONS: &str = "presentations, most";
+const RATIO: &str = "against one token call";
+
+/// What is reported of herds. A herd begins with the first 401, or the first request if that need not be sent to know.
+const FIGURES: [&str; 7] = [
+    PRESENTATIONS,
+    "one token call alone, ms",
+    "herd until refreshed, ms",
+    "herd until the last answer, ms",
+    RATIO,
+    "from the refresh on, µs a request",
+    "processor time of all threads, µs a request",
+];
+
+/// One process of those that decide: each kind and size.
+pub(crate) fn measure() {
+    let runtime = runtime_of_threads();
+    let mut scene = Scene::new();
+    let mut rounds = |name: &str, kind, size, count| {
+        let round = |_| {
+            runtime.block_on(async {
+                let herd = scene.prepare(kind, size).await;
+                scene.run(&herd).await
+            })
+        };
+        // The first one warms up.
+        let runs: Vec<_> = (0..=count).map(round).skip(1).collect();
+        for (at, figure) in FIGURES.into_iter().enumerate() {
+            let values = runs.iter().map(|run| run[at]);
+            report(name, figure, summary(figure, values));
+        }
+    };
+    for (name, kind) in KINDS {
+        rounds(name, kind, HERD, ROUNDS);
+    }
+    for size in SIZES {
+        rounds(&number(size as f64), Kind::Refused, size, 1);
+    }
+}
+
+/// Reports what herds of two sizes leave on the heap, after one that leaves what is left only once.
+pub(crate) fn measure_memory() {
+    let mut scene = Scene::new();
+    let mut heap_of = |size| {
+        let herd = runtime().block_on(scene.prepare(Kind::Refused, size));
+        // The runtime goes too: its queues keep the size that they grew to.
+        counted(|| runtime().block_on(scene.run(&herd))).1
+    };
+    heap_of(HERD);
+    for size in MEMORY_SIZES {
+        let (heap, name) = (heap_of(size), number(size as f64));
+        let most = heap.bytes_max as f64;
+        report(&name, "at most", most);
+        report(&name, "at most, a request", most / size as f64);
+        report(&name, "afterwards", heap.bytes_current as f64);
+    }
 }
 
 /// A provider before `MockNotion`, and the moment of its last refresh.
-pub(crate) struct Scene {
+struct Scene {
     notion: Notion,
     provider: NotionAuthProvider,
-    last_refresh: Arc<Mutex<Option<Instant>>>,
+    end_of_refresh: Arc<Mutex<Option<Instant>>>,
     subjects: usize,
 }
 
+struct Herd {
+    kind: Kind,
+    size: usize,
+    /// How long one refresh of one subject takes when nothing else happens.
+    alone: Duration,
+    subject: usize,
+    bot_id: String,
+    api: Api,
+    client: ApiClient,
+}
+
 impl Scene {
-    pub(crate) fn new(token_call: Duration) -> Self {
-        let notion = Notion::start(token_call);
-        let last_refresh = Arc::new(Mutex::new(None));
-        let note = Arc::clone(&last_refresh);
+    fn new() -> Self {
+        let notion = Notion::start(TOKEN_CALL);
+        let end_of_refresh = Arc::new(Mutex::new(None));
+        let note = Arc::clone(&end_of_refresh);
         let provider = notion.provider().observer(move |event: &Event| {
             if let Event::Refreshed { .. } = event {
-                *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                *note.lock().expect("no observer panicked") = Some(Instant::now());
             }
         });
         Self {
             provider: provider.build().expect("a provider"),
             notion,
-            last_refresh,
+            end_of_refresh,
             subjects: 0,
         }
     }
 
-    /// How long one refresh of one subject takes when nothing else happens.
-    pub(crate) async fn one_token_call(&mut self) -> Duration {
-        let (number, _) = self.connect(Stale::Refused).await;
+    /// Makes one token call alone, and then a new subject with a stale token and the API that knows so.
+    async fn prepare(&mut self, kind: Kind, size: usize) -> Herd {
+        let (number, _) = self.connect(None).await;
         let subject = Subject::new(name(number));
         let start = Instant::now();
         let refreshed = self.provider.refresh(&subject).await;
-        let time = start.elapsed();
+        let alone = start.elapsed();
         refreshed.expect("a refresh");
-        time
-    }
 
-    /// A new subject with a stale token, and the API that knows so.
-    pub(crate) async fn prepare(&mut self, stale: Stale, size: usize) -> Herd {
-        let (subject, bot_id) = self.connect(stale).await;
-        let acquired = self.notion.mock.ledger().living_pair(&bot_id);
-        let (access_token, _) = acquired.expect("the subject is connected");
-        self.notion.mock.revoke_access_token(&access_token);
-        let api = Api::new([access_token], size);
+        let expired = SystemTime::now() - Duration::from_secs(60);
+        let expires_at = (kind != Kind::Refused).then_some(expired);
+        let (subject, bot_id) = self.connect(expires_at).await;
+        // A hit reads a coarse clock, by which credentials that end at once are good for a tick.
+        sleep(Duration::from_millis(20)).await;
+        let mock = &self.notion.mock;
+        let (access_token, _) = mock.ledger().living_pair(&bot_id).expect("a pair");
+        mock.revoke_access_token(&access_token);
+        // Only those of the first kind are to be refused. Another one that is would wait for the others forever.
+        let refused_together = if kind == Kind::Refused { size } else { 1 };
+        let api = Api::new([access_token], refused_together);
         Herd {
-            client: api.behind(&self.provider),
-            api,
+            kind,
+            size,
+            alone,
             subject,
             bot_id,
-            stale,
-            size,
+            client: api.behind(&self.provider),
+            api,
         }
     }
 
-    async fn connect(&mut self, stale: Stale) -> (usize, String) {
+    async fn connect(&mut self, expires_at: Option<SystemTime>) -> (usize, String) {
         self.subjects += 1;
         let mut credentials = self.notion.mock.connect();
         let bot_id = credentials.bot_id().expect("a bot").to_owned();
-        if stale == Stale::Expired {
-            credentials.expires_at = Some(SystemTime::now() - Duration::from_secs(60));
-        }
+        credentials.expires_at = expires_at.or(credentials.expires_at);
         let subject = Subject::new(name(self.subjects));
         let stored = self.provider.store_credentials(&subject, credentials).await;
         stored.expect("the credentials are stored");
         (self.subjects, bot_id)
     }
 
-    /// Sends all requests at once, each as a task, and sees that each is answered with 200.
-    pub(crate) async fn run(&self, herd: &Herd) -> Run {
-        let cpu = cpu::of_all_threads();
+    /// What [`FIGURES`] says.
+    async fn run(&self, herd: &Herd) -> [f64; 7] {
+        let cpu = cpu_of_all_threads();
+        let (start, end) = match herd.kind {
+            Kind::Bare => self.send_bare(herd).await,
+            Kind::Refused | Kind::Expired => Self::send(herd).await,
+        };
+        let cpu = (cpu_of_all_threads() - cpu) * 1e6;
+        let refused = usize::from(herd.kind == Kind::Refused) * herd.size;
+        let (refusals, first_refusal) = herd.api.refusals();
+        assert_eq!(refusals, refused, "as many were to be refused");
+        let start = first_refusal.unwrap_or(start);
+        let end_of_refresh = *self.end_of_refresh.lock().expect("no observer panicked");
+        let refreshed = end_of_refresh.expect("there was a refresh") - start;
+        let presentations = self.notion.mock.ledger().refreshes_of(&herd.bot_id);
+        let [alone, refreshed, whole] =
+            [herd.alone, refreshed, end - start].map(|time| time.as_secs_f64() * 1e3);
+        [
+            presentations.len() as f64,
+            alone,
+            refreshed,
+            whole,
+            whole / alone,
+            (whole - refreshed).max(0.0) * 1e3 / herd.size as f64,
+            cpu / herd.size as f64,
+        ]
+    }
+
+    /// Sends all requests at once, each as a task, and sees that each is answered with 200. A request is made by its
+    /// task, as a server's would be.
+    async fn send(herd: &Herd) -> (Instant, Instant) {
         let client = herd.client.clone();
-        let (start, end) = all_at_once(herd.subjects(), move |subject| {
+        all_at_once(vec![herd.subject; herd.size], move |subject| {
             let client = client.clone();
             async move {
                 let answer = client.oneshot(request(subject)).await.expect("an answer");
                 assert_eq!(answer.status(), StatusCode::OK);
             }
         })
-        .await;
-        let cpu = cpu.and_then(|before| Some(cpu::of_all_threads()? - before));
-        herd.check();
-        let start = herd.api.first_refusal().unwrap_or(start);
-        self.report(herd, start, end, cpu)
+        .await
     }
 
-    /// The least that such a herd takes: the same tasks with a deadline each wait for a channel, on
-    /// which the end of the refresh is told, and then send the request with nothing around it.
-    pub(crate) async fn run_bare(&self, herd: &Herd) -> Run {
+    async fn send_bare(&self, herd: &Herd) -> (Instant, Instant) {
         let (sender, receiver) = watch::channel(false);
         let (provider, subject) = (self.provider.clone(), Subject::new(name(herd.subject)));
-        let refresh = async move {
+        tokio::spawn(async move {
             provider.refresh(&subject).await.expect("a refresh");
             sender.send(true).expect("somebody waits");
-        };
-        let cpu = cpu::of_all_threads();
-        let refresh = tokio::spawn(refresh);
+        });
         let api = herd.api.clone();
-        let (start, end) = all_at_once(herd.subjects(), move |subject| {
+        all_at_once(vec![herd.subject; herd.size], move |subject| {
             let (mut receiver, api) = (receiver.clone(), api.clone());
             async move {
                 let mut request = request(subject);
@@ -151,45 +248,47 @@ impl Scene {
                 assert_eq!(answer.status(), StatusCode::OK);
             }
         })
-        .await;
-        let cpu = cpu.and_then(|before| Some(cpu::of_all_threads()? - before));
-        refresh.await.expect("a refresh");
-        self.report(herd, start, end, cpu)
-    }
-
-    fn report(&self, herd: &Herd, start: Instant, end: Instant, cpu: Option<Duration>) -> Run {
-        let refreshed = self.last_refresh.lock();
-        let refreshed = refreshed.unwrap_or_else(PoisonError::into_inner);
-        let presentations = self.notion.mock.ledger().refreshes_of(&herd.bot_id);
-        Run {
-            refreshed: refreshed.expect("there was a refresh") - start,
-            whole: end - start,
-            presentations: presentations.len(),
-            cpu,
-        }
+        .await
     }
 }
 
-pub(crate) struct Herd {
-    client: Client,
-    api: Api,
-    subject: usize,
-    bot_id: String,
-    stale: Stale,
-    size: usize,
+pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
+    let title = format!(
+        "10,000 requests at once for one subject, a token call of 50 ms; medians of {ROUNDS} rounds, and of {} processes:",
+        repeats()
+    );
+    let [refused, expired, bare] = KINDS.map(|(name, _)| name);
+    let figures = FIGURES.join(" | ");
+    reports.table(
+        &title,
+        &format!("token | {figures}"),
+        &[refused, expired, bare],
+    );
+    reports.table(
+        "The same by size, refused by the API:",
+        &format!("requests | {figures}"),
+        &SIZES.map(|size| number(size as f64)),
+    );
+    let worst = |figure| {
+        reports
+            .get(refused, figure)
+            .max(reports.get(expired, figure))
+    };
+    goals.set("herd: presentations", worst(PRESENTATIONS));
+    goals.set("herd: wall time against one token call", worst(RATIO));
 }
 
-impl Herd {
-    /// One for each request. The request is made by its task, as a server's would be.
-    fn subjects(&self) -> Vec<usize> {
-        vec![self.subject; self.size]
-    }
-
-    fn check(&self) {
-        let refused = match self.stale {
-            Stale::Refused => self.size,
-            Stale::Expired => 0,
-        };
-        assert_eq!(self.api.refusals(), refused, "as many were to be refused");
-    }
+pub(crate) fn print_memory(reports: &Reports, goals: &mut Goals) {
+    let names = MEMORY_SIZES.map(|size| number(size as f64));
+    reports.table(
+        "The heap over a herd, in bytes, on one thread:",
+        "requests | at most | at most, a request | afterwards",
+        &names,
+    );
+    let [few, many] = names.map(|name| reports.get(&name, "afterwards"));
+    let waiters = MEMORY_SIZES[1] - MEMORY_SIZES[0];
+    goals.set(
+        "herd: bytes left on the heap by each waiter",
+        (many - few) / waiters as f64,
+    );
 }

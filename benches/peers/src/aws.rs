@@ -25,29 +25,28 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 
 use crate::{
-    headers::{Job, VERSION, token},
-    poll::{now, runtime},
-    support::{inner, prepared::Prepared},
+    RUNTIME,
+    harness::{API, Case, VERSION, request},
+    named, now, token,
 };
 
-pub(crate) const FLOOR: &str = "aws-smithy-runtime, a request alone";
-pub(crate) const LAZY_CACHE: &str = "aws-smithy-runtime, lazy cache";
+const FLOOR: &str = "aws-smithy-runtime, a request alone";
 
-pub(crate) fn floor() -> Prepared {
-    Prepared::new(FLOOR, request, |request| request)
+pub(crate) fn floor() -> Case {
+    Case::new(FLOOR, FLOOR, own_request, |request| request)
 }
 
-pub(crate) fn lazy_cache(job: Job) -> Prepared {
+pub(crate) fn lazy_cache(with_version: bool) -> Case {
     let components = components();
     let config = ConfigBag::base();
-    let mut warm = request();
-    runtime()
-        .block_on(sign(&components, &config, &mut warm))
-        .expect("a token");
+    let mut warm = own_request();
+    let signed = RUNTIME.block_on(sign(&components, &config, &mut warm));
+    signed.expect("a token");
     assert!(warm.headers().get("authorization").is_some());
-    Prepared::new(job.name(LAZY_CACHE), request, move |mut request| {
+    let name = named("aws-smithy-runtime, lazy cache", with_version);
+    Case::new(name, FLOOR, own_request, move |mut request| {
         now(sign(&components, &config, &mut request)).expect("a token");
-        if job.has_version() {
+        if with_version {
             request.headers_mut().insert("notion-version", VERSION);
         }
         request
@@ -80,7 +79,7 @@ fn components() -> RuntimeComponents {
         .with_auth_scheme_option_resolver(Some(StaticAuthSchemeOptionResolver::new(vec![
             HTTP_BEARER_AUTH_SCHEME_ID,
         ])))
-        .with_endpoint_resolver(Some(StaticUriEndpointResolver::uri(inner::API)))
+        .with_endpoint_resolver(Some(StaticUriEndpointResolver::uri(API)))
         .with_identity_cache(Some(cache))
         .with_identity_resolver(HTTP_BEARER_AUTH_SCHEME_ID, Login)
         .with_retry_strategy(Some(NeverRetryStrategy::new()))
@@ -105,7 +104,7 @@ impl ResolveIdentity for Login {
     }
 }
 
-fn request() -> HttpRequest {
-    let request = inner::request(500).map(|()| SdkBody::empty());
+fn own_request() -> HttpRequest {
+    let request = request(500).map(|()| SdkBody::empty());
     request.try_into().expect("a request")
 }

@@ -15,30 +15,29 @@ use azure_core::{
 };
 
 use crate::{
-    headers::{Job, VERSION, token},
-    poll::now,
-    support::{inner, prepared::Prepared},
+    harness::{API, Case, VERSION},
+    named, now, token,
 };
 
-pub(crate) const FLOOR: &str = "azure_core, transport alone";
-pub(crate) const BEARER: &str = "azure_core, bearer policy";
+const FLOOR: &str = "azure_core, transport alone";
 
-pub(crate) fn floor() -> Prepared {
+pub(crate) fn floor() -> Case {
     let context = Context::new();
-    Prepared::new(FLOOR, request, move |request| {
+    Case::new(FLOOR, FLOOR, request, move |request| {
         send(&Transport, &context, request, &[])
     })
 }
 
-pub(crate) fn bearer_policy(job: Job) -> Prepared {
+pub(crate) fn bearer_policy(with_version: bool) -> Case {
     let scopes = ["https://management.azure.com/.default"];
     let policy = BearerTokenAuthorizationPolicy::new(Arc::new(Login), scopes);
     let transport: [Arc<dyn Policy>; 1] = [Arc::new(Transport)];
     let context = Context::new();
     let warm = send(&policy, &context, request(), &transport);
     assert!(warm.headers().get_optional_str(&AUTHORIZATION).is_some());
-    Prepared::new(job.name(BEARER), request, move |mut request| {
-        if job.has_version() {
+    let name = named("azure_core, bearer policy", with_version);
+    Case::new(name, FLOOR, request, move |mut request| {
+        if with_version {
             request.insert_header("notion-version", VERSION);
         }
         send(&policy, &context, request, &transport)
@@ -56,7 +55,7 @@ fn send(
 }
 
 fn request() -> Request {
-    let url = format!("{}/v1/users/me", inner::API);
+    let url = format!("{}/v1/users/me", API);
     let mut request = Request::new(url.parse().expect("a URL"), Method::Get);
     request.insert_header("accept", "application/json");
     request.insert_header("content-type", "application/json");

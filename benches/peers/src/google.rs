@@ -1,39 +1,37 @@
 //! google-cloud-auth: the headers of cached credentials, put on a request as Google's own clients do.
 
-use google_cloud_auth::credentials::{CacheableResource, Credentials, user_account};
-use http::{Extensions, HeaderMap, Request, header::AUTHORIZATION};
-use notion_auth::header::NOTION_VERSION;
-use serde_json::json;
-
-use crate::{
-    headers::{Job, token, version},
-    poll::{now, runtime},
-    support::{
-        inner::{Inner, request, send},
-        prepared::Prepared,
-    },
-    token_endpoint,
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpListener,
+    thread,
 };
 
-pub(crate) const CACHED: &str = "google-cloud-auth, user account";
+use google_cloud_auth::credentials::{CacheableResource, Credentials, user_account};
+use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use notion_auth::header::NOTION_VERSION;
+use serde_json::{Value, json};
 
-pub(crate) fn cached(job: Job) -> Prepared {
+use crate::{
+    FLOOR, RUNTIME,
+    harness::{Case, Inner, request, send, version},
+    named, now, token,
+};
+
+pub(crate) fn user_account(with_version: bool) -> Case {
     let credentials = credentials();
-    let warm = runtime().block_on(headers(&credentials));
+    let warm = RUNTIME.block_on(headers(&credentials));
     assert!(warm.contains_key(AUTHORIZATION));
-    Prepared::new(
-        job.name(CACHED),
-        || request(500),
-        move |request| now(send_with(&credentials, job, request)),
-    )
-}
-
-async fn send_with(credentials: &Credentials, job: Job, mut request: Request<()>) {
-    request.headers_mut().extend(headers(credentials).await);
-    if job.has_version() {
-        request.headers_mut().insert(NOTION_VERSION, version());
-    }
-    send(&mut Inner, request);
+    let name = named("google-cloud-auth, user account", with_version);
+    let request = || request(500);
+    Case::new(name, FLOOR, request, move |mut request| {
+        now(async {
+            request.headers_mut().extend(headers(&credentials).await);
+            if with_version {
+                request.headers_mut().insert(NOTION_VERSION, version());
+            }
+            send(&mut Inner, request);
+        });
+    })
 }
 
 async fn headers(credentials: &Credentials) -> HeaderMap {
@@ -46,7 +44,7 @@ async fn headers(credentials: &Credentials) -> HeaderMap {
 
 /// What `gcloud auth application-default login` leaves, but for who answers.
 fn credentials() -> Credentials {
-    let endpoint = token_endpoint::start(json!({
+    let endpoint = start_endpoint(&json!({
         "access_token": token(),
         "expires_in": 3600,
         "token_type": "Bearer",
@@ -56,10 +54,26 @@ fn credentials() -> Credentials {
         "client_id": "bench",
         "client_secret": "secret",
         "refresh_token": "refresh",
-        "token_uri": endpoint,
+        "token_uri": endpoint.expect("a server"),
     });
-    let _context = runtime().enter();
-    user_account::Builder::new(user)
-        .build()
-        .expect("credentials")
+    let _context = RUNTIME.enter();
+    let credentials = user_account::Builder::new(user).build();
+    credentials.expect("credentials")
+}
+
+/// Answers the first request with that JSON, at the URL that is returned.
+fn start_endpoint(answer: &Value) -> io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/token", listener.local_addr()?);
+    let body = answer.to_string();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+    let response = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        // The answer is the same for each request: its first bytes are enough to be asked.
+        stream.read_exact(&mut [0])?;
+        stream.write_all(response.as_bytes())?;
+        io::copy(&mut stream, &mut io::sink())
+    });
+    Ok(url)
 }

@@ -1,96 +1,193 @@
-//! What it costs to put credentials on a request, beside what other crates do that look up a token for
-//! each request.
+//! What it costs to put credentials on a request, beside what other crates do that look up a token for each request.
 //!
-//! Each of them is used by its public API, has a token at hand that is not about to expire, and is
-//! measured around a service that answers at once. What it takes beyond that service alone is its
-//! price. Requests are made before and dropped after the measurement, so a token that was copied is
-//! freed for nothing.
+//! Each of them is used by its public API, has a token cached that is not about to expire, and is measured around a
+//! service that answers at once. What it takes beyond that service alone is its price. Requests are made before and
+//! dropped after the measurement, so a token that was copied is freed for nothing.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a benchmark counts little, and where it cannot go on it says why and ends"
-)]
+// A benchmark ends where it cannot go on, and says why.
+#![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
-#[path = "../../support/mod.rs"]
-mod support;
+#[path = "../../harness/mod.rs"]
+mod harness;
 
 mod aws;
 mod azure;
-mod contest;
 mod google;
-mod headers;
 mod kube;
 mod middleware;
-mod poll;
-mod table;
-mod token_endpoint;
 
-use std::process::ExitCode;
-
-use support::{
-    inner::BATCH,
-    interleave::{Case, interleave},
-    prepared::Prepared,
-    processes::{self, Reports, report},
+use std::{
+    pin::pin,
+    process::{Command, ExitCode},
+    sync::LazyLock,
+    task::{Context, Poll, Waker},
 };
 
-/// Measures in several processes, prints a table, and draws it; fails when a gate is not met. `counter` is
-/// the program that counts allocations.
+use harness::{
+    ALLOCATIONS, BEYOND, Case, Goals, Inner, MONTH, Processes, Reports, by, number, profile,
+    provider, refreshing, report_allocations, report_times, request, set_token, set_version, table,
+};
+use http::{HeaderValue, Request};
+use tokio::runtime::{Builder, Runtime};
+use tower::Service;
+
+const FLOOR: &str = "bare service";
+const OURS: &str = "notion-auth";
+const STATIC: &str = "tower-http, two static headers";
+
+const AGAINST_OURS: &str = "against notion-auth";
+const AGAINST_STATIC: &str = "against two static headers";
+
+const AND_A_VERSION: &str = ", and a version";
+
+/// The name of a case that may also set Notion's version, as a constant, the way that is next at hand. The name of that
+/// header is none of those that `http` knows, which makes it the dearer one of the two.
+fn named(peer: &str, with_version: bool) -> String {
+    format!("{peer}{}", if with_version { AND_A_VERSION } else { "" })
+}
+
+const MIDDLEWARE: &str = "reqwest-middleware";
+
+/// Makes tokens be cached, and does nothing while requests are measured.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+});
+
+/// The benchmark's `main`. `counter` is the program that counts allocations.
 pub fn bench(counter: &str) -> ExitCode {
-    if processes::role().is_some() {
-        report_times();
-        return ExitCode::SUCCESS;
-    }
-    let times = processes::run("peers", processes::repeats());
-    let counted = std::process::Command::new(counter)
-        .output()
-        .expect("the program that counts allocations");
-    assert!(counted.status.success(), "allocations were not counted");
-    let mut allocations = Reports::default();
-    allocations.read(&String::from_utf8_lossy(&counted.stdout));
-    let all_met = table::print(&times, &allocations);
-    if processes::profile() == "default" {
-        table::draw(&times);
-    }
-    if all_met {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let print = |times: &Reports, goals: &mut Goals| {
+        let mut allocations = Reports::default();
+        allocations.read(Command::new(counter));
+        print(times, &allocations, goals);
+    };
+    harness::main(&[("peers", Processes::Several, measure, &print)])
 }
 
-fn report_times() {
-    let contest = contest::contest();
+fn measure() {
+    let cases = cases();
     // As in an application. One of the peers makes a timer for each request, which needs it.
-    let _context = poll::runtime().enter();
-    let cases = contest.work.into_iter().map(Prepared::into_case);
-    let times = interleave(&mut cases.collect::<Vec<Case>>(), 61, 40);
-    let ours = (contest::OURS, headers::FLOOR);
-    let static_headers = (headers::TWO_STATIC, headers::FLOOR);
-    for entry in &contest.entries {
-        let this = (entry.name.as_str(), entry.floor);
-        report(&table::time(entry), times.over(&entry.name, entry.floor));
-        report(&table::against_ours(entry), times.ratio(this, ours));
-        report(
-            &table::against_static(entry),
-            times.ratio(this, static_headers),
-        );
+    let _context = RUNTIME.enter();
+    report_times(cases, 61, 40, |_| {
+        &[(AGAINST_OURS, OURS), (AGAINST_STATIC, STATIC)]
+    });
+}
+
+/// Reports how many allocations a request costs in each case. `count` does what it is given and counts them.
+pub fn measure_allocations(count: impl Fn(&mut dyn FnMut()) -> u64) {
+    let cases = cases();
+    let _context = RUNTIME.enter();
+    report_allocations(cases, count);
+}
+
+fn cases() -> Vec<Case> {
+    // reqwest makes no client without, although nothing here is encrypted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cached = provider(1_000, None);
+    let expiring = provider(1_000, Some(MONTH));
+    let authorization = format!("Bearer {}", token());
+    let authorization = || HeaderValue::from_str(&authorization).expect("a value");
+    let one_static = set_token(authorization(), Inner);
+    let mut cases = vec![
+        through(FLOOR, Inner),
+        kube::floor(),
+        aws::floor(),
+        azure::floor(),
+        middleware::floor(),
+        through(OURS, refreshing(&cached)),
+        through("notion-auth, expiry known", refreshing(&expiring)),
+        through("tower-http, one static header", one_static),
+        through(STATIC, set_token(authorization(), set_version(Inner))),
+    ];
+    for with_version in [false, true] {
+        cases.extend([
+            kube::token_file(with_version),
+            kube::exec(with_version),
+            google::user_account(with_version),
+            aws::lazy_cache(with_version),
+            azure::bearer_policy(with_version),
+        ]);
+    }
+    cases.extend(middleware::cases(cached));
+    cases
+}
+
+/// Requests of one subject, sent by that service.
+fn through<S: Service<Request<()>> + 'static>(name: &str, service: S) -> Case {
+    Case::new(name, FLOOR, || request(500), by(service))
+}
+
+/// A token of 64 characters, as everybody has.
+fn token() -> String {
+    format!("ntn_{}", "0123456789".repeat(6))
+}
+
+/// The output of a future that is ready when it is polled for the first time.
+#[inline]
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the token is not cached"),
     }
 }
 
-/// Reports how many allocations a request costs in each case. `count` does what it is given and
-/// counts them.
-pub fn report_allocations(count: impl Fn(&mut dyn FnMut()) -> u64) {
-    let contest = contest::contest();
-    let _context = poll::runtime().enter();
-    for mut work in contest.work {
-        let mut counted = 0;
-        for _warm in 0..3 {
-            work.measure(&mut |work| counted = count(work));
-        }
-        report(work.name(), counted as f64 / BATCH as f64);
+fn print(times: &Reports, allocations: &Reports, goals: &mut Goals) {
+    let cases = cases();
+    // A bare service's case is its own floor.
+    let cases = cases.iter().filter(|case| case.name != case.floor);
+    let rows = cases.clone().map(|case| {
+        let count = |name| allocations.get(name, ALLOCATIONS);
+        let name = full_name(&case.name);
+        let on = type_of_requests(&case.name).to_owned();
+        let texts = vec![name, case.floor.to_owned(), on];
+        let figures = times.row(&case.name, &[BEYOND, AGAINST_OURS, AGAINST_STATIC]);
+        let counts = vec![number(count(&case.name) - count(case.floor))];
+        [texts, figures, counts].concat()
+    });
+    let head =
+        " | beyond | on | ns | against notion-auth | against two static headers | allocations";
+    table("One request:", 3, head, &rows.collect::<Vec<_>>());
+
+    let names = cases.map(|case| case.name.as_str());
+    let names = names.filter(|name| !name.ends_with(AND_A_VERSION));
+    let drawn: Vec<_> = names.filter(|name| package(name) != MIDDLEWARE).collect();
+    if profile() == "default" {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../figures/peers.svg");
+        let title = "A request with credentials, beyond the same without";
+        times.draw(path, title, &drawn).expect("a chart");
+    }
+    for name in drawn.into_iter().filter(|name| is_peer(name)) {
+        let ratio = times.get(name, AGAINST_OURS);
+        goals.set(&format!("{name} against notion-auth"), ratio);
+    }
+}
+
+/// The package that a case's name begins with.
+fn package(name: &str) -> &str {
+    name.split(',').next().unwrap_or(name)
+}
+
+fn is_peer(name: &str) -> bool {
+    !matches!(package(name), OURS | "tower-http")
+}
+
+/// The name with the version that the lock file has of the package; of ours and tower-http, as it is.
+fn full_name(name: &str) -> String {
+    if !is_peer(name) {
+        return name.to_owned();
+    }
+    let package = package(name);
+    let found = format!("name = \"{package}\"\nversion = \"");
+    let lock = include_str!("../../../Cargo.lock");
+    let rest = lock.split(&found).nth(1).expect("a locked package");
+    let version = rest.split('"').next().unwrap_or_default();
+    name.replacen(package, &format!("{package} {version}"), 1)
+}
+
+fn type_of_requests(name: &str) -> &'static str {
+    match package(name) {
+        "aws-smithy-runtime" | "azure_core" => "its own",
+        MIDDLEWARE => "`reqwest::Request`",
+        _ => "`http::Request`",
     }
 }

@@ -10,46 +10,38 @@ use reqwest::{Client, Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result};
 
 use crate::{
-    headers::version,
-    poll::now,
-    support::{
-        inner::{self, BATCH, name},
-        prepared::Prepared,
-    },
+    harness::{self, BATCH, Case, name, version},
+    now,
 };
 
-pub(crate) const FLOOR: &str = "reqwest, an answer alone";
-pub(crate) const NONE: &str = "reqwest-middleware, no other middleware";
-pub(crate) const PASS: &str = "reqwest-middleware, one that passes on";
-pub(crate) const OURS: &str = "reqwest-middleware, `acquire` and two headers";
+const FLOOR: &str = "reqwest, an answer alone";
+const NONE: &str = "reqwest-middleware, no other middleware";
 
 thread_local! {
     static SENT: RefCell<Vec<Request>> = RefCell::new(Vec::with_capacity(BATCH));
 }
 
-pub(crate) fn floor() -> Prepared {
-    Prepared::new(FLOOR, request, |(request, extensions)| {
+pub(crate) fn floor() -> Case {
+    Case::new(FLOOR, FLOOR, request, |(request, extensions)| {
         drop(answer(request));
         extensions
     })
 }
 
-pub(crate) fn none() -> Prepared {
-    through(NONE, ClientBuilder::new(Client::new()))
+pub(crate) fn cases(provider: NotionAuthProvider) -> [Case; 3] {
+    let client = || ClientBuilder::new(Client::new());
+    let pass = "reqwest-middleware, one that passes on";
+    let ours = "reqwest-middleware, `acquire` and two headers";
+    [
+        through(NONE, FLOOR, client()),
+        through(pass, NONE, client().with(PassThrough)),
+        through(ours, NONE, client().with(Authorize(provider))),
+    ]
 }
 
-pub(crate) fn pass_through() -> Prepared {
-    through(PASS, ClientBuilder::new(Client::new()).with(PassThrough))
-}
-
-pub(crate) fn ours(provider: NotionAuthProvider) -> Prepared {
-    let builder = ClientBuilder::new(Client::new()).with(Authorize(provider));
-    through(OURS, builder)
-}
-
-fn through(name: &str, builder: ClientBuilder) -> Prepared {
+fn through(name: &str, floor: &'static str, builder: ClientBuilder) -> Case {
     let client: ClientWithMiddleware = builder.with(Answer).build();
-    Prepared::new(name, request, move |(request, mut extensions)| {
+    Case::new(name, floor, request, move |(request, mut extensions)| {
         let response = now(client.execute_with_extensions(request, &mut extensions));
         drop(response.expect("an answer"));
         extensions
@@ -58,7 +50,7 @@ fn through(name: &str, builder: ClientBuilder) -> Prepared {
 
 fn request() -> (Request, Extensions) {
     SENT.with_borrow_mut(Vec::clear);
-    let request = inner::request(500).map(|()| "");
+    let request = harness::request(500).map(|()| "");
     let mut extensions = Extensions::new();
     extensions.insert(Subject::new(name(500)));
     (request.try_into().expect("a request"), extensions)

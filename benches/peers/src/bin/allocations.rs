@@ -2,5 +2,5 @@
 //! the benchmark must not have happen to it.
 
 fn main() {
-    notion_auth_peers::report_allocations(|work| allocation_counter::measure(work).count_total);
+    notion_auth_peers::measure_allocations(|work| allocation_counter::measure(work).count_total);
 }
