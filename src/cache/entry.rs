@@ -62,14 +62,14 @@ pub(crate) struct Cached {
     pub(crate) validated_at: Duration,
 }
 
-/// A lineage that was replaced, by its first 32 bits.
+/// A lineage that was replaced, by its first 24 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Replaced(u32);
+pub(crate) struct Replaced([u8; 3]);
 
 impl From<Lineage> for Replaced {
     fn from(lineage: Lineage) -> Self {
-        // The upper half of 64 bits.
-        Self((lineage.first_bits() >> 32) as u32)
+        let [first, second, third, ..] = lineage.first_bits().to_be_bytes();
+        Self([first, second, third])
     }
 }
 
@@ -115,16 +115,20 @@ pub(crate) struct Validated {
     pub(crate) check_again_at: Option<Duration>,
 }
 
-/// An entry as the table keeps it. There may be a million of them, so it is small.
+/// An entry as the table keeps it. There may be a million of them, so it is small: 128 bytes, which also makes the
+/// address of an entry cheap to compute.
 pub(super) struct Slot {
     pub(super) name: Name,
     pub(super) authorization: HeaderValue,
     /// Milliseconds of the monotonic clock. Until then the entry can be sent without a decision.
     check_at: AtomicU64,
-    pub(super) fence: Fence,
-    replaced: u32,
+    lineage: u64,
+    generation: u32,
     pub(super) version: EntryVersion,
-    validated_at: u64,
+    /// Tenths of a second of the monotonic clock.
+    validated_at: u32,
+    /// Zeros for none.
+    replaced: Replaced,
     /// What most entries don't have, since Notion's tokens have no known expiry.
     rare: Option<Box<Rare>>,
     /// Since room was made last.
@@ -137,6 +141,8 @@ struct Rare {
     refresh_at: Option<Duration>,
     refusal: Option<Refusal>,
 }
+
+const NONE_REPLACED: Replaced = Replaced([0; 3]);
 
 /// No time at all: the clock need not be read.
 const NEVER: u64 = u64::MAX;
@@ -152,10 +158,11 @@ impl Slot {
             name: Name::of(subject),
             authorization: cached.authorization.clone(),
             check_at: AtomicU64::new(0),
-            fence: cached.fence,
-            replaced: 0,
+            lineage: cached.fence.lineage,
+            generation: cached.fence.generation,
             version,
             validated_at: 0,
+            replaced: NONE_REPLACED,
             rare: None,
             is_used: AtomicBool::new(false),
         };
@@ -188,14 +195,14 @@ impl Slot {
             refresh_at: cached.refresh_at,
             refusal,
         });
-        self.replaced = cached.replaced.map_or(0, |replaced| replaced.0);
+        self.replaced = cached.replaced.unwrap_or(NONE_REPLACED);
         self.authorization = cached.authorization;
-        self.validated_at = millis(cached.validated_at);
+        self.validated_at = tenths(cached.validated_at);
     }
 
     /// Notes that the entry was compared with the store, and lets it be used until `until` without a decision.
     pub(super) fn validate(&mut self, validated: Validated, until: Duration) {
-        self.validated_at = millis(validated.at);
+        self.validated_at = tenths(validated.at);
         let ends = [self.rare().expires_at, validated.check_again_at];
         let until = ends.into_iter().flatten().fold(until, Duration::min);
         self.check_at = millis(until).into();
@@ -220,6 +227,13 @@ impl Slot {
         self.rare()
             .refusal
             .is_some_and(|refusal| refusal.is_current)
+    }
+
+    pub(super) fn fence(&self) -> Fence {
+        Fence {
+            lineage: self.lineage,
+            generation: self.generation,
+        }
     }
 
     /// Whether the entry has this version. Versions repeat after 2^32 entries, and a search may meet other hashes.
@@ -255,11 +269,11 @@ impl Slot {
         Entry {
             cached: Cached {
                 authorization: self.authorization.clone(),
-                fence: self.fence,
-                replaced: (self.replaced != 0).then_some(Replaced(self.replaced)),
+                fence: self.fence(),
+                replaced: (self.replaced != NONE_REPLACED).then_some(self.replaced),
                 expires_at: rare.expires_at,
                 refresh_at: rare.refresh_at,
-                validated_at: Duration::from_millis(self.validated_at),
+                validated_at: Duration::from_millis(u64::from(self.validated_at) * 100),
             },
             version: self.version,
             refusal: rare.refusal,
@@ -285,4 +299,8 @@ impl Entry {
 #[inline]
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(NEVER - 1)
+}
+
+fn tenths(time: Duration) -> u32 {
+    u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX)
 }

@@ -107,7 +107,7 @@ impl Cache {
         if slot.is_ready(now) {
             Found::Hit {
                 authorization: slot.authorization.clone(),
-                fence: slot.fence,
+                fence: slot.fence(),
                 version: slot.version,
             }
         } else {
@@ -143,7 +143,7 @@ impl Cache {
     pub(crate) fn validate(&self, subject: &Subject, validated: Validated, until: Duration) {
         let mut table = self.write(subject.seeded_hash());
         if let Some(slot) = find_mut(&mut table, subject) {
-            if slot.fence == validated.fence && !slot.is_refused() {
+            if slot.fence() == validated.fence && !slot.is_refused() {
                 slot.validate(validated, until);
             }
         }
@@ -215,7 +215,7 @@ impl Cache {
         ends_refusal: bool,
     ) -> EntryVersion {
         match find_mut(table, subject) {
-            Some(slot) if slot.fence == cached.fence => {
+            Some(slot) if slot.fence() == cached.fence => {
                 if ends_refusal && slot.is_refused() {
                     slot.version = self.next_version();
                 }

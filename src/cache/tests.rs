@@ -185,3 +185,9 @@ fn without_a_limit_all_stay() {
     }
     assert!(subjects.iter().all(|it| is_hit(&cache, it)));
 }
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn entry_takes_128_bytes() {
+    assert_eq!(size_of::<super::entry::Slot>(), 128);
+}
