@@ -175,7 +175,7 @@ impl CredentialStore for RedisStore {
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         let (now, mut rows) = self.read(&FIELDS, &[self.record_key(key)]).await?;
         let fields = rows.pop().ok_or_else(strange)?;
-        let record = stored(fields)?;
+        let record = stored(fields);
         Ok(Loaded { record, now })
     }
 
@@ -329,7 +329,7 @@ impl RedisStore {
         let mut listed = Vec::new();
         for (subject, fields) in subjects.into_iter().zip(rows) {
             // It may have changed since its state was read.
-            let record = stored(fields)?.filter(|it| filter.admits(it.state, it.bot_id.as_deref()));
+            let record = stored(fields).filter(|it| filter.admits(it.state, it.bot_id.as_deref()));
             if let Some(record) = record {
                 let subject = Subject::new(subject);
                 listed.push(Listed { subject, record });
@@ -384,32 +384,25 @@ fn admits(filter: &Filter, fields: Fields) -> bool {
 }
 
 /// The record that has these fields. `None` if it has none of them: then it is not there.
-fn stored(fields: Fields) -> Result<Option<StoredRecord>, StoreError> {
+///
+/// A hash that was changed by hand may lack some. Then it can't be decoded, but can be listed, replaced and deleted.
+fn stored(fields: Fields) -> Option<StoredRecord> {
     if fields.iter().all(Option::is_none) {
-        return Ok(None);
+        return None;
     }
-    let parsed = parsed(fields);
-    let damaged = || {
-        StoreError::corrupt(
-            NAME,
-            "a record's hash has not the fields that it must have: restore it from a backup, or delete it \
-             and connect again",
-        )
-    };
-    parsed.map(Some).ok_or_else(damaged)
-}
-
-fn parsed(fields: Fields) -> Option<StoredRecord> {
-    let fields: Option<Vec<Vec<u8>>> = fields.into_iter().collect();
-    let [state, bot, revision, updated_at, bytes]: [Vec<u8>; 5] = fields?.try_into().ok()?;
-    let [state, bot, revision, updated_at] =
-        [state, bot, revision, updated_at].map(|it| String::from_utf8(it).ok());
+    let mut fields = fields.into_iter();
+    let mut field = || fields.next().flatten();
+    let text = |field: Option<Vec<u8>>| String::from_utf8(field.unwrap_or_default());
+    let text = |field| text(field).unwrap_or_default();
+    let (state, bot) = (text(field()), text(field()));
+    let (revision, updated_at) = (text(field()), text(field()));
     Some(StoredRecord {
-        revision: Revision::from_i64(revision?.parse().ok()?),
-        state: RecordState::from_code(&state?),
-        bot_id: bot?.strip_prefix('=').map(str::to_owned),
-        updated_at: from_micros(updated_at?.parse().ok()?),
-        bytes: RecordBytes::new(bytes),
+        // As the script that swaps has it.
+        revision: Revision::from_i64(revision.parse().unwrap_or_default()),
+        state: RecordState::from_code(&state),
+        bot_id: bot.strip_prefix('=').map(str::to_owned),
+        updated_at: from_micros(updated_at.parse().unwrap_or_default()),
+        bytes: RecordBytes::new(field().unwrap_or_default()),
     })
 }
 

@@ -5,7 +5,12 @@
 --
 -- A script that is refused a command keeps what it did before. After each of these commands, the index lists every
 -- record, and a record that must stay does not expire.
-if (redis.call('HGET', KEYS[1], 'revision') or '') ~= ARGV[1] then
+local revision = redis.call('HGET', KEYS[1], 'revision') or ''
+if not string.find(revision, '^-?%d+$') then
+  -- No record, or one whose revision was removed.
+  revision = redis.call('EXISTS', KEYS[1]) == 1 and '0' or ''
+end
+if revision ~= ARGV[1] then
   return 0
 end
 redis.call('ZADD', KEYS[2], 0, ARGV[2])

@@ -4,38 +4,9 @@ use notion_auth::store::{
     CredentialStore, Filter, ListQuery, Nonce, RecordState, StoreErrorKind::Corrupt,
 };
 
-use super::{INDEX, active, assert_says, connected, hash, key, loaded, write};
+use super::{INDEX, active, assert_says, connected, hash, key, listed, loaded, tombstone, write};
 use crate::servers::redis::start;
 
-#[tokio::test]
-async fn load_of_a_hash_that_is_no_record_is_an_error_for_its_subject_alone() {
-    let Some(server) = start() else { return };
-    let store = connected(&server).await;
-    write(&store, "ann", &active()).await;
-    let zoe = hash("zoe");
-    for field in ["revision", "updated_at"] {
-        for value in ["canary", "", "1.5"] {
-            write_again(&store, &server).await;
-            server.ask(&["HSET", &zoe, field, value]).unwrap();
-            let error = store.load(&key("zoe")).await.expect_err("it is damaged");
-            assert_says(&error, Corrupt, "a record's hash");
-            assert!(loaded(&store, "ann").await.is_some());
-        }
-    }
-    for field in ["state", "bot", "revision", "updated_at", "bytes"] {
-        write_again(&store, &server).await;
-        server.ask(&["HDEL", &zoe, field]).unwrap();
-        let error = store.load(&key("zoe")).await.expect_err("it is damaged");
-        assert_says(&error, Corrupt, "a record's hash");
-    }
-}
-
-async fn write_again(store: &notion_auth::RedisStore, server: &crate::servers::redis::Redis) {
-    server.ask(&["DEL", &hash("zoe")]).unwrap();
-    write(store, "zoe", &active()).await;
-}
-
-/// A newer version may have more states.
 #[tokio::test]
 async fn a_record_of_an_unknown_state_is_unreadable_and_can_be_replaced() {
     let Some(server) = start() else { return };
@@ -79,5 +50,42 @@ async fn nonces_expire_by_themselves_whatever_their_lifetime() {
         let key = format!("notion-auth:nonce:{{test}}:{}", "ab".repeat(32));
         assert_ne!(server.ask(&["PTTL", &key]).unwrap(), "-1");
         server.ask(&["DEL", &key]).unwrap();
+    }
+}
+
+/// Whatever was done to the hash by hand.
+#[tokio::test]
+async fn record_with_damaged_fields_can_be_listed_replaced_and_deleted() {
+    let Some(server) = start() else { return };
+    let store = connected(&server).await;
+    let hash = hash("ann");
+    let damages: [&[&str]; 9] = [
+        &["HDEL", &hash, "bytes"],
+        &["HDEL", &hash, "revision"],
+        &["HDEL", &hash, "state", "bot"],
+        &["HDEL", &hash, "updated_at"],
+        &["HDEL", &hash, "revision", "bytes", "updated_at", "state"],
+        &["HSET", &hash, "revision", "canary"],
+        &["HSET", &hash, "revision", ""],
+        &["HSET", &hash, "revision", "1.5"],
+        &["HSET", &hash, "updated_at", "canary"],
+    ];
+    for damage in damages {
+        // As a connect and a disconnect write.
+        for new in [active(), tombstone()] {
+            write(&store, "ann", &active()).await;
+            write(&store, "ben", &active()).await;
+            server.ask(damage).unwrap();
+            assert!(loaded(&store, "ann").await.is_some(), "{damage:?}");
+            let all = listed(&store, &ListQuery::default()).await;
+            assert_eq!(all, ["ann", "ben"], "{damage:?}");
+            write(&store, "ann", &new).await;
+            let read = loaded(&store, "ann").await.unwrap();
+            assert_eq!(
+                (read.state, read.bytes),
+                (new.state, new.bytes),
+                "{damage:?}"
+            );
+        }
     }
 }
