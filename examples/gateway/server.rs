@@ -78,8 +78,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     }
     let router = router.fallback(async move || not_found(has_oauth_client));
 
+    let end = signal_to_end()?;
     println!("Listening on http://{}", listener.local_addr()?);
-    run(listener, router).await?;
+    run(listener, router, end).await?;
     provider.shutdown(REFRESHES).await?;
     Ok(())
 }
@@ -116,15 +117,19 @@ fn routes(provider: &NotionAuthProvider, keyring: Keyring) -> Result<NotionOAuth
 }
 
 /// Serves until a signal comes; then what is under way has [`GRACE`] to end.
-async fn run(listener: TcpListener, router: Router) -> Result<(), BoxError> {
-    let (told, end) = oneshot::channel();
+async fn run(
+    listener: TcpListener,
+    router: Router,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), BoxError> {
+    let (ending, ended) = oneshot::channel();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
-        told_to_end().await;
-        tracing::info!("told to end");
-        let _ = told.send(());
+        end.await;
+        tracing::info!("shutting down");
+        let _ = ending.send(());
     });
     let limit = async {
-        match end.await {
+        match ended.await {
             Ok(()) => tokio::time::sleep(GRACE).await,
             Err(_) => std::future::pending().await,
         }
@@ -136,19 +141,26 @@ async fn run(listener: TcpListener, router: Router) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn told_to_end() {
-    #[cfg(unix)]
-    {
-        use signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = signal::ctrl_c() => {}
-            }
-            return;
+/// Returns a future that ends with SIGTERM or SIGINT. Signals are noticed from this call on, not from the first poll.
+#[cfg(unix)]
+fn signal_to_end() -> Result<impl Future<Output = ()>, BoxError> {
+    use signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    }
-    let _ = signal::ctrl_c().await;
+    })
+}
+
+#[cfg(not(unix))]
+fn signal_to_end() -> Result<impl Future<Output = ()>, BoxError> {
+    Ok(async {
+        let _ = signal::ctrl_c().await;
+    })
 }
 
 fn not_found(has_connect: bool) -> Response {

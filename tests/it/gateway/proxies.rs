@@ -118,7 +118,7 @@ async fn a_proxy_that_refuses_is_told_in_notions_form_and_its_password_is_not() 
             gateway.process.terminate();
             assert!(gateway.process.ended().success());
             let told = format!("{answer:?} {} {}", answer.text(), gateway.process.said());
-            assert!(told.contains("told to end"), "{told}");
+            assert!(told.contains("shutting down"), "{told}");
             for secret in ["hunter2", BASIC, &BASIC["Basic ".len()..]] {
                 assert!(!told.contains(secret), "{told}");
             }

@@ -43,7 +43,7 @@ async fn a_caller_that_waits_for_a_refresh_has_its_answer_before_the_end() {
     let asked = tokio::spawn(gateway.me(ANN).send());
     soon(gate.holds_an_answer()).await;
     gateway.process.terminate();
-    eventually(|| gateway.process.said().contains("told to end")).await;
+    eventually(|| gateway.process.said().contains("shutting down")).await;
     assert!(gateway.process.is_running() && !asked.is_finished());
     gate.open();
     let answer = soon(asked).await.expect("an answer");
