@@ -47,7 +47,7 @@ fn another_on(store: &FaultyStore, world: &World) -> NotionAuthProvider {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_during_a_failing_refresh_behind_is_not_undone_by_the_token_it_keeps() {
+async fn delete_during_a_failing_background_refresh_stands() {
     let world = world_on(&FaultyStore::memory().private(), MockNotion::in_process());
     let credentials = world
         .connect_expiring("ann", Duration::from_secs(3600))
@@ -73,7 +73,7 @@ async fn a_delete_during_a_failing_refresh_behind_is_not_undone_by_the_token_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
+async fn record_read_before_a_delete_is_not_cached_after_it() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
@@ -96,7 +96,7 @@ async fn what_was_read_before_a_delete_does_not_come_back_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store() {
+async fn reconnect_during_a_load_is_not_reported_as_a_regression() {
     let store = FaultyStore::memory();
     let (world, events) = observed_on(&store);
     let old = world.connect("ann").await;
@@ -119,7 +119,7 @@ async fn a_reconnect_while_the_store_is_being_read_is_no_regression_of_the_store
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_behind_that_is_in_doubt_leaves_the_store_in_peace() {
+async fn background_refresh_in_doubt_does_not_read_the_store_for_each_request() {
     let store = FaultyStore::memory().private();
     let notion = MockNotion::builder()
         .keep_old_access_tokens(true)
@@ -143,7 +143,7 @@ async fn a_refresh_behind_that_is_in_doubt_leaves_the_store_in_peace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_401_while_the_store_is_down_gets_the_newer_token_that_is_at_hand() {
+async fn late_401_while_the_store_is_down_gets_the_newer_cached_token() {
     let store = FaultyStore::memory();
     let world = world_on(&store, MockNotion::in_process());
     let credentials = world.connect("ann").await;
@@ -163,7 +163,7 @@ async fn a_late_401_while_the_store_is_down_gets_the_newer_token_that_is_at_hand
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disconnect_elsewhere_is_seen_in_time_though_refreshes_are_backing_off() {
+async fn disconnect_by_another_process_is_noticed_during_a_back_off() {
     let store = FaultyStore::memory();
     let notion = MockNotion::builder()
         .keep_old_access_tokens(true)
@@ -200,7 +200,7 @@ async fn a_disconnect_elsewhere_is_seen_in_time_though_refreshes_are_backing_off
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_store_call_that_hangs_does_not_block_the_subject_for_good() {
+async fn hung_store_operation_does_not_block_its_subject() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     let credentials = world.connect("ann").await;
@@ -225,7 +225,7 @@ async fn one_store_call_that_hangs_does_not_block_the_subject_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_and_looks_by_hand_do_not_hang_with_the_store_either() {
+async fn operations_of_the_provider_end_though_the_store_hangs() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
@@ -259,7 +259,7 @@ async fn restore(store: &FaultyStore, backup: &StoredRecord) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_spent() {
+async fn restored_backup_is_reported_and_its_refresh_token_is_not_spent() {
     let store = FaultyStore::memory();
     let (world, events) = observed_on(&store);
     world.connect("ann").await;
@@ -296,7 +296,7 @@ async fn a_store_restored_from_a_backup_is_said_and_its_old_credentials_are_not_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconnect_after_a_restore_heals_it() {
+async fn reconnect_after_a_restored_backup_is_used_by_all_processes() {
     let store = FaultyStore::memory();
     let (world, _) = observed_on(&store);
     let ann = "ann".into();
@@ -322,7 +322,7 @@ async fn a_reconnect_after_a_restore_heals_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_made_after_its_tombstone_was_purged_starts_anew() {
+async fn reconnect_after_its_tombstone_was_purged_is_used() {
     let world = World::new();
     world.connect("ann").await;
     world.provider.disconnect(&"ann".into()).await.unwrap();
@@ -333,7 +333,7 @@ async fn a_connection_made_after_its_tombstone_was_purged_starts_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleting_twice_lets_nothing_come_back_that_was_read_before() {
+async fn second_delete_lets_no_earlier_read_be_cached() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;

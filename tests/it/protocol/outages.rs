@@ -49,7 +49,7 @@ async fn assert_all_well(cluster: &Cluster, subjects: &[Subject]) {
 
 /// I3, and I5: afterwards one exchange per subject.
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_fails_for_an_hour_costs_nobody_a_connection() {
+async fn token_endpoint_that_fails_for_an_hour_ends_no_connection() {
     for fault in [
         WireFault::Status500Before,
         WireFault::LostBefore,
@@ -67,7 +67,7 @@ async fn an_endpoint_that_fails_for_an_hour_costs_nobody_a_connection() {
 
 /// I3.
 #[tokio::test(start_paused = true)]
-async fn answers_lost_for_ten_minutes_cost_nobody_a_connection_if_the_server_repeats_them() {
+async fn answers_lost_for_ten_minutes_end_no_connection_if_the_server_honours_replays() {
     let notion = MockNotion::builder().grace(Duration::from_secs(3600));
     let minutes = Duration::from_secs(600);
     let (cluster, subjects) = endure(notion.in_process(), WireFault::LostAfter, minutes).await;

@@ -160,7 +160,7 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
 
 /// I1: the pre-send check.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_slept_after_its_claim_does_not_spend_what_was_replayed_since() {
+async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Leased, Stop::Sleep(seconds(200)));
@@ -324,7 +324,7 @@ async fn a_refresh_that_was_asked_for_waits_for_a_peers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_kept_waiting_for_a_peer_that_backs_off_for_long() {
+async fn requests_do_not_wait_for_a_long_back_off_of_another_process() {
     let notion = MockNotion::builder().grace(seconds(7200));
     let (cluster, subject, _) = refused(notion.in_process()).await;
     cluster.wire_faults.always(Some(WireFault::LostAfter));

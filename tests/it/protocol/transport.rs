@@ -503,7 +503,7 @@ async fn a_4xx_in_one_of_notions_shapes_is_definite() {
 }
 
 #[tokio::test]
-async fn a_4xx_of_somebody_else_is_ambiguous() {
+async fn a_4xx_that_is_not_notions_is_ambiguous() {
     let html = "<!doctype html><title>Attention Required!</title>";
     for status in [400, 401, 403, 407, 413] {
         for body in [html, "", "{}", "[]", "invalid_grant", r#"{"message":"no"}"#] {

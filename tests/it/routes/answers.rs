@@ -87,7 +87,7 @@ async fn each_problem_has_its_own_answer_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_method_that_a_route_has_not_is_told_which_it_has() {
+async fn wrong_method_is_answered_with_the_allowed_one() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     for (method, target, allowed) in [
@@ -146,7 +146,7 @@ async fn garbage_cookies_are_no_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_told_to_sign_in_first() {
+async fn anonymous_visitor_is_asked_to_sign_in() {
     let site = Site::new();
     let mut stranger = site.stranger();
     for target in ["/notion/authorize", "/notion/status"] {

@@ -87,7 +87,7 @@ async fn status_says_why_a_connection_must_be_renewed_and_shows_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_cannot_be_used_is_stored_and_the_user_is_told() {
+async fn invalid_token_is_stored_and_shown_to_the_user() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let odd = serde_json::json!({"access_token": "two words"});
@@ -191,7 +191,7 @@ async fn the_connection_is_stored_though_the_browser_went_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_problem_is_told_once_though_the_browser_went_away() {
+async fn problem_is_reported_once_though_the_browser_disconnected() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     for waits in [false, true] {
@@ -247,7 +247,7 @@ async fn two_tabs_do_not_take_each_others_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exchange_that_fails_is_told_and_changes_nothing() {
+async fn failed_exchange_is_reported_and_changes_nothing() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     ann.connect(&site.notion, "Acme").await;
@@ -282,7 +282,7 @@ async fn an_exchange_that_fails_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_fails_is_told_and_the_connection_ends_here() {
+async fn failed_revocation_is_reported_and_the_connection_is_deleted() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     ann.connect(&site.notion, "Acme").await;

@@ -40,7 +40,7 @@ async fn what_the_host_will_not_have_is_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nobodys_flow_is_not_completed_by_somebody_who_is_signed_in() {
+async fn anonymous_flow_is_not_completed_by_a_signed_in_user() {
     let site = Site::with(MockNotion::builder(), |builder| {
         builder.name_subject(by_workspace)
     });
@@ -54,7 +54,7 @@ async fn a_nobodys_flow_is_not_completed_by_somebody_who_is_signed_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_workspace_is_told_and_accepted_unless_the_host_refuses_it() {
+async fn another_workspace_is_reported_and_accepted_unless_the_application_refuses_it() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     ann.connect(&site.notion, "Acme").await;
@@ -87,7 +87,7 @@ async fn another_workspace_is_told_and_accepted_unless_the_host_refuses_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_bot_under_a_second_subject_is_told() {
+async fn same_bot_under_a_second_subject_is_reported() {
     let site = Site::new();
     site.browser("ann").connect(&site.notion, "Acme").await;
     site.browser("ben").connect(&site.notion, "Acme").await;
