@@ -109,7 +109,7 @@ impl Config {
         let extensions = request.extensions();
         match extensions.get::<Subject>() {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
-                let hit = self.provider.hit(subject)?;
+                let hit = self.provider.engine.cache.hit(subject)?;
                 let hash = subject.seeded_hash();
                 self.take(request, present, &hit, hash, self.handle)
             }
@@ -136,7 +136,7 @@ impl Config {
         }
         let handle = self.handle(extensions);
         let subject = extensions.get::<Subject>()?;
-        let hit = self.provider.hit(subject)?;
+        let hit = self.provider.engine.cache.hit(subject)?;
         let hash = subject.seeded_hash();
         self.take(request, present, &hit, hash, handle)
     }
@@ -150,7 +150,9 @@ impl Config {
         hash: u64,
         handle: EntryHandle,
     ) -> Option<EntryHandle> {
-        let (authorization, version) = self.provider.ready(hit)?;
+        let clock = &self.provider.engine.clock;
+        let (authorization, version) = hit.ready(|| clock.coarse_monotonic())?;
+        self.provider.hits.count();
         self.inject(request.headers_mut(), present, authorization.clone());
         Some(handle.of(hash, version))
     }

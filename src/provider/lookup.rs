@@ -2,7 +2,6 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use http::HeaderValue;
 use tracing::Instrument;
 
 use super::{registry::EntryHandle, shared::Shared};
@@ -32,22 +31,6 @@ const BETWEEN_LOADS_WHILE_DOWN: Duration = Duration::from_secs(5);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 impl Shared {
-    /// Returns the place of the subject's entry: the fast path's first step.
-    #[inline]
-    pub(crate) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
-        self.engine.cache.hit(subject)
-    }
-
-    /// Returns what can be sent without a decision or an allocation: the fast path's second step.
-    #[inline]
-    pub(crate) fn ready<'a>(&self, hit: &'a Hit<'_>) -> Option<(&'a HeaderValue, EntryVersion)> {
-        let ready = hit.ready(|| self.engine.clock.coarse_monotonic());
-        if ready.is_some() {
-            self.hits.count();
-        }
-        ready
-    }
-
     /// Returns what the cache has for a subject. An entry that is due is compared or refreshed in the background.
     pub(crate) fn look_up(self: &Arc<Self>, subject: &Subject, mode: Mode) -> Lookup {
         match self

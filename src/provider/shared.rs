@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "https")]
     pub(super) built_in: Option<Connector>,
     /// Counts cache hits.
-    pub(super) hits: Hits,
+    pub(crate) hits: Hits,
 }
 
 impl Shared {
