@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use super::{registry::EntryHandle, shared::Shared};
 use crate::{
-    cache::{Entry, EntryVersion, Fence, Found, Hit, Refusal},
+    cache::{Entry, Fence, Found, Refusal},
     error::AuthError,
     observe::{Ending, Lap},
     refresh::{self, Goal, Grant, Outcome, Trigger},
