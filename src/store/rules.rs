@@ -306,3 +306,6 @@ pub(super) fn re_encrypt(
 fn remaining(end: SystemTime, now: SystemTime) -> Option<Duration> {
     end.duration_since(now).ok().filter(|left| !left.is_zero())
 }
+
+#[cfg(test)]
+mod tests;
