@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 #[cfg(feature = "routes")]
 use crate::flow_problem::FlowProblem;
@@ -147,8 +150,13 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn emit(&self, event: Event) {
         event.log();
-        if let Some(observer) = &self.observer {
-            observer.on_event(&event);
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        // What follows an event, such as a revocation, does not depend on the application's code.
+        let observed = catch_unwind(AssertUnwindSafe(|| observer.on_event(&event)));
+        if observed.is_err() {
+            tracing::error!(?event, "the observer of events panicked");
         }
     }
 }

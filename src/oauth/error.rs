@@ -86,7 +86,7 @@ impl OAuthError {
         self
     }
 
-    pub(super) fn configuration(problem: &'static str) -> Self {
+    pub(crate) fn configuration(problem: &'static str) -> Self {
         Self::new(Kind::Configuration(problem))
     }
 

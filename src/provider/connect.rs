@@ -71,7 +71,11 @@ impl NotionAuthProvider {
         let now = engine.clock.monotonic();
         let connecting = self.try_connect(subject, credentials, admission).await;
         let cached = match &connecting {
-            Ok(Connected::Done { record, .. }) => engine
+            Ok(Connected::Done {
+                record,
+                is_current: true,
+                ..
+            }) => engine
                 .cached(record, credentials, Duration::ZERO, now)
                 .map(Some),
             _ => Ok(None),
@@ -83,7 +87,9 @@ impl NotionAuthProvider {
             engine.changed(subject);
         }
         match connecting? {
-            Connected::Done { record, is_changed } => {
+            Connected::Done {
+                record, is_changed, ..
+            } => {
                 engine.events.emit(Event::Connected {
                     subject: subject.clone(),
                     lineage: record.lineage,
@@ -139,9 +145,12 @@ impl NotionAuthProvider {
                 return Ok(Connected::Refused);
             }
             match records.connect(subject, &seen, new.clone()).await {
-                Ok((Replaced::Done, record)) => {
-                    let record = Box::new(record);
-                    return Ok(Connected::Done { record, is_changed });
+                Ok((replaced @ (Replaced::Done | Replaced::DoneAndChanged), record)) => {
+                    return Ok(Connected::Done {
+                        record: Box::new(record),
+                        is_changed,
+                        is_current: replaced == Replaced::Done,
+                    });
                 }
                 Ok((Replaced::Conflict, _)) => {}
                 // They may be stored and refreshed by another process since: then these are spent.
@@ -189,6 +198,8 @@ enum Connected {
     Done {
         record: Box<Record>,
         is_changed: bool,
+        /// Whether it is still as it was written.
+        is_current: bool,
     },
     NotSaved(AuthError),
     Refused,

@@ -1,6 +1,9 @@
 //! Connections as the application handles them: looked at, ended, reinstated.
 
-use std::time::SystemTime;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::NotionAuthProvider;
 #[cfg(feature = "https")]
@@ -10,9 +13,10 @@ use crate::{
     error::AuthError,
     event::Event,
     oauth::OAuthError,
+    refresh::Engine,
     store::{
-        Changed, FencingToken, Found, Lineage, ListQuery, Metadata, Record, RecordState, Replaced,
-        Snapshot, StoreError,
+        AttemptId, Changed, FencingToken, Found, Lineage, ListQuery, Metadata, Record, RecordState,
+        Replaced, Snapshot, StoreError,
     },
     subject::Subject,
 };
@@ -139,17 +143,19 @@ impl NotionAuthProvider {
     /// # Errors
     /// When the store fails.
     pub async fn delete_credentials(&self, subject: &Subject) -> Result<(), AuthError> {
-        self.write_tombstone(subject).await.map(drop)
+        let written = self.write_tombstone(subject).await;
+        written.map(drop).map_err(|it| it.error)
     }
 
     /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion, in up to three tries. A
     /// refresh under way can't bring them back, and what it obtains is revoked.
     ///
     /// It is done in a task that [`shutdown`](Self::shutdown) waits for, so dropping the future stops nothing. A second
-    /// call does nothing.
+    /// call does nothing. Tokens that another OAuth client or token server issued are deleted and not revoked.
     ///
     /// # Errors
-    /// When the store fails: then the connection is as it was, or ended.
+    /// When the store fails: then the connection is as it was, or ended. Once the store answers again, the tokens of one
+    /// that was ended are revoked.
     pub async fn disconnect(&self, subject: &Subject) -> Result<Revocation, AuthError> {
         let tracked = self.engine().tasks.track();
         let (provider, ended) = (self.clone(), subject.clone());
@@ -165,31 +171,29 @@ impl NotionAuthProvider {
     }
 
     async fn end_connection(&self, subject: &Subject) -> Result<Revocation, AuthError> {
-        const MAY_STAY: &str = "tokens were deleted here, and may stay valid at Notion";
-
-        let Some(ended) = self.write_tombstone(subject).await? else {
-            return Ok(Revocation::NothingToRevoke);
-        };
-        let records = &self.engine().records;
-        let decrypted = match &ended.found {
-            Found::Record(record) => records.decrypt(subject, record),
-            Found::Unreadable(reason) => Err(records.unreadable(*reason)),
-            Found::Absent => return Ok(Revocation::NothingToRevoke),
-        };
-        match decrypted {
-            Ok(credentials) => match self.engine().revoke(&credentials).await {
-                Ok(()) => Ok(Revocation::Done),
-                Err(error) => {
-                    tracing::warn!(%error, ?subject, "{MAY_STAY}");
-                    Ok(Revocation::Failed(error))
+        let engine = self.engine();
+        let ended = match self.write_tombstone(subject).await {
+            Ok(ended) => ended,
+            Err(NotWritten { error, unknown }) => {
+                if let Some((seen, attempt)) = unknown {
+                    let revoking =
+                        revoke_once_written(Arc::clone(engine), subject.clone(), *seen, attempt);
+                    engine.runtime()?.spawn(revoking);
                 }
-            },
-            Err(cause) => {
-                tracing::warn!(error = %cause, ?subject, "{MAY_STAY}");
-                let error = AuthError::unreadable(cause).with_subject(subject);
-                Ok(Revocation::Unreadable(error))
+                return Err(error);
+            }
+        };
+        let mut revocation = Revocation::NothingToRevoke;
+        for seen in ended {
+            let one = revoke(engine, subject, &seen).await;
+            if !matches!(
+                revocation,
+                Revocation::Failed(_) | Revocation::Unreadable(_)
+            ) {
+                revocation = one;
             }
         }
+        Ok(revocation)
     }
 
     /// Returns the subject's connection as it is stored; `None` if there never was one, or it was ended.
@@ -369,16 +373,16 @@ impl NotionAuthProvider {
         loaded.map_err(|error| error.into_auth_error().with_subject(subject))
     }
 
-    /// Replaces the record by a tombstone, and returns what it was. `None` if there was no connection.
-    async fn write_tombstone(&self, subject: &Subject) -> Result<Option<Snapshot>, AuthError> {
+    /// Replaces the record by a tombstone. Returns the records that it replaced, none if there was no connection.
+    async fn write_tombstone(&self, subject: &Subject) -> Result<Vec<Snapshot>, NotWritten> {
         let engine = self.engine();
         let change = engine.cache.begin_change(subject);
         let written = self.try_write_tombstone(subject).await;
         change.end(None);
-        if !matches!(written, Ok(None)) {
+        if !written.as_ref().is_ok_and(Vec::is_empty) {
             engine.changed(subject);
         }
-        if matches!(written, Ok(Some(_))) {
+        if written.as_ref().is_ok_and(|ended| !ended.is_empty()) {
             engine.events.emit(Event::Disconnected {
                 subject: subject.clone(),
             });
@@ -386,19 +390,115 @@ impl NotionAuthProvider {
         written
     }
 
-    async fn try_write_tombstone(&self, subject: &Subject) -> Result<Option<Snapshot>, AuthError> {
+    async fn try_write_tombstone(&self, subject: &Subject) -> Result<Vec<Snapshot>, NotWritten> {
+        let mut ended = Vec::new();
         for _ in 0..TRIES {
             let seen = self.load(subject).await?;
             if !seen.is_connected() {
-                return Ok(None);
+                return Ok(ended);
             }
-            match self.engine().records.disconnect(subject, &seen).await {
-                Ok(Replaced::Done) => return Ok(Some(seen)),
-                Ok(Replaced::Conflict | Replaced::Unknown) => {}
-                Err(error) => return Err(error.into_auth_error().with_subject(subject)),
+            let attempt = AttemptId::random();
+            match self
+                .engine()
+                .records
+                .disconnect(subject, &seen, attempt)
+                .await
+            {
+                Ok(Replaced::Done | Replaced::DoneAndChanged) => {
+                    ended.push(seen);
+                    return Ok(ended);
+                }
+                Ok(Replaced::Conflict) => {}
+                // It may have been replaced, and the subject connected again since.
+                Ok(Replaced::Unknown) => ended.push(seen),
+                Err(error) => {
+                    return Err(NotWritten {
+                        error: error.into_auth_error().with_subject(subject),
+                        unknown: Some((Box::new(seen), attempt)),
+                    });
+                }
             }
         }
-        Err(contended(subject))
+        Err(contended(subject).into())
+    }
+}
+
+/// A tombstone was not written, as far as is known.
+struct NotWritten {
+    error: AuthError,
+    /// What it may have replaced all the same, and by which attempt.
+    unknown: Option<(Box<Snapshot>, AttemptId)>,
+}
+
+impl From<AuthError> for NotWritten {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            unknown: None,
+        }
+    }
+}
+
+/// Revokes the tokens of a record that a tombstone replaced.
+async fn revoke(engine: &Engine, subject: &Subject, seen: &Snapshot) -> Revocation {
+    const MAY_STAY: &str = "tokens were deleted here, and may stay valid at Notion";
+
+    let records = &engine.records;
+    let decrypted = match &seen.found {
+        // Tokens are not sent to another server than the one that issued them.
+        Found::Record(record) if engine.issuers.check(record).is_err() => {
+            let foreign = "another OAuth client or token server issued the tokens, so they are not revoked here";
+            tracing::warn!(?subject, "{MAY_STAY}: {foreign}");
+            return Revocation::Failed(OAuthError::configuration(foreign));
+        }
+        Found::Record(record) => records.decrypt(subject, record),
+        Found::Unreadable(reason) => Err(records.unreadable(*reason)),
+        Found::Absent => return Revocation::NothingToRevoke,
+    };
+    match decrypted {
+        Ok(credentials) => match engine.revoke(&credentials).await {
+            Ok(()) => Revocation::Done,
+            Err(error) => {
+                tracing::warn!(%error, ?subject, "{MAY_STAY}");
+                Revocation::Failed(error)
+            }
+        },
+        Err(cause) => {
+            tracing::warn!(error = %cause, ?subject, "{MAY_STAY}");
+            Revocation::Unreadable(AuthError::unreadable(cause).with_subject(subject))
+        }
+    }
+}
+
+/// Waits until the store says whether a tombstone was written, and if it was, revokes the tokens that it replaced.
+async fn revoke_once_written(
+    engine: Arc<Engine>,
+    subject: Subject,
+    seen: Snapshot,
+    attempt: AttemptId,
+) {
+    let _tracked = engine.tasks.track();
+    loop {
+        let (low, high) = (Duration::from_secs(1), Duration::from_secs(5));
+        engine.pause(engine.jitter.between(low, high)).await;
+        if engine.brake.is_shutting_down() {
+            tracing::warn!(
+                ?subject,
+                "it is not known whether a connection was ended, and its tokens stay valid"
+            );
+            return;
+        }
+        let Ok(current) = engine.records.load(&subject).await else {
+            continue;
+        };
+        let is_ours = |record: &Record| record.committed_by == attempt;
+        if current.record().is_some_and(is_ours) {
+            engine.events.emit(Event::Disconnected {
+                subject: subject.clone(),
+            });
+            revoke(&engine, &subject, &seen).await;
+        }
+        return;
     }
 }
 

@@ -1,6 +1,6 @@
 //! How an attempt ends: the new pair is committed, or the lease released, or the credentials invalidated.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     failpoint::Failpoint, goal::Grant, lease::HeldLease, load::Loaded,
@@ -57,11 +57,13 @@ pub(super) async fn commit(
         match committed {
             Ok(Committed::Done) => break,
             Ok(Committed::Conflict) => {
-                revoke_if_unused(task, &credentials).await;
+                revoke_if_unused(task, credentials);
                 return Ok(None);
             }
             Err(error) => {
-                tracing::warn!(%error, ?subject, "refreshed credentials could not be saved yet");
+                if failures == 0 {
+                    tracing::warn!(%error, ?subject, "refreshed credentials could not be saved yet");
+                }
                 task.delay(task.store_failed(error));
             }
         }
@@ -97,21 +99,26 @@ pub(super) async fn commit(
 }
 
 /// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use what
-/// was just obtained.
-async fn revoke_if_unused(task: &Task, credentials: &NotionUserCredentials) {
-    let engine = &task.engine;
-    let is_unused = match engine.records.load(&task.subject).await.map(|it| it.found) {
-        Ok(Found::Absent) => true,
-        Ok(Found::Record(record)) => {
-            record.state == RecordState::Disconnected || is_of_another_bot(&record, credentials)
+/// was just obtained. It is revoked in a task that a shutdown waits for, while requests go on.
+fn revoke_if_unused(task: &Task, credentials: NotionUserCredentials) {
+    let (engine, subject) = (Arc::clone(&task.engine), task.subject.clone());
+    let tracked = engine.tasks.track();
+    tokio::spawn(async move {
+        let _tracked = tracked;
+        let is_unused = match engine.records.load(&subject).await.map(|it| it.found) {
+            Ok(Found::Absent) => true,
+            Ok(Found::Record(record)) => {
+                record.state == RecordState::Disconnected
+                    || is_of_another_bot(&record, &credentials)
+            }
+            Ok(Found::Unreadable(_)) | Err(_) => false,
+        };
+        if is_unused {
+            if let Err(error) = engine.revoke(&credentials).await {
+                tracing::warn!(%error, "tokens that a refresh obtained after a disconnect were not revoked");
+            }
         }
-        Ok(Found::Unreadable(_)) | Err(_) => false,
-    };
-    if is_unused {
-        if let Err(error) = engine.revoke(credentials).await {
-            tracing::warn!(%error, "tokens that a refresh obtained after a disconnect were not revoked");
-        }
-    }
+    });
 }
 
 fn is_of_another_bot(record: &Record, credentials: &NotionUserCredentials) -> bool {

@@ -10,6 +10,7 @@ use super::{
     guards::APP_PAUSE,
     lease::HeldLease,
     load::Loaded,
+    settings::LONGEST_SLEEP,
     task::{Failed, Task},
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     event::Event,
     oauth::{OAuthError, SendGate, TokenAnswer},
     observe::{self, Ending},
+    store::StoreErrorKind,
 };
 
 /// Spends the refresh token and settles the outcome. `None` if the record has moved.
@@ -32,7 +34,7 @@ pub(super) async fn exchange(
     let mut calls = engine.failures.count(&task.subject, now);
     loop {
         let check = lease.pre_send_check(engine);
-        let called = call(task, token, &mut lease, check.clone()).await;
+        let called = call(task, loaded, token, &mut lease, check.clone()).await;
         task.failpoint(Failpoint::Answered).await;
         let error = match called {
             Ok(answer) => {
@@ -86,12 +88,10 @@ pub(super) async fn exchange(
     }
 }
 
-/// How long a task in doubt sleeps before it looks for changes by other processes.
-const LONGEST_SLEEP: Duration = Duration::from_secs(25);
-
 /// Calls the token endpoint once, and renews the lease while the answer is being read.
 async fn call(
     task: &Task,
+    loaded: &Loaded,
     token: &RefreshToken,
     lease: &mut HeldLease,
     check: SendGate,
@@ -102,12 +102,17 @@ async fn call(
         tokio::select! {
             answer = &mut call => return answer,
             () = tokio::time::sleep(engine.settings.timings.renewal()) => {
+                let seen_at = engine.clock.monotonic();
                 let renewed = lease.renew(task, engine.settings.timings.lease);
                 // The answer is used whether or not the lease is still held: the commit is fenced.
                 tokio::select! {
                     answer = &mut call => return answer,
-                    renewed = renewed => if let Err(error) = renewed {
-                        tracing::debug!(%error, "the refresh lease was not renewed");
+                    renewed = renewed => match renewed {
+                        Ok(true) => loaded.keep_in_use(task, seen_at, Duration::ZERO),
+                        Ok(false) => {}
+                        Err(error) => {
+                            tracing::debug!(%error, "the refresh lease was not renewed");
+                        }
                     },
                 }
             }
@@ -145,17 +150,18 @@ async fn wait_in_doubt(
     } else {
         timings.lease
     };
+    let seen_at = engine.clock.monotonic();
     match lease.renew(task, duration).await {
-        Ok(true) => {}
+        // The current token was not refused.
+        Ok(true) => loaded.keep_in_use(task, seen_at, pause.min(LONGEST_SLEEP)),
         Ok(false) => return Ok(false),
+        Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+            return Err(task.store_failed(error).into());
+        }
         // It may expire during the pause. The attempt that takes it over replays as this one would.
         Err(error) => tracing::debug!(%error, "a lease in doubt was not renewed"),
     }
-    if task.goal.keeps_token_in_use() {
-        // The current token was not refused.
-        loaded.keep_in_use(task, pause);
-        task.delay(failure.clone());
-    } else if pause >= engine.settings.acquire_timeout {
+    if task.goal.keeps_token_in_use() || pause >= engine.settings.acquire_timeout {
         task.delay(failure.clone());
     }
     let end = engine.clock.monotonic().saturating_add(pause);
@@ -169,8 +175,11 @@ async fn wait_in_doubt(
         if !is_whole || left <= LONGEST_SLEEP {
             break;
         }
-        if lease.is_lost(task).await {
-            return Ok(false);
+        let seen_at = engine.clock.monotonic();
+        match lease.is_held(task).await {
+            Some(true) => loaded.keep_in_use(task, seen_at, LONGEST_SLEEP),
+            Some(false) => return Ok(false),
+            None => {}
         }
     }
     loop {
@@ -183,6 +192,9 @@ async fn wait_in_doubt(
                     task.resume();
                 }
                 return Ok(is_held);
+            }
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                return Err(task.store_failed(error).into());
             }
             Err(error) => {
                 tracing::debug!(%error, "a lease in doubt was not renewed");

@@ -114,13 +114,15 @@ impl Failures {
         let mut memory = self.memory();
         memory.purge(now);
         let repeat_for = error.retry_after().unwrap_or_default().min(LONGEST_REPEAT);
+        // A task that ended because of the back-off knows of no other.
+        let before = memory.failures.get(subject).and_then(|it| it.back_off);
         memory.failures.insert(
             subject.clone(),
             Failure {
                 goal,
                 error: error.clone(),
                 repeat_until: now.saturating_add(repeat_for),
-                back_off,
+                back_off: back_off.or(before),
                 count: calls,
             },
         );

@@ -36,7 +36,7 @@ impl Brake {
         let _ = shutting_down.wait_for(|it| *it).await;
     }
 
-    pub(super) fn is_shutting_down(&self) -> bool {
+    pub(crate) fn is_shutting_down(&self) -> bool {
         *self.shutting_down.borrow()
     }
 
@@ -92,7 +92,7 @@ pub(crate) struct Issuers {
 
 impl Issuers {
     /// Credentials of another OAuth client or token server are never sent, spent or invalidated.
-    pub(super) fn check(&self, record: &Record) -> Result<(), AuthError> {
+    pub(crate) fn check(&self, record: &Record) -> Result<(), AuthError> {
         match &self.own {
             Some(issuer) if *issuer != record.issuer && !self.adopts_others => {
                 Err(AuthError::configuration(

@@ -55,9 +55,8 @@ impl Moment {
     }
 }
 
-/// A lease is taken over only after this process has seen it unchanged for this long: a living holder renews its
-/// lease every 10 seconds.
-const UNCHANGED_FOR: Duration = Duration::from_secs(12);
+/// How long requests use the current token without a look at the cache's times, once a refresh has begun in the background.
+const KEPT_IN_USE: Duration = Duration::from_secs(1);
 
 /// Acquires the lease, or waits a moment for the attempt that holds it.
 pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
@@ -83,12 +82,13 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
         // Before the request, so that the lease is never older than it seems.
         let since = Moment::now(&*engine.clock);
         match engine.records.lease(subject, fence, request).await {
-            Ok(Leased::Acquired) => {
+            Ok(Leased::Acquired { in_doubt }) => {
+                loaded.keep_in_use(task, since.monotonic, KEPT_IN_USE);
                 task.failpoint(Failpoint::Leased).await;
                 return Leasing::Acquired(HeldLease {
                     attempt,
                     fence,
-                    in_doubt: request.take_over.is_some(),
+                    in_doubt,
                     since,
                 });
             }
@@ -147,7 +147,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     let until_take_over = timings
         .take_over_after()
         .saturating_sub(age)
-        .max(UNCHANGED_FOR.saturating_sub(seen_for));
+        .max(timings.unchanged_for().saturating_sub(seen_for));
     let left = if remaining.is_zero() {
         until_take_over
     } else {
@@ -218,16 +218,16 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Whether the record in the store is known to have moved, or to have another attempt's lease.
-    pub(super) async fn is_lost(&self, task: &Task) -> bool {
+    /// Whether the record in the store is unmoved and has this attempt's lease. `None` if it was not read.
+    pub(super) async fn is_held(&self, task: &Task) -> Option<bool> {
         match task.engine.records.load(&task.subject).await {
-            Ok(seen) => seen.record().is_none_or(|record| {
+            Ok(seen) => Some(seen.record().is_some_and(|record| {
                 let is_own = |lease: Lease| lease.attempt == self.attempt;
-                record.fence() != self.fence || !record.lease.is_some_and(is_own)
-            }),
+                record.fence() == self.fence && record.lease.is_some_and(is_own)
+            })),
             Err(error) => {
                 tracing::debug!(%error, "a record in doubt was not read");
-                false
+                None
             }
         }
     }
@@ -251,7 +251,7 @@ impl HeldLease {
             .records
             .lease(&task.subject, self.fence, request)
             .await?;
-        let is_held = leased == Leased::Acquired;
+        let is_held = matches!(leased, Leased::Acquired { .. });
         if is_held {
             self.since = since;
         }

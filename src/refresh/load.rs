@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     decide::{Expiry, Situation},
-    goal::{Goal, Grant},
+    goal::Grant,
     task::Task,
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(super) struct Loaded {
     /// The store's time of the read.
     now: SystemTime,
     /// When the read began (monotonic clock).
-    read_at: Duration,
+    pub(super) read_at: Duration,
     /// What the cache had seen before the read.
     changes: Changes,
 }
@@ -157,8 +157,8 @@ impl Loaded {
                 engine.cache.remove(subject, self.changes);
                 error.with_subject(subject)
             })?;
-        // A look at the store does not make a refused token good.
-        let ends_refusal = task.goal != Goal::Load;
+        // Only the task of a refusal has decided about it.
+        let ends_refusal = task.goal.is_refusal();
         Ok(engine.publish(subject, self.changes, cached, ends_refusal))
     }
 
@@ -183,16 +183,20 @@ impl Loaded {
         Ok(engine.publish(subject, self.changes, cached, true))
     }
 
-    /// Lets requests use the cached token on, if it is this record's.
-    pub(super) fn keep_in_use(&self, task: &Task, pause: Duration) {
+    /// Lets requests use the cached token for `pause` without a decision, if it is this record's and the goal is not about
+    /// a refusal. The record was seen unmoved at `seen_at`.
+    pub(super) fn keep_in_use(&self, task: &Task, seen_at: Duration, pause: Duration) {
+        if !task.goal.keeps_token_in_use() {
+            return;
+        }
         let engine = &task.engine;
         let until = engine.clock.monotonic().saturating_add(pause);
         engine.cache.validate(
             &task.subject,
             Validated {
                 fence: self.fence(),
-                at: self.read_at,
-                check_again_at: engine.revalidate_at(self.read_at),
+                at: seen_at,
+                check_again_at: engine.revalidate_at(seen_at),
             },
             until,
         );

@@ -158,7 +158,7 @@ async fn refresh(
         if task.goal.keeps_token_in_use() && error.needs_reauthorization().is_none() {
             // The current token was not refused. The next task backs off.
             let pause = error.retry_after().unwrap_or(Duration::from_secs(30));
-            loaded.keep_in_use(task, pause);
+            loaded.keep_in_use(task, loaded.read_at, pause);
         }
     }
     refreshed

@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crate::error::AuthError;
 
+/// How long a task in doubt sleeps before it looks for changes by other processes.
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(25);
+
 /// Maximum pause between two tries to commit.
 pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
@@ -46,18 +49,28 @@ impl RefreshTimings {
             ));
         }
         let held = self.call.saturating_add(self.save);
-        if held.saturating_add(self.margin) < self.lease {
-            Ok(())
-        } else {
-            Err(AuthError::configuration(
+        if held.saturating_add(self.margin) >= self.lease {
+            return Err(AuthError::configuration(
                 "RefreshTimings: call + save + margin must be less than lease",
-            ))
+            ));
         }
+        // A holder that is cut off from the store reads its answer to the end.
+        if self.call.saturating_mul(7).saturating_add(self.save) >= self.take_over_after() {
+            return Err(AuthError::configuration(
+                "RefreshTimings: 7 * call must be less than lease + save_retries",
+            ));
+        }
+        Ok(())
     }
 
     /// How often a holder renews its lease.
     pub(super) fn renewal(&self) -> Duration {
         self.lease / 3
+    }
+
+    /// How long a process must have seen a lease unchanged before it takes it over: a living holder renews it.
+    pub(super) fn unchanged_for(&self) -> Duration {
+        self.renewal() + Duration::from_secs(2)
     }
 
     /// How long after a lease was acquired or renewed another attempt may take it over.

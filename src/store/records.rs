@@ -55,6 +55,8 @@ pub(crate) enum Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replaced {
     Done,
+    /// It was done, and another change came after it.
+    DoneAndChanged,
     /// Another change came first.
     Conflict,
     /// Another change came first, or after this one: an earlier try was not answered.
@@ -137,8 +139,8 @@ impl Records {
         &self,
         subject: &Subject,
         seen: &Snapshot,
+        attempt: AttemptId,
     ) -> Result<Replaced, StoreError> {
-        let attempt = AttemptId::random();
         let new = rules::disconnect(seen.record(), attempt, seen.now);
         self.replace(subject, seen, &new).await
     }
@@ -171,10 +173,17 @@ impl Records {
         fence: FencingToken,
         request: LeaseRequest,
     ) -> Result<Leased, StoreError> {
-        self.change(subject, Leased::Acquired, |record, now| {
-            rules::lease(record, fence, request, now)
+        let mut in_doubt = false;
+        let acquired = Leased::Acquired { in_doubt };
+        let leased = self.change(subject, acquired, |record, now| {
+            let leased = rules::lease(record, fence, request, now)?;
+            in_doubt = leased.lease.is_some_and(|lease| lease.in_doubt);
+            Ok(leased)
+        });
+        Ok(match leased.await? {
+            Leased::Acquired { .. } => Leased::Acquired { in_doubt },
+            refused => refused,
         })
-        .await
     }
 
     /// Ends this attempt's lease, unless it is in doubt.
@@ -323,7 +332,12 @@ impl Records {
                 Ok(false) if failures == 0 => return Ok(Replaced::Conflict),
                 Ok(false) => match self.load(subject).await {
                     Ok(current) if current.record().is_some_and(|it| is_of(it, new)) => {
-                        return Ok(Replaced::Done);
+                        let is_current = current.record() == Some(new);
+                        return Ok(if is_current {
+                            Replaced::Done
+                        } else {
+                            Replaced::DoneAndChanged
+                        });
                     }
                     Ok(_) => return Ok(Replaced::Unknown),
                     Err(error) => error,
@@ -474,6 +488,6 @@ impl Snapshot {
 fn is_of(record: &Record, written: &Record) -> bool {
     match written.state {
         RecordState::Disconnected => record.committed_by == written.committed_by,
-        _ => record.lineage == written.lineage,
+        _ => record.lineage == written.lineage && record.state != RecordState::Disconnected,
     }
 }

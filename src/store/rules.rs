@@ -43,17 +43,12 @@ pub(crate) enum Committed {
 /// The outcome of [`lease`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leased {
-    Acquired,
+    /// `in_doubt`: the token may have been spent, by this attempt or one before it.
+    Acquired { in_doubt: bool },
     /// The lease is another attempt's, expired or not. One that expired may have spent the token.
-    Taken {
-        lease: Lease,
-        now: SystemTime,
-    },
+    Taken { lease: Lease, now: SystemTime },
     /// No attempt may start a refresh for this long.
-    BackingOff {
-        end: SystemTime,
-        left: Duration,
-    },
+    BackingOff { end: SystemTime, left: Duration },
     /// The record is absent, not active, or has another fencing token.
     Moved,
 }

@@ -250,8 +250,13 @@ async fn another_issuers_credentials_can_be_disconnected_and_deleted() {
             let world = of_another_issuer(member).await;
             let (provider, ann) = (world.another_provider(), Subject::new("ann"));
             if is_disconnect {
+                let stored = provider.load_credentials(&ann).await.unwrap();
+                let refresh = stored.unwrap().refresh_token.unwrap();
                 let ended = provider.disconnect(&ann).await.unwrap();
-                assert!(!matches!(ended, Revocation::NothingToRevoke), "{ended:?}");
+                // The tokens are not sent to a server that did not issue them.
+                assert!(matches!(ended, Revocation::Failed(_)), "{ended:?}");
+                let ledger = world.notion.ledger();
+                assert!(ledger.is_refresh_token_live(refresh.expose()));
             } else {
                 provider.delete_credentials(&ann).await.unwrap();
             }

@@ -204,6 +204,7 @@ impl FaultyStore {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     is_down: AtomicBool,
+    loses_swaps: AtomicBool,
     nonce_delay: Mutex<Duration>,
     read_delay: Mutex<Duration>,
     loads: AtomicUsize,
@@ -213,6 +214,11 @@ impl Faults {
     /// From now on, each operation fails at once.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// The next swap is done, and not answered: from then on the store is down.
+    pub(crate) fn lose_swaps(&self) {
+        self.loses_swaps.store(true, Ordering::Relaxed);
     }
 
     /// From now on, what was read is answered this long after it was read. A purge and a health check take as long.
@@ -241,6 +247,12 @@ impl Hooks for Faults {
     }
 
     async fn after(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        if matches!(operation, Operation::Swap(_))
+            && self.loses_swaps.swap(false, Ordering::Relaxed)
+        {
+            self.set_down(true);
+            return Err(StoreError::unavailable("faulty", "the answer was lost"));
+        }
         let delay = match operation {
             Operation::Swap(_) => Duration::ZERO,
             Operation::ConsumeNonce => *self.nonce_delay.lock().unwrap(),

@@ -1,9 +1,21 @@
 //! Refreshes whose outcome is unknown: how long they pause, and what ends them.
 
-use std::time::Duration;
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 
 use notion_auth::{
-    NotionAuthProvider, Subject,
+    BoxError, NotionAuthProvider, Subject,
+    oauth::NotSent,
     provider::Revocation,
     store::CredentialStore as _,
     testing::{
@@ -204,4 +216,65 @@ async fn store_that_is_down_lets_entries_be_used_for_five_minutes() {
     }
     sleep(seconds(11)).await;
     send(world.client(), world.get("ann")).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn valid_token_is_sent_while_its_refresh_is_in_doubt() {
+    let store = FaultyStore::memory();
+    let notion = MockNotion::builder().keep_old_access_tokens(true);
+    let world = World::with(notion.in_process(), |builder| builder.store(store.clone()));
+    world.connect("ann").await;
+    let provider = world.provider.clone();
+    world.notion.always(Call::Refresh, Some(Fault::DropBefore));
+    let asked = tokio::spawn(async move { provider.refresh(&"ann".into()).await });
+    for _ in 0..60 {
+        sleep(seconds(10)).await;
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+    }
+    asked.await.unwrap().unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let unreachable = tower::service_fn(move |_: Request<Full<Bytes>>| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        ready(Err::<Response<Full<Bytes>>, BoxError>(
+            NotSent::new("no route").into(),
+        ))
+    });
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.transport(unreachable)
+    });
+    let credentials = world.connect("ann").await;
+    let token = credentials.access_token.expose();
+    world.notion.revoke_access_token(token);
+    for _ in 0..600 {
+        drop(send(world.client(), world.get("ann")).await);
+        sleep(seconds(1)).await;
+    }
+    let calls = calls.load(Ordering::Relaxed);
+    // Pauses of up to 2 s, 4 s, 8 s and so on, to 5 minutes.
+    assert!((4..=20).contains(&calls), "{calls} calls in 10 minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tombstone_whose_answer_was_lost_revokes_the_tokens_it_replaced() {
+    let store = FaultyStore::memory();
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.store(store.clone())
+    });
+    let credentials = world.connect("ann").await;
+    let ann = Subject::new("ann");
+    store.hooks.lose_swaps();
+    let error = world.provider.disconnect(&ann).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    sleep(seconds(60)).await;
+    store.hooks.set_down(false);
+    sleep(seconds(10)).await;
+    let refresh = credentials.refresh_token.unwrap();
+    let ledger = world.notion.ledger();
+    assert!(!ledger.is_refresh_token_live(refresh.expose()));
+    assert!(world.provider.status(&ann).await.unwrap().is_none());
 }
