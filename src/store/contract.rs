@@ -24,12 +24,15 @@ use crate::{credentials::ReauthorizationReason, random::random_bytes, subject::S
 /// 2. **Atomic**: [`compare_and_swap`](Self::compare_and_swap) compares and writes in one step, whatever other
 ///    processes do at that moment. So does [`consume_nonce`](Self::consume_nonce).
 /// 3. **Primary**: [`load`](Self::load) reads the copy that is written, never a lagging replica.
-/// 4. **Unchanged**: what was written is read back byte for byte.
-/// 5. **Cancel safe**: when a future is dropped, its operation is done whole or not at all, and blocks no other.
+/// 4. **Unchanged**: what was written is read back byte for byte. Subjects are told apart byte by byte too, whatever a
+///    database's collation is. Keep room for subjects of 1,000 bytes and records of a megabyte.
+/// 5. **Cancel safe**: when a future is dropped, its operation is done whole or not at all, and blocks no other. A store
+///    that blocks its thread, as on a file, does so in `tokio::task::spawn_blocking`.
 /// 6. **One clock**: [`Loaded::now`] is one clock for all processes that share the store, precise to a second
 ///    or better. It may be set.
 ///
-/// `testing::store_conformance` proves this of a store. Here is a whole store, on a map behind a lock; a
+/// An operation that takes more than 5 seconds (`RefreshTimings::save`) has failed; its future is dropped.
+/// `testing::store_conformance` tests a store. Here is a whole store, on a map behind a lock; a
 /// database does the same with `UPDATE … WHERE revision = …`:
 ///
 /// ```

@@ -67,7 +67,14 @@ async fn expect(trial: &Trial, written: &[(&str, StoredRecord)], query: &ListQue
     if subjects != expected_subjects {
         broken(
             RULE,
-            format_args!("{query:?} returned {subjects:?}, expected {expected_subjects:?}"),
+            format_args!(
+                "prefix {:?}, after {:?}, limit {}, filter {:?} returned {subjects:?}, expected \
+                 {expected_subjects:?}",
+                query.prefix,
+                query.after.as_ref().map(Subject::as_str),
+                query.limit,
+                query.filter
+            ),
         );
     }
     for (listed, (subject, record)) in listed.iter().zip(expected) {

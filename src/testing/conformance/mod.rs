@@ -14,7 +14,10 @@ use crate::store::CredentialStore;
 ///
 /// It uses namespaces of its own, so the store may hold other records. It takes under 10 seconds if an operation takes
 /// 5 milliseconds, and always ends: an operation that does not answer within 30 seconds breaks the contract. It waits
-/// for nonces to expire by the store's own clock.
+/// for nonces to expire by the store's own clock. It purges expired records, and leaves its own behind.
+///
+/// One handle says nothing of several processes: run it also on a store that passes its operations in turn to two handles
+/// of one database.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

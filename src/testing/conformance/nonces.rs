@@ -8,6 +8,7 @@ use crate::store::Nonce;
 const RULE: &str = "consume_nonce returns true once in a nonce's lifetime";
 
 const LONG: Duration = Duration::from_secs(600);
+const MINUTE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
 
 pub(super) async fn check(trial: &Trial) {
@@ -20,10 +21,20 @@ pub(super) async fn check(trial: &Trial) {
     expect(trial, &nonce("other", 1), LONG, true, "another namespace").await;
 
     let (short, purged) = (nonce("nonce", 3), nonce("nonce", 4));
+    let minute = nonce("nonce", 6);
+    expect(trial, &minute, MINUTE, true, "a new nonce").await;
     expect(trial, &short, SHORT, true, "a new nonce").await;
     expect(trial, &purged, SHORT, true, "a new nonce").await;
     trial.pass(SHORT).await;
     expect(trial, &short, LONG, true, "an expired nonce").await;
+    expect(
+        trial,
+        &minute,
+        MINUTE,
+        false,
+        "a nonce of a minute, at once",
+    )
+    .await;
     trial.purge().await;
     expect(trial, &purged, LONG, true, "a purged nonce").await;
     expect(

@@ -88,8 +88,9 @@ async fn records_are_read_back_unchanged(trial: &Trial) {
 }
 
 async fn keys_do_not_collide(trial: &Trial) {
+    let long = "x".repeat(1000);
     let subjects = [
-        "ann", "Ann", "ANN", " ann", "ann ", "an", "ann\n", "a:nn", "a%", "a_", "\u{e4}",
+        &*long, "ann", "Ann", "ANN", " ann", "ann ", "an", "ann\n", "a:nn", "a%", "a_", "\u{e4}",
         "a\u{308}", "'", "\"", "\\", "{ann}", "",
     ];
     let mut written = Vec::new();
@@ -221,7 +222,10 @@ async fn tombstones_are_purged(trial: &Trial) {
         trial.insert(&key, &new).await;
         written.push((key, new, stays));
     }
-    trial.purge().await;
+    let purged = trial.purge().await;
+    if purged == 0 {
+        broken(RULE, "it returned 0, and an old tombstone was there");
+    }
     for (key, record, stays) in written {
         let is_there = trial.record(&key).await.is_some();
         if is_there != stays {
@@ -269,7 +273,7 @@ async fn expect(trial: &Trial, key: &crate::store::RecordKey, written: &StoredRe
         broken(
             "unchanged",
             format_args!(
-                "{what} was read back changed, for the subject {:?}",
+                "{what} of the record of {:?} changed between write and read",
                 key.subject().as_str()
             ),
         );

@@ -73,7 +73,11 @@ impl Trial {
         if !self.swap(key, None, new).await {
             broken(
                 "compare and swap",
-                "a record was not written where there was none",
+                format_args!(
+                    "no record was written for the new subject {:?}: it must not be taken for another one that \
+                     differs in case, blanks or length",
+                    key.subject().as_str()
+                ),
             );
         }
     }
