@@ -118,6 +118,27 @@ async fn failed_disconnect_does_not_shorten_the_pause_before_a_take_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
+    for step in [3600, -3600] {
+        let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+        // The answer takes 9 seconds.
+        cluster
+            .wire_faults
+            .always(Some(WireFault::Late(seconds(9))));
+        let first = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+        sleep(seconds(1)).await;
+        cluster.store_faults.step_clock(step);
+        let began = Instant::now();
+        while began.elapsed() < seconds(20) {
+            drop(cluster.ask(1, &subject).await);
+            sleep(Duration::from_millis(100)).await;
+        }
+        drop(first.await);
+        assert_eq!(presentations(&cluster), 1, "a step of {step} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
     let notion = MockNotion::builder().family_revocation(true);
     let (cluster, subject, _) = refused(notion.in_process()).await;
