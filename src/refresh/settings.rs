@@ -54,12 +54,6 @@ impl RefreshTimings {
                 "RefreshTimings: call + save + margin must be less than lease",
             ));
         }
-        // A holder that is cut off from the store reads its answer to the end.
-        if self.call.saturating_mul(7).saturating_add(self.save) >= self.take_over_after() {
-            return Err(AuthError::configuration(
-                "RefreshTimings: 7 * call must be less than lease + save_retries",
-            ));
-        }
         Ok(())
     }
 
@@ -70,7 +64,8 @@ impl RefreshTimings {
 
     /// How long a process must have seen a lease unchanged before it takes it over: a living holder renews it.
     pub(super) fn unchanged_for(&self) -> Duration {
-        self.renewal() + Duration::from_secs(2)
+        let renewed = self.renewal() + Duration::from_secs(2);
+        renewed.max(Duration::from_secs(12))
     }
 
     /// How long after a lease was acquired or renewed another attempt may take it over.
