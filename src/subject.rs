@@ -258,7 +258,7 @@ pub enum Mode {
 pub enum CredentialUsed {
     /// The stored credentials of the request's subject.
     Stored {
-        /// The generation of the record (a counter of its accepted changes) they came from.
+        /// The generation of the record (a counter of refreshes within one grant) they came from.
         generation: u64,
     },
     /// The request's [`ExplicitCredentials`].

@@ -87,9 +87,8 @@ impl NotionAuthProviderBuilder {
     /// Where users' credentials are kept. Default: a [`MemoryStore`], which forgets them when the
     /// process ends.
     ///
-    /// A store that outlives the process (its
-    /// [`is_persistent`](CredentialStore::is_persistent)) needs keys to seal them with (`keys`, feature
-    /// `encryption`), or the word that it need not: [`plaintext_at_rest`](Self::plaintext_at_rest).
+    /// A store that outlives the process ([`is_persistent`](CredentialStore::is_persistent)) needs keys (`keys`, feature
+    /// `encryption`), or [`plaintext_at_rest`](Self::plaintext_at_rest).
     pub fn store(mut self, store: impl CredentialStore) -> Self {
         let is_shared = !store.is_private();
         self.store = Some((Arc::new(store), is_shared));
@@ -149,7 +148,7 @@ impl NotionAuthProviderBuilder {
     }
 
     /// How long after the last comparison a cached token is compared with a shared store again, in the background.
-    /// Another replica notices a disconnect within twice this time. Default: 60 seconds.
+    /// Another replica notices a disconnect within twice this time if the store answers. Default: 60 seconds.
     pub fn revalidation_age(mut self, age: Duration) -> Self {
         self.settings.revalidation_age = age;
         self

@@ -137,8 +137,8 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Deletes the subject's credentials here. The tokens stay valid at Notion; to end them too, use
-    /// [`disconnect`](Self::disconnect).
+    /// Deletes the subject's credentials here. The tokens stay valid at Notion, unless a refresh is under way: what it
+    /// obtains is revoked. To end them too, use [`disconnect`](Self::disconnect).
     ///
     /// # Errors
     /// When the store fails.

@@ -21,7 +21,7 @@ pub struct RefreshTimings {
     pub call: Duration,
     /// One operation of the store, such as one try to save. 5 seconds.
     pub save: Duration,
-    /// How long another process waits, beyond the lease, before it takes over. 60 seconds.
+    /// How long another process waits, beyond `lease` and one `save`, before it takes over. 60 seconds.
     pub save_retries: Duration,
     /// What clocks and schedulers may be off by. 5 seconds.
     pub margin: Duration,
