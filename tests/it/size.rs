@@ -158,8 +158,9 @@ fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
             drop(poll::ready(service.call(request)));
         })
     };
-    assert_eq!(hit(), raw, "the first hit");
-    assert_eq!(hit(), raw, "the second hit");
+    // The first request of a thread makes its thread-local values.
+    hit();
+    assert_eq!(hit(), raw);
 
     // What else a request's extensions hold, and other credentials, cost no more.
     let mut crowded = |identify: &dyn Fn(&mut http::Extensions)| {
