@@ -190,7 +190,6 @@
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
 //! | `reqwest` | module [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/): `NotionAuthMiddleware` for reqwest-middleware, and how the layer goes around a plain reqwest client |
-//! | `gateway` | what the example of that name needs: `cargo run --release --features gateway --example gateway` |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!

@@ -1,8 +1,8 @@
 //! What it costs to put credentials on a request.
 //!
-//! `cargo bench --bench injection`, and with `--profile bench-lto`; `-- hits`, `-- threads`, `-- memory` or `-- proxy`
-//! measures one part. All times but the proxy's are those of several processes that this one starts;
-//! `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
+//! `cargo bench -p notion-auth-benches --bench injection`, and with `--profile bench-lto`; `-- hits`, `-- threads`,
+//! `-- memory` or `-- proxy` measures one part. All times but the proxy's are those of several processes that this one
+//! starts; `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
 
 // A benchmark ends where it cannot go on, and says why.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]

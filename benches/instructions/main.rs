@@ -1,7 +1,8 @@
 //! How many instructions a hit takes, exactly.
 //!
-//! `cargo bench --bench instructions`, and with `--profile bench-lto`. It fails when a benchmark is more than 2 %, or for
-//! a hit 8 instructions, above `baseline.toml`; with `-- --accept` at the end it rewrites that file.
+//! `cargo bench -p notion-auth-benches --bench instructions`, and with `--profile bench-lto`. It fails when a benchmark
+//! is more than 2 %, or for a hit 8 instructions, above `baseline.toml`; with `-- --accept` at the end it rewrites that
+//! file.
 
 // A benchmark ends where it cannot go on, and says why.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]

@@ -1,8 +1,8 @@
 //! What refreshing costs when many need it at once.
 //!
-//! `cargo bench --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`, `-- wave` or
-//! `-- acquisitions` measures one part. The herd's times are those of several processes, of which `NOTION_AUTH_BENCH_PROCESSES` says how many, if not
-//! eleven.
+//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`,
+//! `-- wave` or `-- acquisitions` measures one part. The herd's times are those of several processes, of which
+//! `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
 //!
 //! The token endpoint is `MockNotion` on a socket, with a thread and a runtime of its own, reached by the built-in
 //! transport. The API is a service in this process: what is measured is not how fast an HTTP server can be made to

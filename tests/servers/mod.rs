@@ -9,9 +9,13 @@
 //!
 //! All this blocks the thread: nothing else happens in a test of one thread until the server is there,
 //! or gone.
+#![allow(
+    dead_code,
+    reason = "the library's tests and the gateway's each use a part"
+)]
 
 pub(crate) mod authority;
-mod directory;
+pub(crate) mod directory;
 mod installed;
 pub(crate) mod pgbouncer;
 pub(crate) mod port;
@@ -20,5 +24,4 @@ mod process;
 pub(crate) mod redis;
 mod resp;
 pub(crate) mod server;
-mod tests;
 mod user;

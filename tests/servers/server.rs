@@ -23,9 +23,9 @@ pub(crate) trait Program {
 /// A server on a port of `127.0.0.1`. Gone, with all that it stored, when this is dropped. What it
 /// printed is shown if a panic drops it.
 pub(crate) struct Server<P: Program> {
-    pub(super) program: P,
-    pub(super) port: u16,
-    pub(super) directory: Directory,
+    pub(crate) program: P,
+    pub(crate) port: u16,
+    pub(crate) directory: Directory,
     process: Option<Process>,
 }
 

@@ -86,7 +86,7 @@ impl Directory {
         directory
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -142,7 +142,7 @@ impl Directory {
 }
 
 /// A server's or client's program, to which no variable of the machine's `PG…` applies.
-pub(super) fn program_without_settings(program: &Path) -> Command {
+pub(crate) fn program_without_settings(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PG") {

@@ -92,7 +92,7 @@ impl Postgres {
 
 /// Its programs, and with which settings they start a server.
 pub(crate) struct Installation {
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     settings: Vec<(String, String)>,
 }
 
