@@ -12,8 +12,7 @@ mod site;
 use std::{env, process::ExitCode, time::Duration};
 
 use notion_auth::{
-    BoxError, Keyring, NotionAppCredentials, NotionAuthProvider, NotionOAuthService,
-    testing::MockNotion,
+    BoxError, Keyring, NotionAppCredentials, NotionAuthProvider, testing::MockNotion,
 };
 use tokio::net::TcpListener;
 
@@ -49,10 +48,7 @@ async fn serve() -> Result<(), BoxError> {
     let url = format!("http://localhost:{}", address.port());
 
     let backend = backend(&url).await?;
-    let routes = NotionOAuthService::builder(backend.provider.clone())
-        // One process serves everybody here; replicas would share `Keyring::from_env()?`.
-        .keys(Keyring::random())
-        .build()?;
+    let routes = backend.provider.routes().build()?;
     println!("Open {url}");
     axum::serve(
         listener,
@@ -64,6 +60,11 @@ async fn serve() -> Result<(), BoxError> {
     })
     .await?;
     Ok(())
+}
+
+/// One process serves all users here. Several replicas share `Keyring::from_env()?`.
+fn keys() -> Keyring {
+    Keyring::random()
 }
 
 struct Backend {
@@ -82,7 +83,10 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
             .redirect_uri(redirect_uri)
             .env()?
             .build()?;
-        let provider = NotionAuthProvider::builder().app(app).build()?;
+        let provider = NotionAuthProvider::builder()
+            .app(app)
+            .keys(keys())
+            .build()?;
         println!("Notion is the real one.");
         return Ok(Backend {
             provider,
@@ -101,7 +105,7 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
         notion.base_url()
     );
     Ok(Backend {
-        provider: notion.provider_builder()?.build()?,
+        provider: notion.provider_builder()?.keys(keys()).build()?,
         api_url: notion.base_url(),
         _notion: Some(notion),
     })

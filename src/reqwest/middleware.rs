@@ -41,6 +41,14 @@ pub struct NotionAuthMiddleware {
 }
 
 impl NotionAuthMiddleware {
+    /// Builds a refreshing middleware from the environment; see [`NotionAuthProvider::from_env`].
+    ///
+    /// # Errors
+    /// Those of [`NotionAuthProvider::from_env`].
+    pub fn from_env() -> Result<Self, AuthError> {
+        NotionAuthProvider::from_env().map(Self::refreshing)
+    }
+
     /// Credentials that have expired are refreshed before the request is sent, and those that the API
     /// refuses before it is sent once more.
     #[must_use]

@@ -269,6 +269,11 @@ impl Records {
         self.bounded_by(limit, self.store.purge_expired()).await
     }
 
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        let limit = self.deadline.saturating_mul(12);
+        self.limited(limit, self.store.migrate()).await
+    }
+
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
         self.limited(self.deadline, self.store.health()).await
     }

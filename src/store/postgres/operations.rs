@@ -70,6 +70,10 @@ const LONGEST_KEY: usize = 2_600;
 
 #[async_trait]
 impl CredentialStore for PostgresStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Self::migrate(self).await
+    }
+
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         check_key(key)?;
         let load = statement(LOAD)

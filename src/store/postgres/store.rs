@@ -10,7 +10,7 @@ use super::{
     transaction::Transaction,
     url::{self, Checked},
 };
-use crate::store::{StoreError, tls};
+use crate::store::{StoreError, StoreErrorKind, tls};
 
 /// Credentials in PostgreSQL, for processes on any number of hosts.
 ///
@@ -111,8 +111,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// When the URL is not valid, has an unknown parameter or one that is set twice, the root certificates
-    /// cannot be read, the server does not answer within 4 seconds, its certificate is not trusted, or it does not
-    /// let the role in. No error shows a parameter's value.
+    /// cannot be read, the server's certificate is not trusted, or it does not let the role in. No error shows a
+    /// parameter's value. A server that does not answer within 4 seconds is no error here: it may be starting.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let Checked {
             mut options,
@@ -127,7 +127,11 @@ impl PostgresStore {
             options = options.application_name(env!("CARGO_PKG_NAME"));
         }
         let connections = Connections::with_options(options);
-        connections.acquire().await?;
+        match connections.acquire().await {
+            // It may be starting: `start` waits for it, and `health` reports it.
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+            acquired => drop(acquired?),
+        }
         Ok(Self::of(connections))
     }
 

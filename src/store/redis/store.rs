@@ -17,7 +17,7 @@ use super::{
 use crate::{
     store::{
         CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
-        RecordState, Revision, StoreError, StoredRecord, TOMBSTONE_AGE,
+        RecordState, Revision, StoreError, StoreErrorKind, StoredRecord, TOMBSTONE_AGE,
         record::{duration_to_micros, from_micros, to_micros},
     },
     subject::Subject,
@@ -103,12 +103,16 @@ impl RedisStore {
     ///
     /// # Errors
     /// When the URL is not valid, has an unknown parameter or one that is set twice, is plain text to another machine,
-    /// the root certificates cannot be read, or the server cannot be reached within 2 seconds, is not trusted, or
-    /// refuses the password. No error shows a parameter's value. What else may be wrong with the server,
-    /// [`health`](CredentialStore::health) says.
+    /// the root certificates cannot be read, or the server is not trusted or refuses the password. No error shows a
+    /// parameter's value. A server that does not answer within 2 seconds is no error here: it may be starting.
+    /// [`health`](CredentialStore::health) checks the server's settings.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         let store = Self::new(url::client(url.as_ref()).await?);
-        store.connection.establish().await?;
+        match store.connection.establish().await {
+            // It may be starting: `start` waits for it, and `health` reports it.
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+            established => established?,
+        }
         Ok(store)
     }
 
