@@ -106,7 +106,7 @@ async fn refusal_is_read_in_both_shapes() {
                 assert_eq!(kind(&error), Kind::Refused(status, code.to_owned()));
                 let refusal = error.refusal().expect("a refusal");
                 let description = refusal.description.as_deref().expect("a description");
-                assert!(description.contains("told to refuse"), "{description}");
+                assert!(description.contains("scripted to refuse"), "{description}");
                 assert!(refusal.request_id.is_some());
                 assert!(error.to_string().contains(code), "{error}");
             }
