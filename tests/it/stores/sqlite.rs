@@ -205,7 +205,7 @@ async fn file_of_another_application_is_refused_and_left_alone() {
 
     let place = Place::new();
     let error = refused(&place.path().join("missing").join("notion.db")).await;
-    assert_says(&error, StoreErrorKind::Misconfigured, "cannot be made");
+    assert_says(&error, StoreErrorKind::Misconfigured, "cannot be created");
 }
 
 #[tokio::test]
