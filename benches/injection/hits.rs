@@ -158,7 +158,7 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
         number(reports.get(MAKING, NS))
     );
     if profile() == "default" {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/figures/subjects.svg");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/figures/subjects.svg");
         let title = "Cost of a hit by cached subjects";
         let mut names = vec![TH2.to_owned()];
         names.extend(SIZES.into_iter().flat_map(|count| [hot(count), any(count)]));

@@ -1,6 +1,6 @@
 //! Cost of adding credentials to a request.
 //!
-//! `cargo bench --bench injection`, and with `--profile bench-lto`. `-- hits`, `-- threads`, `-- memory` or
+//! `cargo bench -p notion-auth-benches --bench injection`, and with `--profile bench-lto`. `-- hits`, `-- threads`, `-- memory` or
 //! `-- proxy` measures one part. All times except the proxy's are medians over several processes, 11 by
 //! default, or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 

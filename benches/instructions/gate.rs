@@ -10,13 +10,10 @@ use serde_json::Value;
 
 use crate::harness::{BATCH, Goals, command, profile, table};
 
-const BASELINE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/benches/instructions/baseline.toml"
-);
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions/baseline.toml");
 const HEAD: &str = "\
 # Instructions of a request over the bare service, by profile. Written by
-# `cargo bench --bench instructions -- --accept` (and with `--profile bench-lto`), never by hand.
+# `cargo bench -p notion-auth-benches --bench instructions -- --accept` (and with `--profile bench-lto`).
 # A new compiler, C library, kind of processor or version of `http` changes them too.
 ";
 

@@ -1,6 +1,6 @@
 //! Exact instruction count of a cache hit.
 //!
-//! `cargo bench --bench instructions`, and with `--profile bench-lto`. It fails if a benchmark exceeds
+//! `cargo bench -p notion-auth-benches --bench instructions`, and with `--profile bench-lto`. It fails if a benchmark exceeds
 //! `baseline.toml` by more than 2 %, or by 8 instructions for a hit. With `-- --accept` at the end, it
 //! rewrites that file.
 

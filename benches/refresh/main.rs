@@ -1,6 +1,6 @@
 //! Cost of many simultaneous refreshes.
 //!
-//! `cargo bench --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`, `-- wave` or
+//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`, `-- wave` or
 //! `-- acquisitions` measures one part. The herd's times are medians over several processes, 11 by default,
 //! or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 //!

@@ -14,8 +14,8 @@ use std::{
 
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use notion_auth::{
-    CloneBody, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-    provider::NotionAuthProviderBuilder, testing::MockNotion,
+    NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject, provider::NotionAuthProviderBuilder,
+    testing::MockNotion,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -80,7 +80,7 @@ struct Shared {
     first_refusal: OnceLock<Instant>,
 }
 
-pub(crate) type ApiClient = NotionAuth<Api, CloneBody>;
+pub(crate) type ApiClient = NotionAuth<Api>;
 
 impl Api {
     /// Creates an API that sends its first 401 only when this many are due, as if the requests had been
@@ -100,7 +100,7 @@ impl Api {
     /// Returns the measured client.
     pub(crate) fn behind(&self, provider: &NotionAuthProvider) -> ApiClient {
         let layer = NotionAuthLayer::refreshing(provider.clone());
-        layer.replaying(CloneBody).layer(self.clone())
+        layer.layer(self.clone())
     }
 
     /// Returns the number of 401 responses, and the time of the first one.

@@ -115,7 +115,7 @@ impl Middleware for NotionAuthMiddleware {
         // The copy is made before the headers are set, so that it never holds a token, and before other
         // middleware sees the extensions.
         let mut again = None;
-        if source.is_renewable() {
+        if source.renewable().is_some() {
             let subject = extensions.get::<Subject>().cloned();
             again = request.try_clone().zip(subject);
         }

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::programs::{example, process::Process};
+use crate::{example, process::Process};
 
 /// The example, with the stand-in for Notion in it.
 pub(crate) struct Application {

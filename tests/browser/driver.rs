@@ -12,7 +12,7 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, json};
 
-use crate::programs::process::Process;
+use crate::process::Process;
 
 /// A driver on a port of its own.
 pub(crate) struct Driver {

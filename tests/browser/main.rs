@@ -14,8 +14,9 @@ mod application;
 mod callback;
 mod connecting;
 mod driver;
-#[path = "../programs/mod.rs"]
-mod programs;
+mod example;
+#[path = "../programs/process.rs"]
+mod process;
 mod several;
 mod stage;
 mod visitor;

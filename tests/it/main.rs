@@ -16,8 +16,6 @@ mod destination;
 mod encryption;
 mod fail_fast;
 mod faulty_store;
-#[cfg(all(feature = "gateway", unix))]
-mod gateway;
 mod guide;
 mod headers;
 #[cfg(feature = "https")]
@@ -37,13 +35,11 @@ mod own_process;
     any(feature = "postgres", feature = "redis", feature = "sqlite")
 ))]
 mod processes;
-#[cfg(all(feature = "gateway", unix))]
-#[path = "../programs/mod.rs"]
-mod programs;
 mod progress;
 mod protocol;
 mod readiness;
 mod refresh;
+mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;
@@ -51,6 +47,7 @@ mod retry_after;
 mod routes;
 mod secrets;
 #[cfg(any(feature = "postgres", feature = "redis"))]
+#[path = "../servers/mod.rs"]
 mod servers;
 mod size;
 mod stacks;
@@ -58,6 +55,8 @@ mod store_trouble;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stores;
 mod support;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod test_servers;
 mod token_answers;
 mod traits;
 mod unauthorized;

@@ -47,7 +47,7 @@ async fn get(url: String) -> (StatusCode, serde_json::Value) {
 async fn hyper_util_client_with_the_layer_calls_the_api() {
     let (notion, provider) = connected().await;
     let client = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(provider))
+        .layer(NotionAuthLayer::refreshing(provider).without_replay())
         .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
     let mut request = http::Request::get(format!("{}/v1/users", notion.base_url()))
         .body(Empty::new())
@@ -136,7 +136,11 @@ async fn layer_in_a_route_service_with_handle_error_serves_a_router() {
             request.extensions_mut().insert(Subject::new("ann"));
             request
         })
-        .layer(NotionAuthLayer::refreshing(provider.clone()).inner_decides_destination())
+        .layer(
+            NotionAuthLayer::refreshing(provider.clone())
+                .without_replay()
+                .inner_decides_destination(),
+        )
         .service(upstream);
     let server = serve(Router::new().route_service("/v1/users/me", service)).await;
 

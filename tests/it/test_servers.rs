@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
+use crate::servers::{
     directory::program_without_settings,
     pgbouncer, postgres, redis,
     server::{Program, Server},
@@ -229,7 +229,7 @@ fn servers_of_a_killed_process_leave_nothing_behind() {
     eventually(|| another.traces.iter().all(Trace::is_gone));
 }
 
-const OTHER: &str = "servers::tests::servers_of_another_process";
+const OTHER: &str = "test_servers::servers_of_another_process";
 const TRACE: &str = "a server is here: ";
 
 #[test]

@@ -59,7 +59,7 @@ pub(crate) fn check_against(database: &Path, keys: &str) -> Result<(), BoxError>
     }
     Err(format!(
         "NOTION_AUTH_KEYS: it leaves out a key that is in {}: add that behind the others, and delete the \
-         file when `gateway rotate` has gone through",
+         file when `notion-auth-gateway rotate` has gone through",
         path.display()
     )
     .into())

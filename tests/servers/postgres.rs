@@ -93,7 +93,7 @@ impl Postgres {
 
 /// PostgreSQL's programs, and the server's settings.
 pub(crate) struct Installation {
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     settings: Vec<(String, String)>,
 }
 

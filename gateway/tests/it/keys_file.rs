@@ -8,7 +8,7 @@ use super::{
     ask,
     program::{ANN, command, ended},
 };
-use crate::{programs::process::Process, servers::port};
+use crate::{process::Process, servers::port};
 
 fn gateway(directory: &Path) -> Command {
     let mut command = command(directory);

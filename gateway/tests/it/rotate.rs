@@ -47,7 +47,7 @@ async fn a_database_that_is_not_there_is_not_made_for_it() {
     assert!(!path.exists());
 }
 
-/// Runs `gateway rotate` on the database of a running gateway.
+/// Runs `notion-auth-gateway rotate` on the database of a running gateway.
 fn rotate(gateway: &Gateway, keys: &str) -> (bool, String) {
     let Output {
         status,

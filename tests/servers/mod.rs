@@ -8,9 +8,13 @@
 //!
 //! All functions block the thread. In a single-threaded test, nothing else runs until the server has
 //! started or stopped.
+#![allow(
+    dead_code,
+    reason = "the library's tests and the gateway's each use a part"
+)]
 
 pub(crate) mod authority;
-mod directory;
+pub(crate) mod directory;
 mod installed;
 pub(crate) mod pgbouncer;
 pub(crate) mod port;
@@ -19,5 +23,4 @@ mod process;
 pub(crate) mod redis;
 mod resp;
 pub(crate) mod server;
-mod tests;
 mod user;

@@ -10,7 +10,7 @@ use std::{
 use super::program::{ANN, BOB, Gateway, KEYS};
 use crate::servers;
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/gateway/clients");
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clients");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_client_for_javascript_works_through_it() {
@@ -88,11 +88,11 @@ async fn talk(mut command: Command) {
 
 /// Where the clients are, if that one is there. Where `CI` is set, it must be.
 fn installed(what: &str) -> Option<PathBuf> {
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients");
     if clients.join(what).exists() {
         return Some(clients);
     }
-    let why = format!("no {what} in target/clients: run tests/it/gateway/clients/install");
+    let why = format!("no {what} in target/clients: run gateway/tests/it/clients/install");
     assert!(env::var_os("CI").is_none(), "{why}");
     // Not by a macro: what those print is not shown with a test that passes.
     let _ = writeln!(std::io::stderr(), "skipped, {why}");

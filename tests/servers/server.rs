@@ -23,9 +23,9 @@ pub(crate) trait Program {
 /// A server on a port of `127.0.0.1`. It is removed with its data on drop. If a panic drops it, its output
 /// is printed.
 pub(crate) struct Server<P: Program> {
-    pub(super) program: P,
-    pub(super) port: u16,
-    pub(super) directory: Directory,
+    pub(crate) program: P,
+    pub(crate) port: u16,
+    pub(crate) directory: Directory,
     process: Option<Process>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn build(example: &str, features: &[&str]) -> PathBuf {
         }
     }
     let output = command
-        .args(["build", "--example", example])
+        .args(["build", "-p", "notion-auth", "--example", example])
         .args(features)
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -1,9 +1,8 @@
 //! The program, built and started.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
-    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -13,10 +12,7 @@ use notion_auth::testing::MockNotion;
 use tempfile::TempDir;
 
 use super::ask::{self, Sending};
-use crate::{
-    programs::{example, process::Process},
-    servers::port,
-};
+use crate::{process::Process, servers::port};
 
 pub(super) const ANN: &str = "ann-has-this-key-0123456789";
 pub(super) const BOB: &str = "bob-has-this-key-0123456789";
@@ -172,13 +168,7 @@ pub(super) fn ended(command: &mut Command) -> Output {
 }
 
 pub(super) fn command(directory: &Path) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_notion-auth-gateway"));
     command.env_clear().current_dir(directory);
     command
-}
-
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    // All features, as these tests are mostly run with: then nothing is built twice.
-    PROGRAM.get_or_init(|| example::build("gateway", &["--all-features"]))
 }

@@ -1,7 +1,7 @@
 //! A gateway to Notion's API that keeps its users' credentials away from the services behind it.
 //!
 //! ```sh
-//! cargo run --release --features gateway --example gateway -- --help
+//! cargo run --release -p notion-auth-gateway -- --help
 //! ```
 //!
 //! A service calls the gateway as it would call Notion, with a key of the gateway in the place of a

@@ -89,7 +89,7 @@ impl Directory {
         directory
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -145,7 +145,7 @@ impl Directory {
 }
 
 /// Creates the command of a server's or client's program, without the `PG…` variables of the machine.
-pub(super) fn program_without_settings(program: &Path) -> Command {
+pub(crate) fn program_without_settings(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PG") {

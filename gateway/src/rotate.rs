@@ -1,4 +1,4 @@
-//! `gateway rotate`: encrypts all records with the first key.
+//! `notion-auth-gateway rotate`: encrypts all records with the first key.
 
 use std::error::Error as _;
 

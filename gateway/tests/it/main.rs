@@ -1,0 +1,35 @@
+//! The gateway as its users run it: a process, with `MockNotion` behind it.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects and fails where it is not so"
+)]
+
+mod ask;
+mod clients;
+mod crash;
+mod database;
+mod fed;
+mod forwarding;
+mod gate;
+mod health;
+mod keys_file;
+mod methods;
+#[path = "../../../tests/programs/process.rs"]
+mod process;
+mod program;
+mod proxies;
+mod proxy;
+mod restart;
+mod rotate;
+#[path = "../../../tests/servers/mod.rs"]
+mod servers;
+mod settings;
+mod shutdown;
+mod streams;
+mod tls;
+mod unreached;
+mod visitors;
+mod wait;
