@@ -98,7 +98,7 @@ fn stale_client(provider: &NotionAuthProvider) -> ApiClient {
         let mut ended = Vec::with_capacity(SUBJECTS);
         for number in 0..SUBJECTS {
             let acquired = provider.acquire(&Subject::new(name(number))).await;
-            ended.push(acquired.expect("a token").expose_token().to_owned());
+            ended.push(acquired.expect("a token").expose().to_owned());
         }
         ended
     });

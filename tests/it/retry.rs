@@ -132,7 +132,7 @@ async fn each_retry_has_the_subject_and_its_current_credentials() {
     let second = world.provider.acquire(&"ann".into()).await.unwrap();
     let calls = world.notion.ledger().api_calls().to_vec();
     let tokens: Vec<_> = calls.iter().map(|call| call.token.as_deref()).collect();
-    let expected = [first.access_token.expose(), second.expose_token()].map(Some);
+    let expected = [first.access_token.expose(), second.expose()].map(Some);
     assert_eq!(tokens, expected);
     assert_ne!(expected[0], expected[1]);
 }

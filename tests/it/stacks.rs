@@ -98,7 +98,7 @@ async fn axum_handler_with_a_layered_client_proxies_during_a_refresh() {
     let (status, body) = get(format!("{server}/v1/users/me")).await;
     assert_eq!(status, 200, "{body}");
     let acquired = provider.acquire(&"ann".into()).await.unwrap();
-    notion.revoke_access_token(acquired.expose_token());
+    notion.revoke_access_token(acquired.expose());
     let (status, body) = get(format!("{server}/v1/users/me")).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(notion.ledger().refreshes().len(), 1);

@@ -112,7 +112,7 @@ async fn reconnect_during_a_load_is_not_reported_as_a_regression() {
 
     let new = world.connect("ann").await;
     let renewed = renewing.await.unwrap().unwrap();
-    assert_eq!(renewed.expose_token(), new.access_token.expose());
+    assert_eq!(renewed.expose(), new.access_token.expose());
     let events = events.lock().unwrap();
     let is_regression = |event: &Event| matches!(event, Event::StoreRegressed { .. });
     assert!(!events.iter().any(is_regression), "{events:?}");
@@ -268,7 +268,7 @@ async fn restored_backup_is_reported_and_its_refresh_token_is_not_spent() {
     let backup = stored().await;
     world.provider.refresh(&"ann".into()).await.unwrap();
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
-    world.notion.revoke_access_token(acquired.expose_token());
+    world.notion.revoke_access_token(acquired.expose());
     sleep(Duration::from_secs(61)).await;
 
     let current = stored().await;
@@ -319,7 +319,7 @@ async fn reconnect_after_a_restored_backup_is_used_by_all_processes() {
     drop(peer.acquire(&ann).await);
     sleep(Duration::from_secs(2)).await;
     let acquired = peer.acquire(&ann).await.unwrap();
-    assert_eq!(acquired.expose_token(), new.access_token.expose());
+    assert_eq!(acquired.expose(), new.access_token.expose());
 }
 
 #[tokio::test(start_paused = true)]

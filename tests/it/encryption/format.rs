@@ -220,7 +220,7 @@ async fn members_of_a_later_version_are_ignored() {
     write_record(&setup.world.store, &record_key("ann"), &record).await;
     let provider = &setup.world.provider;
     let acquired = provider.acquire(&"ann".into()).await.unwrap();
-    assert_eq!(acquired.expose_token(), "ntn_golden");
+    assert_eq!(acquired.expose(), "ntn_golden");
 }
 
 /// Stores a record that only later versions can read, with a state that this version does not know.

@@ -39,7 +39,7 @@ async fn whole_life(setup: &Setup) -> Vec<String> {
         note(refreshed.unwrap());
     }
     let acquired = world.provider.acquire(&ann).await.unwrap();
-    world.notion.revoke_grant(acquired.expose_token());
+    world.notion.revoke_grant(acquired.expose());
     world.provider.refresh(&ann).await.unwrap_err();
     note(world.connect("ann").await);
     world.provider.disconnect(&ann).await.unwrap();

@@ -49,7 +49,7 @@ async fn rotation_re_encrypts_other_keys_records_and_nothing_else() {
     setup.connect_by(&new, "c").await;
     setup.connect_by(&setup.provider(&[9]), "lost").await;
     let dead = setup.world.provider.acquire(&"dead".into()).await.unwrap();
-    setup.world.notion.revoke_grant(dead.expose_token());
+    setup.world.notion.revoke_grant(dead.expose());
     let error = setup.world.provider.refresh(&"dead".into()).await;
     error.unwrap_err();
     setup

@@ -196,7 +196,7 @@ async fn file_of_another_application_is_refused_and_unchanged() {
     let place = Place::new();
     fs::write(place.path(), "no database at all, but text of some length").unwrap();
     let error = refused(&place.path()).await;
-    assert_says(&error, StoreErrorKind::Corrupt, "no SQLite database");
+    assert_says(&error, StoreErrorKind::Corrupt, "not an SQLite database");
     assert!(
         fs::read_to_string(place.path())
             .unwrap()
@@ -423,7 +423,7 @@ async fn no_token_is_in_any_file_with_keys() {
     stored.await.unwrap();
     let refreshed = provider.refresh(&ann).await.unwrap();
 
-    let mut tokens = vec![refreshed.expose_token().to_owned()];
+    let mut tokens = vec![refreshed.expose().to_owned()];
     tokens.push(connected.access_token.expose().to_owned());
     tokens.push(connected.refresh_token.unwrap().expose().to_owned());
     for file in fs::read_dir(place.directory.path()).unwrap() {
