@@ -49,7 +49,7 @@ async fn main() -> Result<(), BoxError> {
 
     println!("\nAnn's access token ends without notice, as Notion's do:");
     let token = provider.acquire(&"ann".into()).await?;
-    notion.revoke_access_token(token.expose_token());
+    notion.revoke_access_token(token.expose());
     let (status, _) = get(&client, &format!("{api}/v1/users/me"), "ann").await?;
     let refreshes = notion.ledger().refreshes().len();
     println!("  ann: {status}, after {refreshes} refresh");

@@ -1,4 +1,4 @@
-//! Time as the provider reads it.
+//! The clocks that the provider reads.
 
 use std::{
     fmt,
@@ -6,24 +6,22 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Where the provider reads the time.
+/// Source of the current time.
 ///
-/// Two readings, because each has a fault that the other has not: the wall clock can be set back,
-/// the monotonic clock may stand still while the machine is suspended. Tests use
-/// `testing::TestClock`.
+/// It has two clocks because each has a flaw: the wall clock can be set back, and the monotonic clock may
+/// stop while the machine is suspended. Tests use `testing::TestClock`.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Time since some fixed moment of this process, precise. It never goes backwards.
+    /// Returns the time since a fixed moment of this process. It never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// [`monotonic`](Self::monotonic) as each request reads it: cheap, and up to some milliseconds
-    /// off.
+    /// Returns [`monotonic`](Self::monotonic) at lower cost and precision: it may be some milliseconds off.
     ///
-    /// Used only to decide whether a cached token is still usable.
+    /// It is read by every request, and used only to decide whether a cached token is still usable.
     fn coarse_monotonic(&self) -> Duration {
         self.monotonic()
     }
 
-    /// The wall clock, UTC.
+    /// Returns the wall clock time, UTC.
     fn wall(&self) -> SystemTime;
 }
 
@@ -41,16 +39,16 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The system's clocks.
+/// The operating system's clocks.
 ///
-/// [`coarse_monotonic`](Clock::coarse_monotonic) is the kernel's coarse clock where there is one: a
-/// tenth of the cost of [`Instant::now`], in steps of 1 to 10 milliseconds.
+/// [`coarse_monotonic`](Clock::coarse_monotonic) uses the kernel's coarse clock where available, at a tenth
+/// of the cost of [`Instant::now`]. It advances in steps of 1 to 10 milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct SystemClock;
 
 impl SystemClock {
-    /// When this process first read a clock. Both readings are of one moment.
+    /// Returns the time of this process's first reading, on both monotonic clocks.
     fn origin() -> (Instant, coarsetime::Instant) {
         static ORIGIN: OnceLock<(Instant, coarsetime::Instant)> = OnceLock::new();
         *ORIGIN.get_or_init(|| (Instant::now(), coarsetime::Instant::now()))
@@ -72,10 +70,10 @@ impl Clock for SystemClock {
     }
 }
 
-/// Readings start at one day, so that "some time before now" can always be written down.
+/// Monotonic readings start at one day, so that subtracting a duration from "now" does not underflow.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whole seconds since 1970, UTC; 0 before.
+/// Returns whole seconds since 1970, UTC. Times before 1970 yield 0.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
@@ -86,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn system_clock_readings_are_of_one_origin() {
+    fn system_clock_readings_share_one_origin() {
         let a_second = Duration::from_secs(1);
         let clock = SystemClock;
         let before = clock.monotonic();

@@ -1,4 +1,4 @@
-//! What a request, or a call of the provider, can fail with on this side.
+//! The errors of requests and provider calls that occur before Notion's API answers.
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -12,24 +12,24 @@ use crate::{
     subject::Subject,
 };
 
-/// Any error, as Tower's middleware passes them on.
+/// A boxed error, as Tower middleware uses it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a request has no credentials.
+/// The reason why a request has no credentials.
 ///
-/// One opaque type with predicates that say what can be done about it:
+/// The type is opaque. Its predicates say how to react:
 ///
-/// | predicate | who acts | as an HTTP response |
+/// | predicate | action | as an HTTP response |
 /// |---|---|---|
-/// | [`is_transient`](Self::is_transient) | nobody: try again, after [`retry_after`](Self::retry_after) | 503 `service_unavailable`, `Retry-After` |
-/// | [`is_not_connected`](Self::is_not_connected), [`needs_reauthorization`](Self::needs_reauthorization), [`is_expired`](Self::is_expired) | the user: connect (again) | 401 `unauthorized` |
-/// | [`is_destination`](Self::is_destination), [`is_configuration`](Self::is_configuration) | the developer or operator | 500 `internal_server_error` |
+/// | [`is_transient`](Self::is_transient) | the caller tries again, after [`retry_after`](Self::retry_after) | 503 `service_unavailable`, `Retry-After` |
+/// | [`is_not_connected`](Self::is_not_connected), [`needs_reauthorization`](Self::needs_reauthorization), [`is_expired`](Self::is_expired) | the user connects (again) | 401 `unauthorized` |
+/// | [`is_destination`](Self::is_destination), [`is_configuration`](Self::is_configuration) | the developer or operator corrects the program or its configuration | 500 `internal_server_error` |
 ///
-/// It clones cheaply, since all requests that waited for one refresh share its failure. Neither
-/// message nor source holds a token.
+/// Cloning is cheap, because all requests that waited for one refresh share its failure. Neither the
+/// message nor a source contains a token.
 ///
-/// The layer's service fails with a [`BoxError`]; [`AuthError::find`] gets this one out of it. Errors of
-/// the inner service pass unchanged.
+/// The layer's service fails with a [`BoxError`], in which [`AuthError::find`] finds this type. Errors of
+/// the inner service pass through unchanged.
 #[derive(Debug, Clone)]
 pub struct AuthError {
     kind: Kind,
@@ -83,7 +83,7 @@ impl AuthError {
         Self::new(Kind::Transient(what))
     }
 
-    /// The store failed. It is not asked again for a second.
+    /// The store failed. Loads are not retried for a second.
     pub(crate) fn store_failed(is_unavailable: bool, error: impl Into<BoxError>) -> Self {
         Self::new(Kind::Store { is_unavailable })
             .with_retry_after(Duration::from_secs(1))
@@ -102,7 +102,7 @@ impl AuthError {
         Self::new(Kind::Configuration(what))
     }
 
-    /// A stored record can't be read here.
+    /// A stored record cannot be read by this process.
     pub(crate) fn unreadable(cause: impl Into<BoxError>) -> Self {
         Self::configuration("the stored credentials can't be read: see the source")
             .with_retry_after(Duration::from_secs(1))
@@ -124,14 +124,15 @@ impl AuthError {
         self
     }
 
-    /// The `AuthError` that `error` is or was caused by.
+    /// Finds an `AuthError` in `error` or among its sources.
     #[must_use]
     pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         causes(error).find_map(|error| error.downcast_ref())
     }
 
-    /// It may work later: the store or the token endpoint does not answer, a refresh takes longer than a request waits,
-    /// or this process is shutting down. The credentials stay.
+    /// Whether the failure may go away by itself: the store or the token endpoint does not answer, a
+    /// refresh takes longer than a request waits, or this process is shutting down. The credentials are
+    /// kept.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -143,13 +144,13 @@ impl AuthError {
         )
     }
 
-    /// The subject has no credentials, or the request has no subject.
+    /// Whether the subject has no credentials, or the request has no subject.
     #[must_use]
     pub fn is_not_connected(&self) -> bool {
         matches!(self.kind, Kind::NotConnected | Kind::NoSubject)
     }
 
-    /// The subject's user must connect again, for this reason.
+    /// The reason why the subject's user must connect again, if that is the failure.
     #[must_use]
     pub fn needs_reauthorization(&self) -> Option<ReauthorizationReason> {
         match self.kind {
@@ -158,18 +159,19 @@ impl AuthError {
         }
     }
 
-    /// The access token was refused for good, and there is no refresh token: the API's own 401 says it all.
+    /// Whether the access token was refused for good and there is no refresh token. The API's 401 is then
+    /// returned as it is.
     pub(crate) fn is_end_of_access_token(&self) -> bool {
         self.kind == Kind::NeedsReauthorization(ReauthorizationReason::NoRefreshToken)
     }
 
-    /// The credentials have expired or were refused, and the request was not to refresh them.
+    /// Whether the credentials have expired or were refused, and the request did not allow a refresh.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.kind == Kind::Expired
     }
 
-    /// The request was for a place that gets no token.
+    /// Whether the request's destination is one that gets no token.
     #[must_use]
     pub fn is_destination(&self) -> bool {
         matches!(self.kind, Kind::Destination(_))
@@ -184,8 +186,8 @@ impl AuthError {
         self.kind == Kind::AppRejected
     }
 
-    /// This side is set up wrongly, or Notion does not accept the app's client id and secret, or a
-    /// stored token cannot be sent.
+    /// Whether the program is configured wrongly, Notion does not accept the app's client id and secret, or
+    /// a stored token cannot be sent.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         matches!(
@@ -200,7 +202,7 @@ impl AuthError {
         )
     }
 
-    /// Why the access token cannot be sent. The credentials stay as they are.
+    /// The reason why the access token cannot be sent, if that is the failure. The credentials are kept.
     #[must_use]
     pub fn invalid_token(&self) -> Option<InvalidToken> {
         match self.kind {
@@ -209,13 +211,13 @@ impl AuthError {
         }
     }
 
-    /// How long to wait before trying again, where that is known.
+    /// How long to wait before trying again, if known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The subject it is about.
+    /// The subject of the failed request, if it has one.
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         self.subject.as_ref()
@@ -242,8 +244,8 @@ impl AuthError {
         }
     }
 
-    /// This error as an HTTP response in the envelope of Notion's API, which Notion's official
-    /// clients turn into their typed errors. The message says that this side made it.
+    /// Converts this error to an HTTP response in the error envelope of Notion's API, which Notion's
+    /// official clients turn into their typed errors. Its message begins with `notion-auth:`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -275,7 +277,7 @@ impl AuthError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.is_transient() {
             let after = self.retry_after.unwrap_or_default();
-            // Whole seconds, and never "at once".
+            // `Retry-After` has whole seconds, and 0 would mean to retry immediately.
             let after = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(after.max(1)));
         }
@@ -287,8 +289,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSubject => f.write_str(
-                "the request does not say for whom it is: put a Subject into its extensions (or \
-                 UseIntegrationToken, to use the app's own token)",
+                "the request has no subject: insert a Subject into its extensions, or \
+                 UseIntegrationToken to use the app's own token",
             ),
             Self::NotConnected => {
                 f.write_str("no Notion workspace is connected for this subject: connect one")
@@ -335,7 +337,7 @@ impl StdError for AuthError {
     }
 }
 
-/// An error and its sources.
+/// Iterates over an error and its sources.
 pub(crate) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

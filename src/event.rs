@@ -11,123 +11,125 @@ use crate::{
     store::Lineage,
 };
 
-/// Something that the host application may want to act on: tell a user to connect again, alert an
-/// operator, count.
+/// A change or failure that the application may act on, for example by asking a user to reconnect, alerting
+/// an operator, or counting.
 ///
-/// Each process reports a change of a connection at most once, and not at all if the process ends first;
-/// [`list`](crate::NotionAuthProvider::list) shows what is stored. Failures are reported each time.
+/// Each process reports a change of a connection at most once, and not at all if the process exits first.
+/// The stored state is available from [`list`](crate::NotionAuthProvider::list). Failures are reported each
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Credentials were stored for a new connection, or a renewed one.
+    /// Credentials were stored for a new or renewed connection.
     Connected {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
-        /// The record's generation now.
+        /// The record's generation after the change.
         generation: u64,
     },
-    /// The refresh token was exchanged, and the new pair is saved.
+    /// The refresh token was exchanged, and the new token pair was saved.
     Refreshed {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
-        /// The record's generation now.
+        /// The record's generation after the change.
         generation: u64,
     },
-    /// Credentials that needed reauthorization are active again: the refresh of a process that was taken for dead has
-    /// come to its end.
+    /// Credentials that needed reauthorization are active again, because a refresh that was considered lost
+    /// has completed.
     Recovered {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
-        /// The record's generation now.
+        /// The record's generation after the change.
         generation: u64,
     },
-    /// A refresh did not succeed; the credentials stay, and it will be tried again.
+    /// A refresh failed. The credentials are kept, and the refresh will be tried again.
     RefreshFailed {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
         /// The record's generation.
         generation: u64,
     },
-    /// The connection is over; the user must connect again.
+    /// The connection has ended, and the user must connect again.
     NeedsReauthorization {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
         /// The record's generation.
         generation: u64,
-        /// Why.
+        /// The reason.
         reason: ReauthorizationReason,
     },
-    /// The credentials that were just stored, by a connection or a refresh, cannot be sent. They
-    /// stay, and requests of the subject fail with this reason, until a refresh or a new connection
-    /// replaces them.
+    /// Credentials that were just stored by a connection or a refresh cannot be sent.
+    ///
+    /// They are kept, and the subject's requests fail with this reason until a refresh or a new connection
+    /// replaces the credentials.
     InvalidToken {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
-        /// The grant.
+        /// The lineage of the grant.
         lineage: Lineage,
         /// The record's generation.
         generation: u64,
-        /// Why.
+        /// The reason.
         reason: InvalidToken,
     },
-    /// The connection was ended by the application.
+    /// The application disconnected the subject.
     Disconnected {
-        /// Whose.
+        /// The subject of the connection.
         subject: Subject,
     },
-    /// A subject was connected by another Notion user, or to another workspace, than before.
-    /// The tokens of before stay good at Notion, unless they are the same user's.
+    /// A subject was connected by a different Notion user, or to a different workspace, than before.
+    ///
+    /// The previous tokens stay valid at Notion, unless they belong to the same Notion user.
     IdentityChanged {
-        /// Whose connection it is.
+        /// The subject of the connection.
         subject: Subject,
-        /// Whether the host would not have it: then the connection is as it was.
+        /// Whether the application refuses such changes. If so, the connection is unchanged.
         is_refused: bool,
     },
-    /// A connection was made through the routes by a Notion user who has one under another subject
-    /// too. Notion may end the older one.
+    /// A Notion user connected through the routes who is already connected under another subject. Notion
+    /// may revoke the older connection.
     #[cfg(feature = "routes")]
     BotShared {
-        /// Whose connection is new.
+        /// The subject of the new connection.
         subject: Subject,
-        /// Whose is there already.
+        /// The subject of the existing connection.
         other: Subject,
     },
-    /// One of the routes did not do what it was asked for. Anybody can bring this about, as often as they
-    /// like.
+    /// A request to one of the routes failed. Any visitor can cause this event, as often as they like.
     #[cfg(feature = "routes")]
     FlowFailed {
-        /// Who was signed in, if anybody was.
+        /// The signed-in subject, if any.
         subject: Option<Subject>,
-        /// Why.
+        /// The reason.
         problem: FlowProblem,
     },
-    /// Notion does not accept the app's client id and secret. No refresh is tried for a while; no
+    /// Notion does not accept the app's client id and secret. Refreshes are paused for a while. No
     /// credentials are lost.
     AppRejected,
-    /// The store holds an older generation than one that was seen here: it was restored from a
-    /// backup, or a lagging copy is read.
+    /// The store holds an older generation than this process has seen: it was restored from a backup, or a
+    /// lagging replica was read.
     StoreRegressed {
-        /// Whose.
+        /// The subject of the record.
         subject: Subject,
         /// The generation in the store.
         stored: u64,
-        /// The generation that was seen.
+        /// The generation that this process has seen.
         seen: u64,
     },
 }
 
 impl Event {
-    /// The level says who has to act: the operator (error), or the user (warn).
+    /// Logs the event: at level ERROR if the operator must act, at WARN if the user must.
     fn log(&self) {
         match self {
             Self::AppRejected | Self::InvalidToken { .. } | Self::StoreRegressed { .. } => {
@@ -141,7 +143,7 @@ impl Event {
     }
 }
 
-/// Where events go: to the log and to the application's observer.
+/// Sends events to the log and to the application's observer.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     pub(crate) observer: Option<Box<dyn Observer>>,
@@ -153,19 +155,19 @@ impl Events {
         let Some(observer) = &self.observer else {
             return;
         };
-        // What follows an event, such as a revocation, does not depend on the application's code.
+        // The work that follows an event, such as a revocation, must not depend on the application's code.
         let observed = catch_unwind(AssertUnwindSafe(|| observer.on_event(&event)));
         if observed.is_err() {
-            tracing::error!(?event, "the observer of events panicked");
+            tracing::error!(?event, "the Observer panicked on an event");
         }
     }
 }
 
-/// What [`Event`]s are reported to, such as a function.
+/// Receives [`Event`]s. Implemented for functions and closures.
 ///
-/// It is called from the task or request in which the event happened, and should return at once.
+/// It is called from the task or request in which the event occurs, and should return quickly.
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened.
+    /// Handles an event.
     fn on_event(&self, event: &Event);
 }
 

@@ -1,4 +1,4 @@
-//! Headers that `http` has no name or no reader for.
+//! HTTP header names and parsers that the `http` crate lacks.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,21 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-/// `Notion-Version`: which version of Notion's API a request is written for.
+/// The `Notion-Version` header: the version of Notion's API that a request is written for.
 pub const NOTION_VERSION: HeaderName = HeaderName::from_static("notion-version");
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, also with a fraction, or a date.
+/// Parses `Retry-After` (RFC 9110 section 10.2.3): seconds, with or without a fraction, or a date.
 ///
-/// A date counts from the response's own `Date`, so that the clock of this machine may be wrong. A past date
-/// means now. A value that is neither, or is more than a day away, past or future, counts as `longest`,
-/// because the server did ask to wait. A blank value counts as absent. Of several values, in headers of
-/// their own or joined by a proxy with commas, the longest counts.
+/// A date is compared with the response's own `Date` header, because this machine's clock may be wrong. A
+/// date in the past means zero. A value that cannot be parsed, or is more than a day away, counts as
+/// `longest`, because the server did ask for a pause. A blank value counts as absent. The longest of
+/// several values counts, whether they are separate headers or joined with commas by a proxy.
 pub(crate) fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     let values = headers.get_all(RETRY_AFTER).iter();
     let values = values.filter(|value| !value.as_bytes().trim_ascii().is_empty());
     let pause = |value: &HeaderValue| {
         let text = value.to_str().ok()?.trim();
-        // A date has a comma too.
+        // A date contains a comma too.
         let Ok(until) = httpdate::parse_http_date(text) else {
             return longest_of(text);
         };
@@ -37,10 +37,10 @@ pub(crate) fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Dura
     values.map(|value| pause(value).unwrap_or(longest)).max()
 }
 
-/// No rate limit asks for more: such a value is a mistake of the server or of a proxy.
+/// No rate limit asks for a longer pause. Such a value is a mistake of the server or of a proxy.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest of the numbers, which commas separate.
+/// Returns the largest of the comma-separated numbers.
 fn longest_of(text: &str) -> Option<Duration> {
     let numbers = text.split(',').map(str::trim).filter(|it| !it.is_empty());
     let pauses = numbers.map(seconds).collect::<Option<Vec<_>>>()?;

@@ -1,12 +1,13 @@
-//! JSON that has secrets in it.
+//! JSON that contains secrets.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// A prefix and the value, in memory that is wiped and has no byte to spare: growing would leave copies
-/// behind, and what is spare is wiped byte by byte as well.
+/// Serializes `value` after `prefix` into zeroizing memory of the exact size.
+///
+/// Growing the buffer would leave copies of the secrets behind, and spare capacity would be wiped as well.
 pub(crate) fn to_exact_vec(
     prefix: &[u8],
     value: &impl Serialize,
@@ -19,7 +20,7 @@ pub(crate) fn to_exact_vec(
     Ok(bytes)
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Length(usize);
 
 impl Write for Length {

@@ -1,4 +1,4 @@
-//! The application's own keys.
+//! The application's encryption keys.
 
 use std::{env, fmt, sync::Arc};
 
@@ -13,17 +13,19 @@ use zeroize::Zeroizing;
 
 use crate::random::random_bytes;
 
-/// The application's keys, of which all others are derived: 32 random bytes each.
+/// The application's keys: 32 random bytes each, from which all other keys are derived.
 ///
-/// The first one seals what is made now; all of them open what was made before. So keys are changed
-/// without a break in three steps, each on every replica before the next: add the new one at the end; move
-/// it to the front; take the old one away when nothing that it sealed is needed any more. For connection
-/// flows that is 10 minutes later. For stored credentials it is when
-/// [`rotate`](https://docs.rs/notion-auth/latest/notion_auth/struct.NotionAuthProvider.html#method.rotate),
-/// called after the second step, has gone through all records and left none pending.
+/// The first key encrypts new data. All keys decrypt existing data. To change the key without an
+/// interruption, deploy each of these steps on every replica before the next one:
 ///
-/// Replicas that serve the same application have the same keys. Whoever loses them loses what they sealed:
-/// keep a copy apart from the store's backups. `Debug` shows none.
+/// 1. Append the new key.
+/// 2. Move the new key to the front.
+/// 3. Remove the old key when nothing that it encrypted is needed any more. For connection flows this is 10
+///    minutes after step 2. For stored credentials it is when `NotionAuthProvider::rotate` has processed all
+///    records after step 2 and left none pending.
+///
+/// All replicas of an application use the same keys. Data encrypted with a lost key cannot be recovered, so
+/// keep a copy of the keys separate from the store's backups. `Debug` prints no key.
 ///
 /// ```
 /// use notion_auth::Keyring;
@@ -40,14 +42,14 @@ pub struct Keyring {
     keys: Arc<[Zeroizing<[u8; 32]>]>,
 }
 
-/// Why there are no keys to use.
+/// The reason why a [`Keyring`] could not be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyringError(&'static str);
 
 const VARIABLE: &str = "NOTION_AUTH_KEYS";
 
-/// Both alphabets, with and without padding: whatever made the key.
+/// Both base64 alphabets, with and without padding, because the tools that generate keys differ.
 const ENCODINGS: [GeneralPurpose; 2] = {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -58,10 +60,10 @@ const ENCODINGS: [GeneralPurpose; 2] = {
 };
 
 impl Keyring {
-    /// Keys of 32 random bytes each, the one that seals first.
+    /// Creates a keyring from keys of 32 random bytes each. The first key encrypts.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no key.
     pub fn new(keys: impl IntoIterator<Item = [u8; 32]>) -> Result<Self, KeyringError> {
         let keys: Arc<[_]> = keys.into_iter().map(Zeroizing::new).collect();
         if keys.is_empty() {
@@ -70,24 +72,24 @@ impl Keyring {
         Ok(Self { keys })
     }
 
-    /// Reads `NOTION_AUTH_KEYS`, as [`parse`](Self::parse) does.
+    /// Reads `NOTION_AUTH_KEYS`, in the format of [`parse`](Self::parse).
     ///
     /// # Errors
-    /// When it is not set, or cannot be read.
+    /// If the variable is not set or cannot be parsed.
     pub fn from_env() -> Result<Self, KeyringError> {
         match env::var(VARIABLE) {
             Ok(text) => Self::parse(&Zeroizing::new(text)),
             Err(_) => Err(KeyringError(
                 "NOTION_AUTH_KEYS is not set: 32 random bytes in base64, such as `openssl rand \
-                 -base64 32` prints, or several of them with commas between",
+                 -base64 32` prints, or several of them separated by commas",
             )),
         }
     }
 
-    /// Keys in base64 (either alphabet), with commas or white space between them.
+    /// Parses base64 keys (either alphabet), separated by commas or white space.
     ///
     /// # Errors
-    /// When there is none, or one is not 32 bytes in base64. The message shows no key.
+    /// If there is no key, or one is not 32 bytes in base64. The message contains no key.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let words = text
             .split(|it: char| it == ',' || it.is_whitespace())
@@ -96,8 +98,8 @@ impl Keyring {
         Self::new(keys?)
     }
 
-    /// One key that no other process has, and that ends with this one: not for records that are to
-    /// outlive it.
+    /// Creates a keyring with one random key, which is lost when this process exits. Do not use it for
+    /// records that must outlive the process.
     #[must_use]
     pub fn random() -> Self {
         Self {
@@ -105,8 +107,8 @@ impl Keyring {
         }
     }
 
-    /// What is used in the place of these keys, in their order, by HKDF-SHA256 (RFC 5869). The label
-    /// keeps what is derived for one use apart from all else.
+    /// Derives a key from each key of this keyring, in order, by HKDF-SHA256 (RFC 5869). Different labels
+    /// yield independent keys.
     pub(crate) fn derive<const N: usize>(
         &self,
         label: &'static str,
@@ -115,7 +117,7 @@ impl Keyring {
     }
 }
 
-/// What names are shown by where they must not be shown.
+/// The key of the digests that stand for names in logs and `Debug` output.
 #[cfg(feature = "encryption")]
 pub(crate) struct DigestKey(Zeroizing<[u8; 32]>);
 
@@ -138,11 +140,16 @@ impl DigestKey {
     reason = "the length is checked when this is compiled"
 )]
 fn derived<const N: usize>(key: &[u8; 32], label: &str) -> Zeroizing<[u8; N]> {
-    const { assert!(N <= 255 * 32, "HKDF-SHA256 gives no more") };
+    const {
+        assert!(
+            N <= 255 * 32,
+            "HKDF-SHA256 yields at most 255 times 32 bytes"
+        )
+    };
     let mut derived = Zeroizing::new([0; N]);
     Hkdf::<Sha256>::new(None, key)
         .expand(label.as_bytes(), &mut *derived)
-        .expect("not more than 255 times 32 bytes are asked for");
+        .expect("at most 255 times 32 bytes are requested");
     derived
 }
 
@@ -184,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_for_two_uses_or_of_two_keys_differs() {
+    fn derived_keys_differ_by_label_and_by_key() {
         let ring = Keyring::new([[1; 32], [2; 32]]).expect("two keys");
         let derived = ring.derive("a").chain(ring.derive("b")).map(|key| *key);
         let derived: HashSet<[u8; 32]> = derived.chain([[1; 32], [2; 32]]).collect();
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_shown() {
+    fn malformed_key_is_refused_and_not_shown() {
         let longer = format!("{}AAAA", ONE.trim_end_matches('='));
         for text in [
             "",

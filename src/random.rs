@@ -1,6 +1,6 @@
-//! Random bytes that nobody can guess.
+//! Unpredictable random bytes.
 
-/// `N` bytes from the operating system's generator.
+/// Returns `N` bytes from the operating system's random generator.
 #[expect(
     clippy::expect_used,
     reason = "without the system's generator no process is safe to go on"

@@ -1,4 +1,4 @@
-//! Notion's "too many" waited out: a policy for Tower's [`Retry`](tower::retry::Retry).
+//! A retry policy for Notion's rate limits, for Tower's [`Retry`](tower::retry::Retry).
 
 use std::time::Duration;
 
@@ -8,19 +8,22 @@ use tower::retry::Policy;
 
 use crate::header::retry_after;
 
-/// A [`Policy`] that sends a request again when Notion says that there were too many: 429
-/// `rate_limited` and 529 `service_overload`, whatever the method, as Notion's official clients do.
-/// Nothing else is sent again, no error and no other status: what is answered with 503 may be done
-/// already.
+/// A [`Policy`] that retries requests that Notion rejected for rate limiting.
 ///
-/// The request waits for as long as the response's `Retry-After` says, in seconds or as a date; without
-/// one for 1, 2, 4, … seconds. A value that can't be read, or is more than a day from now, means
-/// [`longest_pause`](Self::longest_pause). After the last try, or when the pause would be longer than
-/// that, the response goes to the caller as it is. A future that is dropped in between sends nothing more.
-/// The timer is Tokio's.
+/// It retries status 429 `rate_limited` and 529 `service_overload` for every HTTP method, as Notion's
+/// official clients do. Errors and other statuses are not retried: a request answered with 503 may have
+/// been processed.
 ///
-/// Requests are cloned with their extensions, so each try is still its subject's. It goes outside of
-/// the layer, so that each try has the credentials of its moment:
+/// The pause is the response's `Retry-After`, in seconds or as a date. Without that header it is 1, 2, 4, …
+/// seconds. A value that cannot be parsed, or is more than a day from now, counts as
+/// [`longest_pause`](Self::longest_pause). The response is returned to the caller after the last retry, or
+/// when the pause would exceed `longest_pause`. Pauses use Tokio's timer.
+///
+/// # Cancel safety
+/// Dropping the future during a pause sends nothing more.
+///
+/// Requests are cloned with their extensions, so each retry has the same subject. Put the policy outside of
+/// the layer, so that each attempt gets the current credentials:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -47,17 +50,18 @@ use crate::header::retry_after;
 /// # Ok(()) }
 /// ```
 ///
-/// Not in a gateway for Notion's official clients: they do the same, and the tries multiply.
+/// Do not use it in a gateway for Notion's official clients. They retry in the same way, and the retries
+/// multiply.
 #[derive(Debug, Clone)]
 pub struct RetryRateLimited {
     retries: u32,
     longest_pause: Duration,
-    /// The next pause, if the answer says none.
+    /// The next pause, if the response has no `Retry-After`.
     pause: Duration,
 }
 
 impl RetryRateLimited {
-    /// Two retries, as Notion's official clients do, and pauses of up to 60 seconds.
+    /// Creates the policy of Notion's official clients: two retries, and pauses of up to 60 seconds.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -67,14 +71,16 @@ impl RetryRateLimited {
         }
     }
 
-    /// How often a request is sent again at most.
+    /// Sets the maximum number of retries.
     #[must_use]
     pub fn retries(self, retries: u32) -> Self {
         Self { retries, ..self }
     }
 
-    /// Maximum pause before each retry. If the server asks for a longer pause, the response is returned
-    /// to the caller: an earlier retry would be refused as well.
+    /// Sets the maximum pause before each retry.
+    ///
+    /// If the server asks for a longer pause, the response is returned to the caller, because an earlier
+    /// retry would be rejected as well.
     #[must_use]
     pub fn longest_pause(self, longest_pause: Duration) -> Self {
         Self {
@@ -113,7 +119,7 @@ impl<B: Clone, ResBody, E> Policy<Request<B>, Response<ResBody>, E> for RetryRat
     }
 }
 
-/// 529 is Notion's own.
+/// 529 is specific to Notion.
 fn is_too_many(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.as_u16() == 529
 }

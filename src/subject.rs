@@ -252,7 +252,7 @@ pub enum Mode {
     FailFast,
 }
 
-/// A response extension, set by a layer that was told to report: the credentials that were used.
+/// Response extension with the credentials that were used, set by a layer that is configured to report them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialUsed {

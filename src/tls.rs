@@ -1,7 +1,7 @@
-//! Trust in servers: the root certificates of the platform, of `SSL_CERT_FILE` and `SSL_CERT_DIR`, of
-//! the application.
+//! Root certificates of TLS connections: the platform's, those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, and
+//! the application's.
 //!
-//! Notion's endpoints, PostgreSQL and Redis are trusted by the same rule.
+//! The same rule applies to Notion's endpoints, PostgreSQL and Redis.
 
 use std::{
     env,
@@ -18,21 +18,21 @@ use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 const FILE: &str = "SSL_CERT_FILE";
 const DIRS: &str = "SSL_CERT_DIR";
 
-/// Root certificates. Each is one that rustls can use, and there is at least one.
+/// Root certificates that rustls accepts. There is at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Roots(Vec<CertificateDer<'static>>);
 
-/// Why there are no root certificates.
+/// The reason why there are no root certificates.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum RootsError {
-    #[error("{variable}: no root certificate was read from {}: {reason}: {cure}, or unset it", .path.display())]
+    #[error("{variable}: no root certificate was read from {}: {reason}: {remedy}, or unset it", .path.display())]
     Unusable {
         variable: &'static str,
         path: PathBuf,
         reason: String,
-        cure: &'static str,
+        remedy: &'static str,
     },
-    /// The read did not come to an end.
+    /// The read did not complete.
     #[cfg(feature = "https")]
     #[error(
         "{places}: the root certificates were not read: {reason}: check the disk or network mount that \
@@ -41,7 +41,7 @@ pub(crate) enum RootsError {
     NotRead { places: String, reason: String },
 }
 
-/// Where root certificates are read, if not where the platform has them.
+/// Locations of root certificates that replace the platform's.
 #[derive(Clone, Debug)]
 pub(crate) struct RootPaths {
     file: Option<OsString>,
@@ -49,7 +49,7 @@ pub(crate) struct RootPaths {
 }
 
 impl RootPaths {
-    /// Takes the variables that `get` finds. A blank one counts as unset.
+    /// Reads the variables by `get`. A blank variable counts as unset.
     pub(crate) fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name| get(name).filter(|value| !is_blank(value));
         Self {
@@ -58,10 +58,10 @@ impl RootPaths {
         }
     }
 
-    /// Reads the certificates. The files may be on a slow disk.
+    /// Reads the certificates. This may block, because the files may be on a slow disk.
     ///
-    /// The bundled ones serve only where neither variable is set and the platform has none. If
-    /// a variable is set, only its certificates are trusted. If it can't be read, no connection is made.
+    /// If a variable is set, only its certificates are trusted, and it is an error if they cannot be read.
+    /// The bundled certificates are used only if neither variable is set and the platform has none.
     pub(crate) fn read(&self) -> Result<Roots, RootsError> {
         if self.file.is_none() && self.dirs.is_none() {
             return Ok(Roots::or_bundled(platform()));
@@ -76,7 +76,7 @@ impl RootPaths {
         Ok(Roots(roots))
     }
 
-    /// The error of a read that did not come to an end. It names the variables that are set.
+    /// Returns the error of a read that did not complete. It names the variables that are set.
     #[cfg(feature = "https")]
     pub(crate) fn not_read(&self, reason: &str) -> RootsError {
         let set = [(FILE, &self.file), (DIRS, &self.dirs)];
@@ -95,15 +95,15 @@ impl RootPaths {
     }
 }
 
-/// Whether the value of a variable counts as unset.
+/// Returns whether the value of a variable counts as unset.
 pub(crate) fn is_blank(value: &OsStr) -> bool {
     value.to_str().is_some_and(|value| value.trim().is_empty())
 }
 
 impl Roots {
-    /// Reads the root certificates that the process's environment names, or else the platform's.
+    /// Reads the root certificates that the process's environment configures, or the platform's.
     ///
-    /// It reads files, which may be on a slow disk.
+    /// This may block, because the files may be on a slow disk.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn from_env() -> Result<Self, RootsError> {
         RootPaths::from_vars(|name| env::var_os(name)).read()
@@ -111,17 +111,17 @@ impl Roots {
 
     fn or_bundled(read: CertificateResult) -> Self {
         for error in &read.errors {
-            tracing::debug!(%error, "a root certificate of the system was not read");
+            tracing::debug!(%error, "could not read one of the system's root certificates");
         }
         let mut roots = usable(read.certs);
         if roots.is_empty() {
-            tracing::debug!("the system has no root certificates: the bundled ones are used");
+            tracing::debug!("the system has no root certificates: using the bundled ones");
             roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec();
         }
         Self(roots)
     }
 
-    /// The certificates for rustls.
+    /// Converts the certificates for rustls.
     #[cfg(feature = "https")]
     pub(crate) fn to_store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
@@ -129,13 +129,13 @@ impl Roots {
         store
     }
 
-    /// Adds certificates that [`parse`] has found.
+    /// Adds certificates that were parsed by [`parse`].
     #[cfg(feature = "https")]
     pub(crate) fn extend(&mut self, roots: &[CertificateDer<'static>]) {
         self.0.extend_from_slice(roots);
     }
 
-    /// The certificates as PEM, for libraries that take no other form.
+    /// Encodes the certificates as PEM, for libraries that accept no other format.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn to_pem(&self) -> Vec<u8> {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -146,7 +146,7 @@ impl Roots {
             let text = STANDARD.encode(root);
             let mut rest = text.as_str();
             while !rest.is_empty() {
-                // RFC 7468 section 2: lines of 64 characters. All of them are ASCII.
+                // Lines have 64 characters (RFC 7468 section 2). All of them are ASCII.
                 let (line, more) = rest.split_at(rest.len().min(64));
                 pem.push_str(line);
                 pem.push('\n');
@@ -158,7 +158,7 @@ impl Roots {
     }
 }
 
-/// The certificates in PEM, or the one in DER. `None` if there is none, or one that is damaged.
+/// Parses certificates in PEM, or one in DER. Returns `None` if there is none, or one is damaged.
 #[cfg(feature = "https")]
 pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     const BEGIN: &[u8] = b"-----BEGIN";
@@ -179,9 +179,9 @@ fn read_file(file: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
         variable: FILE,
         path: path.to_owned(),
         reason,
-        cure: "set it to a file of certificates in PEM",
+        remedy: "set it to a file of certificates in PEM",
     };
-    // A pipe or a device may never end.
+    // Reading from a pipe or a device may never end.
     if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         return Err(unusable("it is not a regular file".to_owned()));
     }
@@ -195,7 +195,7 @@ fn read_file(file: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     Ok(roots)
 }
 
-/// One directory of the list with a certificate is enough, as for OpenSSL.
+/// Reads the certificates of all directories. As in OpenSSL, one directory with a certificate is enough.
 fn read_dirs(dirs: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let mut all = CertificateResult::default();
     for dir in env::split_paths(dirs).filter(|dir| !dir.as_os_str().is_empty()) {
@@ -210,14 +210,14 @@ fn read_dirs(dirs: &OsStr) -> Result<Vec<CertificateDer<'static>>, RootsError> {
             variable: DIRS,
             path: dirs.into(),
             reason,
-            cure: "set it to a directory with files of certificates in PEM",
+            remedy: "set it to a directory with files of certificates in PEM",
         });
     }
     warn(DIRS, &all);
     Ok(roots)
 }
 
-/// Why nothing usable was read.
+/// Describes why no usable certificate was read.
 fn reason(read: &CertificateResult, empty: &str) -> String {
     match read.errors.first().map(|error| &error.kind) {
         Some(ErrorKind::Io { inner, .. }) => inner.to_string(),
@@ -228,11 +228,12 @@ fn reason(read: &CertificateResult, empty: &str) -> String {
 
 fn warn(variable: &str, read: &CertificateResult) {
     for error in &read.errors {
-        tracing::warn!(variable, %error, "a root certificate was not read; the others are used");
+        tracing::warn!(variable, %error, "could not read a root certificate; using the others");
     }
 }
 
-/// Those that rustls can use, each once: systems have a file and a directory of the same.
+/// Returns the certificates that rustls accepts, without duplicates: systems have the same ones in a file
+/// and a directory.
 fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
     certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other));
     certificates.dedup();
@@ -244,9 +245,9 @@ fn is_usable(root: &CertificateDer<'_>) -> bool {
     RootCertStore::empty().add(root.clone()).is_ok()
 }
 
-/// Where this system keeps its root certificates.
+/// Reads the platform's root certificates.
 ///
-/// `load_native_certs` alone would take a variable that is empty for one that is set.
+/// `load_native_certs` would treat an empty variable as set.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn platform() -> CertificateResult {
     let found = openssl_probe::probe();
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bundled_roots_serve_only_where_the_platform_has_none() {
+    fn bundled_roots_are_used_only_if_the_platform_has_none() {
         let bundled = Roots::or_bundled(CertificateResult::default()).0;
         assert!(bundled.len() > 50);
         let mut read = CertificateResult::default();

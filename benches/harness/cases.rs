@@ -1,4 +1,4 @@
-//! Cases in turn, so that what disturbs the machine disturbs them all.
+//! Measures interleaved cases, so that disturbances of the machine affect all of them alike.
 
 use std::{
     hint::black_box,
@@ -11,24 +11,25 @@ use super::{
     requests::{BATCH, forget_sent},
 };
 
-/// Figures that are reported of each case.
+/// Figures reported for each case.
 pub(crate) const NS: &str = "ns";
 pub(crate) const BEYOND: &str = "ns over the bare service";
 pub(crate) const ALLOCATIONS: &str = "allocations";
 
-/// Measures the work that it is given, which it must call once.
+/// Measures the closure that it is given, and must call it exactly once.
 type Gauge<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 
-/// A piece of work that is timed, or whose allocations are counted.
+/// Work whose time or allocations are measured.
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Name of the bare service's case, which does everything but what is measured.
+    /// Name of the bare service's case, which does everything except what is measured.
     pub(crate) floor: &'static str,
     batch: Box<dyn FnMut(Gauge<'_>)>,
 }
 
 impl Case {
-    /// [`BATCH`] values are made before, and what became of them is dropped after, the measurement.
+    /// Creates a case. [`BATCH`] values are created before the measurement, and the results are dropped
+    /// after it.
     pub(crate) fn new<T: 'static, U: 'static>(
         name: impl Into<String>,
         floor: &'static str,
@@ -50,7 +51,7 @@ impl Case {
         }
     }
 
-    /// Runs a batch; nanoseconds for one.
+    /// Runs a batch. Returns nanoseconds per item.
     fn time(&mut self) -> f64 {
         let mut time = Duration::ZERO;
         (self.batch)(&mut |work| {
@@ -62,10 +63,10 @@ impl Case {
     }
 }
 
-/// Runs all cases in turn, `rounds` times; a round is the median of `batches` batches of a case.
+/// Runs all cases in turn, `rounds` times. A round is the median of `batches` batches of a case.
 ///
-/// Reports what each takes by itself and beyond its floor. The latter is also reported against what other cases take
-/// beyond their floors: `references` gives the figures' names and those cases'.
+/// Reports the time of each case, and its time over its floor. The latter is also reported relative to
+/// other cases: `references` returns the names of these figures and cases.
 pub(crate) fn report_times(
     mut cases: Vec<Case>,
     rounds: usize,
@@ -106,11 +107,11 @@ pub(crate) fn report_times(
     }
 }
 
-/// Reports what each case allocates for a request, by a function that calls what it is given and counts.
+/// Reports the allocations of each case per request. `count` calls its argument and counts the allocations.
 pub(crate) fn report_allocations(cases: Vec<Case>, count: impl Fn(&mut dyn FnMut()) -> u64) {
     for mut case in cases {
         let mut counted = 0;
-        // The first time something may be made that stays.
+        // The first runs may allocate memory that is kept.
         for _ in 0..3 {
             (case.batch)(&mut |work| counted = count(work));
         }

@@ -1,10 +1,10 @@
-//! What the benchmarks share: repeated processes, interleaved cases, requests, and tables.
+//! Common parts of the benchmarks: repeated processes, interleaved cases, requests, and tables.
 //!
-//! The addresses that a process's code and heap happen to get make the same case 20 % faster or slower. So a
-//! benchmark starts itself several times and takes the median of what those processes report. Within one process,
-//! all cases run in turn, and a ratio is that of two cases in the same round.
+//! The same case can be 20 % faster or slower depending on the addresses of a process's code and heap. A
+//! benchmark therefore starts itself several times and takes the median over these processes. Within one
+//! process, all cases run in turn, and a ratio is that of two cases in the same round.
 
-// Each benchmark uses its own part of this.
+// Each benchmark uses only a part of this module.
 #![allow(dead_code, unused_imports, reason = "shared by several benchmarks")]
 
 mod cases;
@@ -22,8 +22,8 @@ pub(crate) use {cases::*, output::*, requests::*};
 const ROLE: &str = "NOTION_AUTH_BENCH_ROLE";
 const REPEATS: &str = "NOTION_AUTH_BENCH_PROCESSES";
 
-/// A part of a benchmark: its name, how many processes measure, what each does, and what prints tables of their reports
-/// and sets the goals' values.
+/// A part of a benchmark: its name, the number of measuring processes, the measurement, and a function that
+/// prints the reports and checks the goals.
 type Part<'a> = (&'a str, Processes, fn(), &'a dyn Fn(&Reports, &mut Goals));
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub(crate) enum Processes {
     Several,
 }
 
-/// The benchmark's `main`: all parts, or those that the arguments name. A process that was started by it measures one.
+/// Entry point of a benchmark: runs all parts, or those named by the arguments. A child process runs one
+/// measurement.
 pub(crate) fn main(parts: &[Part<'_>]) -> ExitCode {
     if let Some(role) = role() {
         let part = parts.iter().find(|(name, ..)| *name == role);
@@ -56,42 +57,42 @@ pub(crate) fn main(parts: &[Part<'_>]) -> ExitCode {
     goals.print()
 }
 
-/// What this process was started for; `None` in the one that the user started.
+/// Returns the role of a child process, or `None` in the process that the user started.
 pub(crate) fn role() -> Option<String> {
     env::var(ROLE).ok()
 }
 
-/// Command that starts this program in that role.
+/// Returns the command that starts this program in a role.
 pub(crate) fn command(role: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of this program"));
     command.env(ROLE, role);
     command
 }
 
-/// How many processes decide: 11, or what the environment says.
+/// Returns the number of processes per measurement: 11, or the value in the environment.
 pub(crate) fn repeats() -> usize {
     let repeats = env::var(REPEATS).ok().and_then(|text| text.parse().ok());
     repeats.unwrap_or(11)
 }
 
-/// Profile that this program was built in, by the folder that it lies in.
+/// Returns the profile of this program, determined from the directory of its executable.
 pub(crate) fn profile() -> &'static str {
     let path = env::current_exe().expect("the path of this program");
     let is_lto = path.components().any(|it| it.as_os_str() == "bench-lto");
     if is_lto { "LTO" } else { "default" }
 }
 
-/// Reports a figure to the process that started this one.
+/// Reports a figure to the parent process.
 pub(crate) fn report(name: &str, figure: &str, value: f64) {
     println!("{name}: {figure}\t{value}");
 }
 
-/// What processes have reported.
+/// Figures reported by child processes.
 #[derive(Default)]
 pub(crate) struct Reports(BTreeMap<String, Vec<f64>>);
 
 impl Reports {
-    /// Runs this program in that role, `repeats` times, one after the other.
+    /// Runs this program in a role `repeats` times, one after the other.
     pub(crate) fn run(&mut self, role: &str, repeats: usize) {
         for number in 1..=repeats {
             eprintln!("{role}: process {number} of {repeats}");
@@ -110,7 +111,7 @@ impl Reports {
         }
     }
 
-    /// Summary of what was reported.
+    /// Returns the summary of a figure.
     pub(crate) fn get(&self, name: &str, figure: &str) -> f64 {
         let values = self.0.get(&format!("{name}: {figure}"));
         let values = values.unwrap_or_else(|| panic!("no {figure:?} of {name:?} was reported"));
@@ -118,18 +119,18 @@ impl Reports {
     }
 }
 
-/// Median of the values; of a figure whose name ends with `, most`, the highest.
+/// Returns the median of the values, or the maximum for a figure whose name ends in `, most`.
 pub(crate) fn summary(figure: &str, values: impl IntoIterator<Item = f64>) -> f64 {
     let is_highest = figure.ends_with(", most");
     quantile(values, if is_highest { 1.0 } else { 0.5 })
 }
 
-/// The middle one of the values; the lower of the two middle ones of an even number.
+/// Returns the median, or the lower of the two middle values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value that the share `q` (0 to 1) of all values do not exceed.
+/// Returns the `q`-quantile (0 to 1) of the values.
 pub(crate) fn quantile(values: impl IntoIterator<Item = f64>, q: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     assert!(!values.is_empty(), "there is nothing to take the median of");

@@ -1,4 +1,4 @@
-//! Tables as Markdown has them, charts, and goals.
+//! Prints Markdown tables and goals, and draws charts.
 
 use std::{collections::BTreeMap, error::Error, process::ExitCode};
 
@@ -12,7 +12,7 @@ use super::{Reports, cases::BEYOND, profile};
 const BLUE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const GREY: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
 
-/// Prints a table. `head` is the names of the columns; all but the first `texts` are numbers.
+/// Prints a table. `head` contains the names of the columns. All columns but the first `texts` are numbers.
 pub(crate) fn table(title: &str, texts: usize, head: &str, rows: &[Vec<String>]) {
     let numbers = head.split(" | ").count() - texts;
     println!("{title}\n\n| {head} |");
@@ -24,7 +24,7 @@ pub(crate) fn table(title: &str, texts: usize, head: &str, rows: &[Vec<String>])
 }
 
 impl Reports {
-    /// Prints a row for each name, with the figures that `head` names after the column of the names.
+    /// Prints one row per name, with the figures that `head` names after the first column.
     pub(crate) fn table(&self, title: &str, head: &str, names: &[impl AsRef<str>]) {
         let figures: Vec<_> = head.split(" | ").skip(1).collect();
         let rows = names.iter().map(|name| {
@@ -39,7 +39,7 @@ impl Reports {
         values.map(number).collect()
     }
 
-    /// Draws a bar for what each case takes over the bare service. The first one is what the others stand beside.
+    /// Draws a bar chart of each case's time over the bare service. The first case is the reference.
     pub(crate) fn draw(
         &self,
         path: &str,
@@ -56,7 +56,7 @@ impl Reports {
             .caption(title, ("sans-serif", 18))
             .margin(12)
             .y_label_area_size(250)
-            // The longest bar leaves room for its value.
+            // The longest bar leaves space for its value.
             .build_cartesian_2d(0.0..longest * 1.2, names.len() as f64..0.0)?;
         let plot = chart.plotting_area();
         let write = |text: &str, at, offset, anchor| {
@@ -77,7 +77,8 @@ impl Reports {
     }
 }
 
-/// Three digits that say something, or all of a large or whole number, with a comma between thousands.
+/// Formats a number with three significant digits, or all digits if it is large or an integer, with a comma
+/// between thousands.
 pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 || size.fract() == 0.0 => 0,
@@ -93,7 +94,7 @@ pub(crate) fn number(value: f64) -> String {
     groups.join(",").replace("-,", "-")
 }
 
-/// What has become of the goals.
+/// The goals of this run and their values.
 #[derive(Default)]
 pub(crate) struct Goals {
     lines: Vec<String>,
@@ -101,7 +102,7 @@ pub(crate) struct Goals {
 }
 
 impl Goals {
-    /// Compares a value with the goal of that name in `goals.toml`.
+    /// Compares a value with the goal of this name in `goals.toml`.
     pub(crate) fn set(&mut self, name: &str, value: f64) {
         let goals = toml::from_str(include_str!("../goals.toml"));
         let goals: BTreeMap<String, BTreeMap<String, [f64; 2]>> = goals.expect("limits by name");
@@ -122,7 +123,7 @@ impl Goals {
         self.lines.push(line);
     }
 
-    /// Prints a line for each goal; fails if a gate is missed.
+    /// Prints one line per goal. Fails if a gate was missed.
     pub(crate) fn print(&self) -> ExitCode {
         println!("{}", self.lines.join("\n"));
         ExitCode::from(u8::from(self.has_missed_gate))

@@ -1,4 +1,4 @@
-//! The requests that are sent, the service that they are sent to, and what puts headers on them.
+//! The measured requests, the service that receives them, and the layers that add headers.
 
 use std::{
     cell::RefCell,
@@ -31,14 +31,15 @@ use tower_http::set_header::{SetRequestHeader, SetRequestHeaderLayer};
 
 pub(crate) const API: &str = "https://api.notion.com";
 
-/// How many requests are made before any of them is sent.
+/// Number of requests that are created before any of them is sent.
 pub(crate) const BATCH: usize = 8;
 
 thread_local! {
     static SENT: RefCell<Vec<Request<()>>> = RefCell::new(Vec::with_capacity(BATCH));
 }
 
-/// Keeps requests and answers at once. [`forget_sent`] drops them, outside of the measurement.
+/// Inner service that answers immediately and keeps requests. [`forget_sent`] drops them outside of the
+/// measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inner;
 
@@ -57,12 +58,12 @@ impl Service<Request<()>> for Inner {
     }
 }
 
-/// Reserves capacity for so many requests of this thread, so that keeping them allocates nothing.
+/// Reserves space for this many requests of the thread, so that keeping them allocates nothing.
 pub(crate) fn reserve_sent(requests: usize) {
     SENT.with_borrow_mut(|sent| sent.reserve(requests));
 }
 
-/// The last request that was kept.
+/// Returns the last request that was kept.
 pub(crate) fn take_sent() -> Option<Request<()>> {
     SENT.with_borrow_mut(Vec::pop)
 }
@@ -71,12 +72,12 @@ pub(crate) fn forget_sent() {
     SENT.with_borrow_mut(Vec::clear);
 }
 
-/// The name of a subject: 36 bytes, as a UUID has.
+/// Returns the name of a subject: 36 bytes, the length of a UUID.
 pub(crate) fn name(number: usize) -> String {
     format!("workspace-{number:026}")
 }
 
-/// A request with four headers, three of them constants as clients have them, and a subject of its own making.
+/// Creates a request with four headers, three of them constants as in typical clients, and its own subject.
 pub(crate) fn request(subject: usize) -> Request<()> {
     let constant = HeaderValue::from_static;
     let mut request = Request::get("https://api.notion.com/v1/users/me")
@@ -90,7 +91,7 @@ pub(crate) fn request(subject: usize) -> Request<()> {
     request
 }
 
-/// The same with a `Notion-Version` of the caller's own.
+/// Creates the same request with a `Notion-Version` header.
 pub(crate) fn request_with_version(subject: usize) -> Request<()> {
     let mut request = request(subject);
     let version = HeaderValue::from_static("2025-09-03");
@@ -98,7 +99,7 @@ pub(crate) fn request_with_version(subject: usize) -> Request<()> {
     request
 }
 
-/// Sends a request by a service that is ready, and waits for the answer, which must be there.
+/// Sends a request through a ready service whose response must be immediate.
 #[inline]
 pub(crate) fn send<R, S: Service<R>>(service: &mut S, request: R) {
     let mut context = Context::from_waker(Waker::noop());
@@ -113,7 +114,7 @@ pub(crate) fn by<R, S: Service<R>>(mut service: S) -> impl FnMut(R) {
     move |request| send(&mut service, request)
 }
 
-/// A clone of the service for each request, as `oneshot` does.
+/// Returns a function that sends each request through a clone of the service, as `oneshot` does.
 pub(crate) fn by_clones_of<S: Service<Request<()>> + Clone>(service: S) -> impl FnMut(Request<()>) {
     move |request| send(&mut black_box(&service).clone(), request)
 }
@@ -126,12 +127,12 @@ pub(crate) fn version() -> HeaderValue {
 
 type SetHeader<S> = SetRequestHeader<S, HeaderValue>;
 
-/// Two stacked layers of tower-http with constant values, each of which overrides one header.
+/// Returns two stacked tower-http layers with constant values, each overriding one header.
 pub(crate) fn set_header_twice() -> SetHeader<SetHeader<Inner>> {
     set_token(constant_token(), set_version(Inner))
 }
 
-/// The same, but a version that the request has stays.
+/// Returns the same layers, except that an existing version is kept.
 pub(crate) fn set_header_if_absent() -> SetHeader<SetHeader<Inner>> {
     let version = SetRequestHeaderLayer::if_not_present(NOTION_VERSION, version());
     set_token(constant_token(), version.layer(Inner))
@@ -150,7 +151,8 @@ fn constant_token() -> HeaderValue {
     HeaderValue::from_static("Bearer ntn_0123456789")
 }
 
-/// The least that one can do: a token in memory that is counted, as a provider's is, and no look-up.
+/// Returns a service with the minimum of work: a reference-counted token in memory, as a provider's,
+/// without a look-up.
 pub(crate) fn insert_both() -> impl Service<Request<()>> {
     let token = Bytes::from_owner(b"Bearer ntn_0123456789".to_vec());
     let token = HeaderValue::from_maybe_shared(token).expect("a header's value");
@@ -176,13 +178,13 @@ pub(crate) fn replaying(provider: &NotionAuthProvider) -> NotionAuth<Inner> {
 
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A provider that has the tokens of `count` subjects cached, and capacity for no more.
+/// Returns a provider with the tokens of `count` subjects cached, and capacity for no more.
 pub(crate) fn provider(count: usize, expires_in: Option<Duration>) -> NotionAuthProvider {
     filled_provider(count, expires_in, |builder| builder.cache_capacity(count))
 }
 
-/// A provider after `count` subjects were acquired: with names of 36 bytes and header values of 57, a payload of about
-/// 100 bytes for each.
+/// Acquires `count` subjects from a provider: names of 36 bytes, header values of 57, and a payload of
+/// about 100 bytes each.
 pub(crate) fn filled_provider(
     count: usize,
     expires_in: Option<Duration>,
@@ -215,7 +217,7 @@ fn builder() -> NotionAuthProviderBuilder {
     NotionAuthProvider::builder().app(app).api_url(API)
 }
 
-/// The record of a connection whose access token has 50 characters, as Notion's have.
+/// Returns the record of a connection whose access token has 50 characters, as Notion's have.
 async fn template(expires_in: Option<Duration>) -> StoredRecord {
     let token = format!("ntn_{}", &"0123456789".repeat(5)[..46]);
     let mut credentials = NotionUserCredentials::new(AccessToken::new(token));
@@ -230,7 +232,8 @@ async fn template(expires_in: Option<Duration>) -> StoredRecord {
     loaded.record.expect("a record")
 }
 
-/// A store that has the same record for every subject, so that a provider allocates all memory that is counted.
+/// A store that returns the same record for every subject, so that all memory that is counted belongs to
+/// the provider.
 #[derive(Debug)]
 struct EverySubject {
     record: StoredRecord,

@@ -1,4 +1,4 @@
-//! A hit on one thread, beside other ways to put headers on a request.
+//! A cache hit on one thread, compared with other ways to set headers.
 
 use std::{convert::Infallible, future::Ready};
 
@@ -26,13 +26,13 @@ const LOAD: &str = "a dependent load in 300 MiB";
 
 pub(crate) const AGAINST: &str = "against th×2";
 
-/// How many subjects the cache holds where it is not said.
+/// Number of cached subjects, unless stated otherwise.
 pub(crate) const SUBJECTS: usize = 1_000;
 
-/// How many subjects there are in turn.
+/// Numbers of cached subjects that are compared.
 const SIZES: [usize; 4] = [1, SUBJECTS, 100_000, 1_000_000];
 
-/// Few rounds, each of enough batches for the caches of the processor to be those of the case.
+/// Few rounds with many batches each, so that the processor's caches contain the case's data.
 const ROUNDS: usize = 7;
 const BATCHES: usize = 2_000;
 
@@ -50,7 +50,7 @@ pub(crate) fn measure() {
     });
 }
 
-/// The cases of the first table, and all of which the cost of a hit is made up.
+/// The cases of the first table, and the components of a hit's cost.
 fn cases() -> Vec<Case> {
     let one = || request(500);
     let cached = provider(SUBJECTS, None);
@@ -87,7 +87,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// A hit among so many subjects: always the same one, and any of them.
+/// Returns a hit among this many subjects: always the same one, and a varying one.
 fn cases_of_size(count: usize) -> [Case; 2] {
     let service = refreshing(&provider(count, None));
     let mut random = fastrand::Rng::with_seed(count as u64);
@@ -105,7 +105,7 @@ fn any(count: usize) -> String {
     format!("hit, any of {}", number(count as f64))
 }
 
-/// Requests sent by one service that is kept.
+/// Sends requests through one service.
 fn kept<S: Service<Request<()>> + 'static>(
     name: impl Into<String>,
     service: S,
@@ -114,12 +114,12 @@ fn kept<S: Service<Request<()>> + 'static>(
     Case::new(name, FLOOR, make, by(service))
 }
 
-/// Requests each of which is sent by a clone of the service, as `oneshot` does.
+/// Sends each request through a clone of the service, as `oneshot` does.
 fn cloned<S: Service<Request<()>> + Clone + 'static>(name: &str, service: S) -> Case {
     Case::new(name, FLOOR_CLONED, || request(500), by_clones_of(service))
 }
 
-/// Loads each of which says where the next one goes, anywhere in 300 MiB.
+/// Loads that each depend on the previous one, anywhere in 300 MiB.
 fn dependent_loads() -> impl FnMut(()) -> u32 {
     const LINES: usize = 300 * 1024 * 1024 / 64;
     let mut order: Vec<u32> = (0..LINES as u32).collect();
@@ -138,7 +138,7 @@ fn dependent_loads() -> impl FnMut(()) -> u32 {
 pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     let cases = cases().into_iter().map(|case| case.name);
     reports.table(
-        "One thread, 1,000 subjects at hand; against two static headers (th×2), cloned against cloned:",
+        "One thread, 1,000 cached subjects; against two static headers (th×2), cloned against cloned:",
         " | ns | ns over the bare service | against th×2 | allocations",
         &cases.collect::<Vec<_>>(),
     );
@@ -147,7 +147,7 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
         [vec![number(count as f64)], row.concat()].concat()
     });
     table(
-        "One thread, by subjects at hand: always the same one, and any of them:",
+        "One thread, by number of cached subjects: always the same one, and any of them:",
         1,
         "subjects | one, ns | against th×2 | any, ns | against th×2",
         &sizes,
@@ -159,7 +159,7 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     );
     if profile() == "default" {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/figures/subjects.svg");
-        let title = "What a hit costs, by the subjects at hand";
+        let title = "Cost of a hit by cached subjects";
         let mut names = vec![TH2.to_owned()];
         names.extend(SIZES.into_iter().flat_map(|count| [hot(count), any(count)]));
         reports.draw(path, title, &names).expect("a chart");
@@ -193,7 +193,7 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     );
 }
 
-/// For an inner future as large as the bare service's.
+/// Compares with an inner future of the bare service's size.
 fn bytes_beyond_the_inner_future() -> f64 {
     type Outer = <NotionAuth<Inner, NoReplay> as Service<Request<()>>>::Future;
     let inner = size_of::<Ready<Result<Response<()>, Infallible>>>();

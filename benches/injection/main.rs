@@ -1,10 +1,10 @@
-//! What it costs to put credentials on a request.
+//! Cost of adding credentials to a request.
 //!
-//! `cargo bench -p notion-auth-benches --bench injection`, and with `--profile bench-lto`; `-- hits`, `-- threads`,
-//! `-- memory` or `-- proxy` measures one part. All times but the proxy's are those of several processes that this one
-//! starts; `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
+//! `cargo bench -p notion-auth-benches --bench injection`, and with `--profile bench-lto`. `-- hits`, `-- threads`, `-- memory` or
+//! `-- proxy` measures one part. All times except the proxy's are medians over several processes, 11 by
+//! default, or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 
-// A benchmark ends where it cannot go on, and says why.
+// A benchmark panics if it cannot continue.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
 #[path = "../harness/mod.rs"]

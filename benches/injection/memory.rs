@@ -1,4 +1,4 @@
-//! What a million subjects take in memory.
+//! Memory of a million cached subjects.
 
 use notion_auth::{NotionAuthProvider, provider::NotionAuthProviderBuilder};
 
@@ -7,8 +7,8 @@ use crate::harness::{Goals, Reports, filled_provider, provider, report};
 const SUBJECTS: usize = 1_000_000;
 const BYTES: &str = "bytes";
 
-/// Caches made for so many subjects, the same after others were there before, and without a limit, whose tables are then
-/// half empty.
+/// Caches created for this many subjects, after replacing as many other subjects, and without a limit. The
+/// tables of the last ones are half empty.
 type Fill = fn(usize) -> NotionAuthProvider;
 const CACHES: [(&str, Fill); 3] = [
     ("bounded", |count| provider(count, None)),
@@ -20,14 +20,14 @@ const CACHES: [(&str, Fill); 3] = [
     }),
 ];
 
-/// Reports the heap of the caches for each subject, names and tokens included.
+/// Reports the heap of each cache per subject, including names and tokens.
 pub(crate) fn measure() {
     for (name, fill) in CACHES {
         let heap = |count| {
             let mut filled = None;
             allocation_counter::measure(|| filled = Some(fill(count))).bytes_current as f64
         };
-        // What an empty one takes is not the subjects'.
+        // An empty cache's memory does not count.
         let each = (heap(SUBJECTS) - heap(1)) / (SUBJECTS - 1) as f64;
         report(name, BYTES, each);
     }

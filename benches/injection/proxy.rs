@@ -1,4 +1,4 @@
-//! End to end: a proxy on loopback, with and without the layer in its client.
+//! End-to-end measurement of a proxy on loopback, with and without the layer in its client.
 
 use std::{
     fmt::Debug,
@@ -23,12 +23,12 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::harness::{Goals, Reports, filled_provider, name, quantile, report};
 
-/// The two proxies take turns, so that each has ten seconds.
+/// The two proxies alternate, so that each runs for ten seconds in total.
 const TURNS: usize = 20;
 const TURN: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 8;
 
-/// Reports requests a second and the time of one, in microseconds.
+/// Reports requests per second, and the time of one request in microseconds.
 pub(crate) fn measure() {
     let runtime = Runtime::new().expect("a runtime");
     let upstream = runtime.block_on(serve(Router::new().fallback(async || "{}")));
@@ -64,7 +64,7 @@ pub(crate) fn measure() {
     }
 }
 
-/// A proxy that sends every request to `upstream` by that client.
+/// Starts a proxy that sends every request to `upstream` through this client.
 async fn proxy<S, B>(upstream: SocketAddr, client: S, subject: Option<Subject>) -> SocketAddr
 where
     S: Service<Request, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -76,7 +76,7 @@ where
         let client = client.clone();
         let url = format!("http://{upstream}{}", request.uri().path());
         *request.uri_mut() = url.parse().expect("a URL");
-        // It names the proxy. The client adds the right one.
+        // The client's `Host` names the proxy. The HTTP client adds the right one.
         request.headers_mut().remove(HOST);
         if let Some(subject) = &subject {
             request.extensions_mut().insert(subject.clone());
@@ -98,7 +98,7 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// Sends requests for a turn, each client one after the other; what each took, in microseconds.
+/// Sends requests for one turn, sequentially on each client. Returns the time of each in microseconds.
 async fn load(proxy: SocketAddr) -> Vec<f64> {
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let end = Instant::now() + TURN;

@@ -1,4 +1,4 @@
-//! Two threads at once, on one subject and on different ones.
+//! Two threads at the same time, on one subject and on different ones.
 
 use std::{
     hint::spin_loop,
@@ -20,7 +20,7 @@ use crate::{
 
 const ROUNDS: usize = 31;
 const BATCHES: usize = 40;
-/// How many requests each thread sends from one start.
+/// Number of requests that each thread sends per start.
 const TOGETHER: usize = 256;
 
 const TH2: &str = "two threads, th×2";
@@ -28,7 +28,8 @@ const ONE_SUBJECT: &str = "two threads, one subject";
 const TWO_SUBJECTS: &str = "two threads, a subject each";
 const WAY: &str = "a cache line's way from the one thread to the other";
 
-/// Reports what a request takes each thread, in nanoseconds over the bare service, and against two static headers there.
+/// Reports a request's time per thread, in nanoseconds over the bare service, and relative to two static
+/// headers.
 pub(crate) fn measure() {
     report(WAY, NS, median((0..ROUNDS).map(|_| way_of_a_line())));
     let ours = refreshing(&provider(SUBJECTS, None));
@@ -49,8 +50,8 @@ pub(crate) fn measure() {
     }
 }
 
-/// What one request takes each of two threads while the other does the same, until it is dropped: the count of a
-/// token's clones is written a second time then. They start together, and prepare nothing in between.
+/// Measures a request's time on each of two threads that run at the same time, including the drop, which
+/// writes the token's reference count again. Both start together and prepare nothing in between.
 fn both<S>(service: S, subjects: [usize; 2]) -> f64
 where
     S: Service<Request<()>> + Clone + Send,
@@ -63,7 +64,7 @@ where
                 reserve_sent(TOGETHER);
                 median((1..=BATCHES).map(|batch| {
                     let requests: Vec<_> = (0..TOGETHER).map(|_| request(subject)).collect();
-                    // A thread that sleeps would wake when the other is done.
+                    // A sleeping thread would wake up when the other one is done.
                     ready.fetch_add(1, Ordering::Relaxed);
                     while ready.load(Ordering::Relaxed) < 2 * batch {
                         spin_loop();
@@ -82,10 +83,11 @@ where
     (times[0] + times[1]) / 2.0
 }
 
-/// What a counted reference costs two threads at least, in nanoseconds: they hand a number to each other.
+/// Measures the minimum cost of a shared reference count: two threads pass a cache line to each other, in
+/// nanoseconds.
 fn way_of_a_line() -> f64 {
     const TURNS: usize = 10_000;
-    /// Until both threads run, each on a processor.
+    /// Turns until both threads run, each on its own processor.
     const WARM_UP: usize = TURNS / 10;
     let number = AtomicUsize::new(0);
     let hand_over = |turn: usize| {

@@ -1,5 +1,5 @@
-//! The benchmarks as gungraun has them: it starts this program under valgrind for each, and counts what happens within
-//! `send`.
+//! The benchmarks for gungraun, which starts this program under valgrind for each of them and counts the
+//! instructions within `send`.
 
 #![allow(unused_qualifications, reason = "gungraun's macro makes them")]
 
@@ -39,18 +39,17 @@ main!(
     library_benchmark_groups = injection
 );
 
-/// Starts gungraun's runner, or is what that has started. It ends the process when it fails.
+/// Starts gungraun's runner, or runs as its child. Ends the process on failure.
 pub(crate) fn run() {
     main();
 }
 
 const SUBJECTS: usize = 1_000;
 
-/// Requests, made and warmed up before, and how one is sent. Boxed, so that handing it over takes the same for each
-/// case.
+/// Warmed-up requests, and the way to send one. Boxed, so that passing it costs the same for each case.
 ///
-/// What was allocated and freed until then changes what the allocator takes: a provider's builder that was made later,
-/// and arguments that were freed, have added 9 % to `hit_replay`.
+/// Earlier allocations and frees change the allocator's work: a provider's builder created later, and freed
+/// arguments, have added 9 % to `hit_replay`.
 struct Batch<F> {
     requests: Vec<Request<()>>,
     send: F,
@@ -58,7 +57,7 @@ struct Batch<F> {
 
 impl<F: FnMut(Request<()>)> Batch<F> {
     fn new(make: impl Fn(usize) -> Request<()>, send: F) -> Box<Self> {
-        // Not one subject over and over: what a look-up compares differs a little between them.
+        // Several subjects, because the comparisons of a look-up differ a little between them.
         let make = || (0..BATCH).map(|at| make(at * SUBJECTS / BATCH)).collect();
         let mut batch = Box::new(Self {
             requests: make(),
@@ -70,7 +69,7 @@ impl<F: FnMut(Request<()>)> Batch<F> {
         batch
     }
 
-    /// What is counted. The sent requests are kept, so dropping them is not.
+    /// The counted function. The requests are kept, so that dropping them is not counted.
     #[inline]
     fn send_all(&mut self) {
         for request in self.requests.drain(..) {

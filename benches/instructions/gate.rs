@@ -1,4 +1,4 @@
-//! What gungraun has counted, against a file that is changed on purpose only.
+//! Compares gungraun's counts with a baseline file that is only changed deliberately.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,11 +17,12 @@ const HEAD: &str = "\
 # A new compiler, C library, kind of processor or version of `http` changes them too.
 ";
 
-/// Instructions for one request beyond the bare service's, by benchmark.
+/// Instructions per request over the bare service, by benchmark.
 type Counts = BTreeMap<String, f64>;
 
-/// Counts of one program are exact; this is for what a compiler does differently when something else in the crate
-/// changes. A hit is held closer, so that one clone of a counted reference (11 instructions) is seen.
+/// Returns the tolerated increase. Counts of one program are exact, but the compiler's output varies with
+/// changes elsewhere in the crate. A hit has a tighter limit, so that one additional clone of a reference
+/// count (11 instructions) is noticed.
 fn tolerance(baseline: f64) -> f64 {
     let two_per_cent = baseline * 0.02;
     if baseline < 2_000.0 {
@@ -31,7 +32,7 @@ fn tolerance(baseline: f64) -> f64 {
     }
 }
 
-/// Counts and prints, and fails when a benchmark takes more than its baseline.
+/// Counts and prints. Fails if a benchmark exceeds its baseline.
 pub(crate) fn run(is_accepted: bool) -> ExitCode {
     let counts = count();
     let text = fs::read_to_string(BASELINE).expect(BASELINE);
@@ -44,7 +45,7 @@ pub(crate) fn run(is_accepted: bool) -> ExitCode {
         println!("accepted: these counts are the baseline now");
     }
     let mut goals = Goals::default();
-    // What an application that cares for speed is built with.
+    // The profile of applications that are built for speed.
     if profile() == "LTO" {
         goals.set("instructions over floor", counts["hit"]);
     }
@@ -53,7 +54,7 @@ pub(crate) fn run(is_accepted: bool) -> ExitCode {
     goals.print()
 }
 
-/// Prints the cheapest first.
+/// Prints the cheapest benchmark first.
 fn print(counts: &Counts, baseline: &Counts) {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by(|(_, one), (_, other)| one.total_cmp(other));
@@ -75,12 +76,12 @@ fn print(counts: &Counts, baseline: &Counts) {
     table(&title, 1, head, &rows.collect::<Vec<_>>());
 }
 
-/// Whether nothing takes more than its baseline, is missing there, or was not counted.
+/// Returns whether no benchmark exceeds its baseline, is missing there, or was not counted.
 fn is_within(counts: &Counts, baseline: &Counts) -> bool {
     let names: BTreeSet<_> = counts.keys().chain(baseline.keys()).collect();
     let mut is_within = true;
     for name in names {
-        // What is missing on one side is an error too.
+        // A benchmark that is missing on one side is an error too.
         let count = counts.get(name).copied().unwrap_or(f64::INFINITY);
         let was = baseline.get(name).copied().unwrap_or_default();
         let figures = format!("{count:.1} instructions, baseline {was:.1}");
@@ -100,16 +101,16 @@ fn is_within(counts: &Counts, baseline: &Counts) -> bool {
     is_within
 }
 
-/// Lets gungraun count and print, and reads what it has saved.
+/// Runs gungraun and reads its results.
 fn count() -> Counts {
-    // Beside what cargo has built in this profile.
+    // Next to cargo's output of this profile.
     let program = env::current_exe().expect("the path of this program");
     let home = program.with_file_name("gungraun");
     let folder = concat!(env!("CARGO_PKG_NAME"), "/instructions/counted/injection");
     let folder = home.join(folder);
-    // What stays from another run must not pass for this one's.
+    // Results of an earlier run must not be mistaken for this one's.
     let _ = fs::remove_dir_all(&folder);
-    // gungraun wants its settings from the environment.
+    // gungraun reads its settings from the environment.
     let status = command("gungraun")
         .arg("--bench")
         .env("CARGO_PKG_NAME", env!("CARGO_PKG_NAME"))

@@ -1,10 +1,10 @@
-//! How many instructions a hit takes, exactly.
+//! Exact instruction count of a cache hit.
 //!
-//! `cargo bench -p notion-auth-benches --bench instructions`, and with `--profile bench-lto`. It fails when a benchmark
-//! is more than 2 %, or for a hit 8 instructions, above `baseline.toml`; with `-- --accept` at the end it rewrites that
-//! file.
+//! `cargo bench -p notion-auth-benches --bench instructions`, and with `--profile bench-lto`. It fails if a benchmark exceeds
+//! `baseline.toml` by more than 2 %, or by 8 instructions for a hit. With `-- --accept` at the end, it
+//! rewrites that file.
 
-// A benchmark ends where it cannot go on, and says why.
+// A benchmark panics if it cannot continue.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
 #[path = "../harness/mod.rs"]
@@ -16,11 +16,11 @@ mod gate;
 use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
-    // Kept until the end: what was freed before changes how many instructions the allocator takes.
+    // Kept until the end, because earlier frees change the allocator's instruction count.
     let arguments: Vec<String> = env::args().skip(1).collect();
     let has = |argument: &str| arguments.iter().any(|it| it == argument);
     if has("--gungraun-run") {
-        // Started by gungraun's runner, under valgrind.
+        // This process was started by gungraun's runner, under valgrind.
         notion_auth::testing::fix_subject_seed(1);
         counted::run();
     } else if harness::role().is_some() {

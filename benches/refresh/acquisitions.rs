@@ -1,4 +1,4 @@
-//! Credentials that are good, in the store, and not yet cached.
+//! Valid credentials in the store that are not cached yet.
 
 use notion_auth::{MemoryStore, NotionAuthProvider, Subject, testing::MockNotion};
 use tokio::runtime::Runtime;
@@ -13,7 +13,7 @@ const SUBJECTS: usize = 20_000;
 const IN_FLIGHT: usize = 64;
 const ROUNDS: usize = 7;
 
-/// The name of what the credentials are acquired from.
+/// Name of the store.
 const STORE: &str = "MemoryStore";
 
 pub(crate) fn measure() {
@@ -25,9 +25,9 @@ pub(crate) fn measure() {
         builder.store(store.clone()).build().expect("a provider")
     };
     connect(&mock, &provider(), SUBJECTS);
-    // What is made once is made before.
+    // Lazily created values are created before the measurement.
     acquire_all(&runtime(), provider());
-    // The cache stays for as long as the provider, which is dropped here only afterwards.
+    // The cache is kept until the provider is dropped.
     let (_provider, heap) = counted(|| {
         let provider = provider();
         acquire_all(&runtime(), provider.clone());
@@ -44,7 +44,7 @@ pub(crate) fn measure() {
     }
 }
 
-/// By a provider that has nothing cached; how many in a second.
+/// Acquires all subjects through a provider with an empty cache. Returns acquisitions per second.
 fn acquire_all(runtime: &Runtime, provider: NotionAuthProvider) -> f64 {
     let subjects = (0..SUBJECTS).map(|number| Subject::new(name(number)));
     let acquiring = at_a_time(IN_FLIGHT, subjects.collect(), move |subject| {

@@ -1,4 +1,4 @@
-//! Herds: many requests at once for one subject whose access token is no good any more.
+//! Thundering herd: many simultaneous requests for one subject whose access token is not valid any more.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,23 +22,23 @@ use crate::{
 const HERD: usize = 10_000;
 const TOKEN_CALL: Duration = Duration::from_millis(50);
 
-/// Of one process; several of them decide, since each has a speed of its own.
+/// Rounds of one process. Several processes are measured, because their speeds differ.
 const ROUNDS: usize = 7;
 
-/// More of them than the goals are about: would twice as many take more than twice the time?
+/// More sizes than the goals need, to check that twice the size takes twice the time.
 const SIZES: [usize; 5] = [1_000, 5_000, HERD, 20_000, 40_000];
 
-/// The sizes of herds that are compared in memory.
+/// Sizes whose memory is compared.
 const MEMORY_SIZES: [usize; 2] = [HERD / 10, HERD];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Every request is on its way with the token when the API begins to answer them with 401.
+    /// Every request is in progress with the token when the API begins to answer 401.
     Refused,
     /// The token is known to have expired before a request is sent.
     Expired,
-    /// The least that such a herd takes: the same tasks with a deadline each wait for a channel, which has the end of
-    /// the refresh, and then send the request with nothing around it.
+    /// The minimum cost of such a herd: the same tasks wait with a deadline for a channel that announces
+    /// the refresh, and then send the request without the layer.
     Bare,
 }
 
@@ -51,7 +51,7 @@ const KINDS: [(&str, Kind); 3] = [
 const PRESENTATIONS: &str = "presentations, most";
 const RATIO: &str = "against one token call";
 
-/// What is reported of herds. A herd begins with the first 401, or the first request if that need not be sent to know.
+/// Reported figures. A herd starts with the first 401, or with the first request if the expiry is known.
 const FIGURES: [&str; 7] = [
     PRESENTATIONS,
     "one token call alone, ms",
@@ -62,7 +62,7 @@ const FIGURES: [&str; 7] = [
     "processor time of all threads, µs a request",
 ];
 
-/// One process of those that decide: each kind and size.
+/// Measures each kind and size in one process.
 pub(crate) fn measure() {
     let runtime = runtime_of_threads();
     let mut scene = Scene::new();
@@ -73,7 +73,7 @@ pub(crate) fn measure() {
                 scene.run(&herd).await
             })
         };
-        // The first one warms up.
+        // The first round warms up.
         let runs: Vec<_> = (0..=count).map(round).skip(1).collect();
         for (at, figure) in FIGURES.into_iter().enumerate() {
             let values = runs.iter().map(|run| run[at]);
@@ -88,12 +88,12 @@ pub(crate) fn measure() {
     }
 }
 
-/// Reports what herds of two sizes leave on the heap, after one that leaves what is left only once.
+/// Reports the heap after herds of two sizes, after a first one that leaves one-time allocations.
 pub(crate) fn measure_memory() {
     let mut scene = Scene::new();
     let mut heap_of = |size| {
         let herd = runtime().block_on(scene.prepare(Kind::Refused, size));
-        // The runtime goes too: its queues keep the size that they grew to.
+        // The runtime is dropped too, because its queues keep their size.
         counted(|| runtime().block_on(scene.run(&herd))).1
     };
     heap_of(HERD);
@@ -106,7 +106,7 @@ pub(crate) fn measure_memory() {
     }
 }
 
-/// A provider before `MockNotion`, and the moment of its last refresh.
+/// A provider with `MockNotion`, and the time of its last refresh.
 struct Scene {
     notion: Notion,
     provider: NotionAuthProvider,
@@ -117,7 +117,7 @@ struct Scene {
 struct Herd {
     kind: Kind,
     size: usize,
-    /// How long one refresh of one subject takes when nothing else happens.
+    /// Time of a refresh of one subject when nothing else happens.
     alone: Duration,
     subject: usize,
     bot_id: String,
@@ -143,7 +143,8 @@ impl Scene {
         }
     }
 
-    /// Makes one token call alone, and then a new subject with a stale token and the API that knows so.
+    /// Makes one token call alone, and then creates a subject with a stale token, and an API that refuses
+    /// it.
     async fn prepare(&mut self, kind: Kind, size: usize) -> Herd {
         let (number, _) = self.connect(None).await;
         let subject = Subject::new(name(number));
@@ -155,12 +156,14 @@ impl Scene {
         let expired = SystemTime::now() - Duration::from_secs(60);
         let expires_at = (kind != Kind::Refused).then_some(expired);
         let (subject, bot_id) = self.connect(expires_at).await;
-        // A hit reads a coarse clock, by which credentials that end at once are good for a tick.
+        // A hit reads a coarse clock, which accepts credentials with an immediate expiry until its next
+        // tick.
         sleep(Duration::from_millis(20)).await;
         let mock = &self.notion.mock;
         let (access_token, _) = mock.ledger().living_pair(&bot_id).expect("a pair");
         mock.revoke_access_token(&access_token);
-        // Only those of the first kind are to be refused. Another one that is would wait for the others forever.
+        // Only requests of the first kind are refused. Any other refused request would wait for the others
+        // forever.
         let refused_together = if kind == Kind::Refused { size } else { 1 };
         let api = Api::new([access_token], refused_together);
         Herd {
@@ -185,7 +188,7 @@ impl Scene {
         (self.subjects, bot_id)
     }
 
-    /// What [`FIGURES`] says.
+    /// Returns the [`FIGURES`].
     async fn run(&self, herd: &Herd) -> [f64; 7] {
         let cpu = cpu_of_all_threads();
         let (start, end) = match herd.kind {
@@ -213,8 +216,8 @@ impl Scene {
         ]
     }
 
-    /// Sends all requests at once, each as a task, and sees that each is answered with 200. A request is made by its
-    /// task, as a server's would be.
+    /// Sends all requests at once, each in its own task, which also creates the request as a server would.
+    /// Checks that each is answered with 200.
     async fn send(herd: &Herd) -> (Instant, Instant) {
         let client = herd.client.clone();
         all_at_once(vec![herd.subject; herd.size], move |subject| {
@@ -232,7 +235,7 @@ impl Scene {
         let (provider, subject) = (self.provider.clone(), Subject::new(name(herd.subject)));
         tokio::spawn(async move {
             provider.refresh(&subject).await.expect("a refresh");
-            sender.send(true).expect("somebody waits");
+            sender.send(true).expect("a receiver");
         });
         let api = herd.api.clone();
         all_at_once(vec![herd.subject; herd.size], move |subject| {

@@ -1,14 +1,13 @@
-//! What refreshing costs when many need it at once.
+//! Cost of many simultaneous refreshes.
 //!
-//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`,
-//! `-- wave` or `-- acquisitions` measures one part. The herd's times are those of several processes, of which
-//! `NOTION_AUTH_BENCH_PROCESSES` says how many, if not eleven.
+//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`, `-- wave` or
+//! `-- acquisitions` measures one part. The herd's times are medians over several processes, 11 by default,
+//! or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 //!
-//! The token endpoint is `MockNotion` on a socket, with a thread and a runtime of its own, reached by the built-in
-//! transport. The API is a service in this process: what is measured is not how fast an HTTP server can be made to
-//! answer ten thousand requests.
+//! The token endpoint is `MockNotion` on a socket, on its own thread and runtime, reached by the built-in
+//! transport. The API is a service in this process, so that the speed of an HTTP server is not measured.
 
-// A benchmark ends where it cannot go on, and says why.
+// A benchmark panics if it cannot continue.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
 #[path = "../harness/mod.rs"]

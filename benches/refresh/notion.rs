@@ -1,4 +1,4 @@
-//! Notion's token endpoint and its API.
+//! Notion's token endpoint and API.
 
 use std::{
     collections::HashSet,
@@ -28,7 +28,7 @@ use crate::{
     work::runtime,
 };
 
-/// `MockNotion` on a socket, on a thread of its own: it takes no time of a thread that is measured.
+/// `MockNotion` on a socket and its own thread, so that it uses no time of a measured thread.
 pub(crate) struct Notion {
     pub(crate) mock: MockNotion,
     _runtime: Runtime,
@@ -41,7 +41,7 @@ impl Notion {
         let runtime = runtime.expect("a runtime");
         let mock = MockNotion::builder()
             .token_delay(token_delay)
-            // Looking for older ones takes a look at every connection that there is.
+            // Searching for older connections would check every connection.
             .reconnect_ends_older(false);
         Self {
             mock: runtime.block_on(mock.start()).expect("a port of 127.0.0.1"),
@@ -49,14 +49,14 @@ impl Notion {
         }
     }
 
-    /// A provider that refreshes here by the built-in transport, and has its API elsewhere.
+    /// Returns the builder of a provider that refreshes here by the built-in transport.
     pub(crate) fn provider(&self) -> NotionAuthProviderBuilder {
         let builder = self.mock.provider_builder().expect("app credentials");
         builder.api_url(API)
     }
 }
 
-/// Stores credentials of so many subjects.
+/// Stores credentials of this many subjects.
 pub(crate) fn connect(mock: &MockNotion, provider: &NotionAuthProvider, subjects: usize) {
     runtime().block_on(async {
         for number in 0..subjects {
@@ -67,12 +67,12 @@ pub(crate) fn connect(mock: &MockNotion, provider: &NotionAuthProvider, subjects
     });
 }
 
-/// The API, in process: answers 401 to tokens that have ended and 200 to others.
+/// An in-process API that answers 401 to revoked tokens and 200 to others.
 #[derive(Clone)]
 pub(crate) struct Api(Arc<Shared>);
 
 struct Shared {
-    /// As they stand in the header.
+    /// As in the `Authorization` header.
     ended: HashSet<Vec<u8>>,
     refusals: AtomicUsize,
     refused_together: usize,
@@ -83,8 +83,8 @@ struct Shared {
 pub(crate) type ApiClient = NotionAuth<Api>;
 
 impl Api {
-    /// It answers the first 401 when so many are to be answered, as if their requests had been on their way at the same
-    /// time: after a 401 the token is sent no more.
+    /// Creates an API that sends its first 401 only when this many are due, as if the requests had been
+    /// sent at the same time. After a 401, a token is not sent again.
     pub(crate) fn new(ended: impl IntoIterator<Item = String>, refused_together: usize) -> Self {
         let ended = ended.into_iter();
         let ended = ended.map(|token| format!("Bearer {token}").into_bytes());
@@ -97,13 +97,13 @@ impl Api {
         }))
     }
 
-    /// The client that is measured.
+    /// Returns the measured client.
     pub(crate) fn behind(&self, provider: &NotionAuthProvider) -> ApiClient {
         let layer = NotionAuthLayer::refreshing(provider.clone());
         layer.layer(self.clone())
     }
 
-    /// How many requests were answered with 401, and when it began to answer so.
+    /// Returns the number of 401 responses, and the time of the first one.
     pub(crate) fn refusals(&self) -> (usize, Option<Instant>) {
         let count = self.0.refusals.load(Ordering::Relaxed);
         (count, self.0.first_refusal.get().copied())

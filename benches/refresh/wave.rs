@@ -1,4 +1,4 @@
-//! Many subjects that need a refresh each, against a bare client that makes the same calls.
+//! Many subjects that each need a refresh, compared with a bare client that makes the same calls.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use crate::{
     work::{ONE_THREAD, RUNTIMES, at_a_time, counted, cpu_of_this_thread, runtime},
 };
 
-/// Each call leaves a port behind for a minute, and each round has a server of its own, so that the ports of one round
-/// are enough.
+/// Each call uses a port for a minute, and each round has its own server, so that a round does not run out
+/// of ports.
 const SUBJECTS: usize = 10_000;
 const ROUNDS: usize = 7;
 
-/// Enough that neither side waits for the other, and few enough for any server's backlog.
+/// Large enough that neither side waits for the other, and small enough for any server's backlog.
 const IN_FLIGHT: usize = 64;
 
 const OURS: &str = "through the layer";
@@ -60,7 +60,7 @@ fn report_pair(figure: &str, [ours, bare]: [f64; 2]) {
     report(RATIO, figure, ours / bare);
 }
 
-/// Reports what subjects take when they are connected, and what a refresh of each adds.
+/// Reports the memory of connected subjects, and what a refresh of each adds.
 fn measure_memory() {
     let notion = Notion::start(Duration::ZERO);
     let connected = || {
@@ -68,10 +68,10 @@ fn measure_memory() {
         connect(&notion.mock, &provider, SUBJECTS);
         provider
     };
-    // What is made once is made before.
+    // Lazily created values are created before the measurement.
     drop(connected());
     let (provider, connected) = counted(connected);
-    // What the API is told is not the provider's.
+    // The API's memory is not the provider's.
     let client = stale_client(&provider);
     let (_, refreshed) = counted(|| refresh(&runtime(), client.clone()));
     for (name, heap) in [(CONNECTED, connected), (REFRESHED, refreshed)] {
@@ -92,13 +92,13 @@ fn time_ours(runtime: &Runtime) -> (f64, f64) {
     times
 }
 
-/// A client whose subjects' tokens are cached, and no good.
+/// Returns a client with cached tokens that are not valid any more.
 fn stale_client(provider: &NotionAuthProvider) -> ApiClient {
     let ended: Vec<_> = runtime().block_on(async {
         let mut ended = Vec::with_capacity(SUBJECTS);
         for number in 0..SUBJECTS {
             let acquired = provider.acquire(&Subject::new(name(number))).await;
-            ended.push(acquired.expect("a token").expose_token().to_owned());
+            ended.push(acquired.expect("a token").expose().to_owned());
         }
         ended
     });
@@ -116,8 +116,8 @@ fn refresh(runtime: &Runtime, client: ApiClient) -> (f64, f64) {
     })
 }
 
-/// The same calls as one would make them without this crate: by hyper's client, each on a new connection, the answer
-/// read and parsed.
+/// Makes the same calls without this crate: with hyper's client, each on a new connection, and parses the
+/// responses.
 fn time_bare(runtime: &Runtime) -> (f64, f64) {
     let notion = Notion::start(Duration::ZERO);
     let grants = (0..SUBJECTS).map(|_| notion.mock.grant());
@@ -155,7 +155,7 @@ fn time_bare(runtime: &Runtime) -> (f64, f64) {
     times
 }
 
-/// Seconds that the work takes, and processor time of this thread.
+/// Returns the seconds that the work takes, and the processor time of this thread.
 fn time<I, F, W>(runtime: &Runtime, items: Vec<I>, work: W) -> (f64, f64)
 where
     I: Send + 'static,

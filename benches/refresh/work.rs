@@ -1,4 +1,4 @@
-//! Work of many tasks, the runtimes that it is done on, and what it takes.
+//! Runs the work of many tasks on different runtimes, and measures it.
 
 use std::{
     fs,
@@ -14,13 +14,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// One thread, whose allocations can be counted and whose processor time can be read.
+/// Returns a single-threaded runtime, on which allocations and processor time can be measured.
 pub(crate) fn runtime() -> Runtime {
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build().expect("a runtime")
 }
 
-/// What an application has: as many threads as there are processors.
+/// Returns a runtime as in an application: as many threads as there are processors.
 pub(crate) fn runtime_of_threads() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     builder.enable_all().build().expect("a runtime")
@@ -31,7 +31,7 @@ pub(crate) const ONE_THREAD: &str = "one thread";
 pub(crate) const RUNTIMES: [NamedRuntime; 2] =
     [("all threads", runtime_of_threads), (ONE_THREAD, runtime)];
 
-/// Works through the items, so many at a time, and says how long that took.
+/// Processes the items, `in_flight` at a time. Returns the duration.
 pub(crate) async fn at_a_time<I, F, W>(in_flight: usize, items: Vec<I>, work: W) -> Duration
 where
     I: Send + 'static,
@@ -53,10 +53,10 @@ where
     start.elapsed()
 }
 
-/// Does all at once, one task for each, and says when it began and when the last one was done.
+/// Processes all items at once, one task each. Returns the start of the first and the end of the last task.
 ///
-/// The caller is woken only after the last one, since that would be measured too. The work is begun within its task,
-/// which would otherwise have room for it twice.
+/// The caller is woken only after the last one, because the wake-up would be measured too. The work is
+/// created within its task, whose future would otherwise contain it twice.
 pub(crate) async fn all_at_once<I, F, W>(items: Vec<I>, work: W) -> (Instant, Instant)
 where
     I: Send + 'static,
@@ -77,19 +77,20 @@ where
     (start, Instant::now())
 }
 
-/// Counts this thread's allocations: the work must do all of it on this thread.
+/// Counts the allocations of `work`, which must run on this thread only.
 pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, AllocationInfo) {
     let mut result = None;
     let info = allocation_counter::measure(|| result = Some(work()));
     (result.expect("the work was done"), info)
 }
 
-/// Processor time of this thread in seconds, system calls included; NaN where the system does not say.
+/// Returns the processor time of this thread in seconds, including system calls, or NaN if the system does
+/// not report it.
 pub(crate) fn cpu_of_this_thread() -> f64 {
     cpu(Path::new("/proc/thread-self"))
 }
 
-/// The same of all threads that live.
+/// Returns the processor time of all live threads.
 pub(crate) fn cpu_of_all_threads() -> f64 {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
     threads

@@ -4,10 +4,10 @@ use url::Url;
 
 use super::{AccessToken, AppCredentialsError, ClientSecret, NotionAppCredentialsBuilder};
 
-/// What Notion gave to the developer: the OAuth client, or the token of an internal integration, or
-/// both, and where to use them.
+/// Credentials and endpoints of the application: an OAuth client, the token of an internal integration, or
+/// both.
 ///
-/// | field | environment, the first one set wins | default |
+/// | field | environment variable (the first one that is set) | default |
 /// |---|---|---|
 /// | `authorization_url` | `NOTION_AUTHORIZATION_URL`, `NOTION_AUTHORIZE_URL` | `https://api.notion.com/v1/oauth/authorize` |
 /// | `token_url` | `NOTION_TOKEN_URL`, `NOTION_ACCESS_TOKEN_URL` | `https://api.notion.com/v1/oauth/token` |
@@ -18,9 +18,9 @@ use super::{AccessToken, AppCredentialsError, ClientSecret, NotionAppCredentials
 /// | `default_scope` | | none |
 /// | `version` | `NOTION_VERSION`, `NOTION_API_VERSION` | [`DEFAULT_VERSION`](Self::DEFAULT_VERSION) |
 ///
-/// A value given to the builder wins over the environment, the environment over the default; an
-/// empty variable counts as not set. The URLs must be https, or http on this machine (`localhost`,
-/// 127.0.0.0/8, `[::1]`): the client secret goes there.
+/// A value that is set in the builder takes precedence over the environment, and the environment over the
+/// default. An empty variable counts as unset. The URLs must be https, or http on this machine
+/// (`localhost`, 127.0.0.0/8, `[::1]`), because the client secret is sent to them.
 ///
 /// ```
 /// use notion_auth::NotionAppCredentials;
@@ -34,7 +34,7 @@ use super::{AccessToken, AppCredentialsError, ClientSecret, NotionAppCredentials
 /// # Ok::<(), notion_auth::AppCredentialsError>(())
 /// ```
 ///
-/// From a configuration file, where an unknown key is refused:
+/// From a configuration file, in which unknown keys are an error:
 ///
 /// ```
 /// use notion_auth::NotionAppCredentials;
@@ -61,77 +61,79 @@ pub struct NotionAppCredentials {
 }
 
 impl NotionAppCredentials {
-    /// The `Notion-Version` that is sent unless told otherwise.
+    /// The `Notion-Version` that is sent by default.
     ///
-    /// It is the newest one known when this crate made its last breaking release, and stays until
-    /// the next: an upgrade never changes what a caller's parser sees.
+    /// It is the newest version at the time of this crate's last breaking release and changes only with the
+    /// next one, so that an upgrade never changes the responses that your code parses.
     pub const DEFAULT_VERSION: &'static str = "2026-03-11";
 
     pub(super) const AUTHORIZATION_URL: &'static str = "https://api.notion.com/v1/oauth/authorize";
     pub(super) const TOKEN_URL: &'static str = "https://api.notion.com/v1/oauth/token";
 
-    /// From the environment and the defaults.
+    /// Reads the credentials from the environment, with the defaults.
     ///
     /// # Errors
-    /// When a variable's value is not what its field needs; the error names the variable.
+    /// If the value of a variable is not valid for its field. The error names the variable.
     pub fn from_env() -> Result<Self, AppCredentialsError> {
         Self::builder().env()?.build()
     }
 
-    /// A builder with nothing set.
+    /// Returns a builder with no field set.
     pub fn builder() -> NotionAppCredentialsBuilder {
         NotionAppCredentialsBuilder::default()
     }
 
-    /// Where a user's browser is sent to connect a workspace.
+    /// Returns the URL to which a user's browser is sent to connect a workspace.
     #[must_use]
     pub fn authorization_url(&self) -> &Url {
         &self.authorization_url
     }
 
-    /// Where codes and refresh tokens are exchanged.
+    /// Returns the URL at which codes and refresh tokens are exchanged.
     #[must_use]
     pub fn token_url(&self) -> &Url {
         &self.token_url
     }
 
-    /// The OAuth client's id.
+    /// Returns the OAuth client's ID.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// The OAuth client's secret.
+    /// Returns the OAuth client's secret.
     #[must_use]
     pub fn client_secret(&self) -> Option<&ClientSecret> {
         self.client_secret.as_ref()
     }
 
-    /// Where Notion sends the browser back to: the exact text, as registered with Notion.
+    /// Returns the URL to which Notion redirects the browser, exactly as registered with Notion.
     #[must_use]
     pub fn redirect_uri(&self) -> Option<&str> {
         self.redirect_uri.as_deref()
     }
 
-    /// The token of an internal integration.
+    /// Returns the token of an internal integration.
     #[must_use]
     pub fn token(&self) -> Option<&AccessToken> {
         self.token.as_ref()
     }
 
-    /// The scope to ask for, sent joined by spaces; empty for none, as Notion documents.
+    /// Returns the scopes to request, sent separated by spaces. Empty by default, as in Notion's
+    /// documentation.
     #[must_use]
     pub fn default_scope(&self) -> &[String] {
         &self.default_scope
     }
 
-    /// The `Notion-Version` to send, `YYYY-MM-DD`.
+    /// Returns the `Notion-Version` to send, as `YYYY-MM-DD`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Whether this app connects users' workspaces: it has a client id or a client secret.
+    /// Returns whether the application has a client ID or a client secret, so that users can connect
+    /// workspaces.
     #[must_use]
     pub fn has_oauth_client(&self) -> bool {
         self.client_id.is_some() || self.client_secret.is_some()

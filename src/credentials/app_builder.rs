@@ -11,7 +11,7 @@ use super::{
     json::scope_list,
 };
 
-/// Builds [`NotionAppCredentials`]. Nothing is checked before [`build`](Self::build).
+/// Builder of [`NotionAppCredentials`]. Values are checked by [`build`](Self::build).
 #[derive(Default, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct NotionAppCredentialsBuilder {
@@ -25,7 +25,7 @@ pub struct NotionAppCredentialsBuilder {
     version: Setting,
 }
 
-/// A value, and the environment variable that it came from if it was not given in code.
+/// A value, and the environment variable that it was read from, if any.
 type Setting = Option<(Zeroizing<String>, Option<&'static str>)>;
 
 fn given(text: impl Into<String>) -> Setting {
@@ -33,66 +33,66 @@ fn given(text: impl Into<String>) -> Setting {
 }
 
 impl NotionAppCredentialsBuilder {
-    /// Where a user's browser is sent to connect a workspace.
+    /// Sets the URL to which a user's browser is sent to connect a workspace.
     pub fn authorization_url(mut self, url: impl Into<String>) -> Self {
         self.authorization_url = given(url);
         self
     }
 
-    /// Where codes and refresh tokens are exchanged.
+    /// Sets the URL at which codes and refresh tokens are exchanged.
     pub fn token_url(mut self, url: impl Into<String>) -> Self {
         self.token_url = given(url);
         self
     }
 
-    /// The OAuth client's id.
+    /// Sets the OAuth client's ID.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client_id = given(id);
         self
     }
 
-    /// The OAuth client's secret.
+    /// Sets the OAuth client's secret.
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.client_secret = given(secret);
         self
     }
 
-    /// Where Notion sends the browser back to: the exact text, as registered with Notion.
+    /// Sets the URL to which Notion redirects the browser, exactly as registered with Notion.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uri = given(uri);
         self
     }
 
-    /// The token of an internal integration.
+    /// Sets the token of an internal integration.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = given(token);
         self
     }
 
-    /// The scope to ask for.
+    /// Sets the scopes to request.
     pub fn default_scope<T: Into<String>>(mut self, scope: impl IntoIterator<Item = T>) -> Self {
         self.default_scope = scope.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The `Notion-Version` to send, `YYYY-MM-DD`.
+    /// Sets the `Notion-Version` to send, as `YYYY-MM-DD`.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = given(version);
         self
     }
 
-    /// Fills what is not set from the process's environment.
+    /// Sets the fields that are not set yet from the process's environment.
     ///
     /// # Errors
-    /// When a variable that is needed is not UTF-8.
+    /// If a variable that is needed is not UTF-8.
     pub fn env(self) -> Result<Self, AppCredentialsError> {
         self.vars(|name| std::env::var_os(name))
     }
 
-    /// Fills what is not set from an environment of one's own, asked for variables by name.
+    /// Sets the fields that are not set yet from variables that `get` returns by name.
     ///
     /// # Errors
-    /// When a variable that is needed is not UTF-8.
+    /// If a variable that is needed is not UTF-8.
     pub fn vars(
         mut self,
         get: impl Fn(&str) -> Option<OsString>,
@@ -114,14 +114,14 @@ impl NotionAppCredentialsBuilder {
         Ok(self)
     }
 
-    /// Checks every field.
+    /// Checks every field and builds the credentials.
     ///
-    /// A client id without a secret, or the other way round, is let through here; the OAuth calls
-    /// answer it with an error of their own, before anything is sent.
+    /// A client ID without a secret, or a secret without an ID, is accepted here. OAuth calls then fail
+    /// before anything is sent.
     ///
     /// # Errors
-    /// When a value is not what its field needs; the error names the field, and the variable it
-    /// came from.
+    /// If a value is not valid for its field. The error names the field, and the environment variable that
+    /// the value was read from.
     pub fn build(self) -> Result<NotionAppCredentials, AppCredentialsError> {
         let default_scope = self.default_scope;
         if default_scope
@@ -208,11 +208,11 @@ impl<'de> Deserialize<'de> for NotionAppCredentials {
     }
 }
 
-/// For a configuration file that the environment completes:
+/// Deserializes a configuration file that the environment can complete:
 /// `toml::from_str::<NotionAppCredentialsBuilder>(text)?.env()?.build()?`.
 impl<'de> Deserialize<'de> for NotionAppCredentialsBuilder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, since a derived error for a value of the wrong type would show the value.
+        // Not derived, because a derived error shows a value of the wrong type.
         let Value::Object(members) = Value::deserialize(deserializer)? else {
             return Err(de::Error::custom("app credentials: expected a table"));
         };

@@ -1,10 +1,10 @@
-//! What each field of the app's credentials must be.
+//! Validation of the fields of the app's credentials.
 
 use url::Url;
 
 use super::{AccessToken, is_https_or_loopback};
 
-/// https, or http on this machine, and nothing in it that is not the server's.
+/// Returns whether the URL is https, or http on this machine, and has no user name, password or fragment.
 pub(super) fn is_fit_for_secrets(url: &Url) -> bool {
     is_https_or_loopback(url) && is_plain(url)
 }
@@ -36,7 +36,7 @@ pub(super) fn client_secret(text: &str) -> Result<(), &'static str> {
 
 pub(super) fn redirect_uri(text: &str) -> Result<(), &'static str> {
     match Url::parse(text) {
-        // The URL parser skips tabs and line breaks, wherever they are.
+        // The URL parser ignores tabs and line breaks anywhere in the text.
         Ok(url)
             if is_https_or_loopback(&url)
                 && is_plain(&url)
@@ -70,7 +70,7 @@ pub(super) fn version(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// RFC 6749 section 3.3.
+/// Returns whether the text is a scope token (RFC 6749 section 3.3).
 pub(super) fn is_scope_token(text: &str) -> bool {
     !text.is_empty()
         && text

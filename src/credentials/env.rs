@@ -2,7 +2,7 @@ use std::ffi::OsString;
 
 use super::AppCredentialsError;
 
-/// A field's environment variables; the first one that is set wins.
+/// The environment variables of a field. The first one that is set is used.
 pub(super) struct Variables {
     pub(super) field: &'static str,
     pub(super) names: &'static [&'static str],
@@ -43,11 +43,11 @@ const API_URL: Variables = Variables {
     names: &["NOTION_API_URL"],
 };
 
-/// A value, and the variable it came from.
+/// A value, and the variable that it was read from.
 pub(super) type Found = Option<(String, &'static str)>;
 
 impl Variables {
-    /// An empty variable counts as not set.
+    /// Reads the first variable that is set. An empty variable counts as unset.
     pub(super) fn look_up(
         &self,
         get: &impl Fn(&str) -> Option<OsString>,

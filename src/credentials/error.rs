@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// What is wrong with the application's credentials: which field, where its value came from, and
-/// what was expected. The value itself is never shown.
+/// Error of a field of the application's credentials. It names the field, the variable that the value was
+/// read from, and the expected format. It never shows the value.
 ///
 /// ```
 /// use notion_auth::NotionAppCredentials;
@@ -29,13 +29,13 @@ impl AppCredentialsError {
         }
     }
 
-    /// The field, as it is named in [`NotionAppCredentials`](crate::NotionAppCredentials).
+    /// Returns the name of the field in [`NotionAppCredentials`](crate::NotionAppCredentials).
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// The environment variable that the value came from, if it came from one.
+    /// Returns the environment variable that the value was read from, if any.
     #[must_use]
     pub fn variable(&self) -> Option<&'static str> {
         self.variable

@@ -2,26 +2,27 @@ use std::time::{Duration, SystemTime};
 
 use super::NotionUserCredentials;
 
-/// How good an access token is at some moment.
+/// Freshness of an access token at a given time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// Good for longer than the refresh window.
+    /// Valid for longer than the refresh window.
     Fresh,
-    /// Good, and inside the refresh window: used, and refreshed behind.
+    /// Valid, and inside the refresh window: it is used, and refreshed in the background.
     Due,
-    /// Over, or over within the leeway.
+    /// Expired, or expires within the leeway.
     Expired,
-    /// Nothing is known about its end: good until the API refuses it. Notion's normal case.
+    /// The expiry is unknown, so the token is used until the API refuses it. Notion's tokens have no known
+    /// expiry.
     Unknown,
 }
 
 impl NotionUserCredentials {
-    /// How good the access token is at `now` (UTC).
+    /// Returns the freshness of the access token at `now` (UTC).
     ///
-    /// It counts as expired `leeway` before its end, and as due `window` before that. A token that
-    /// ends at 12:00:00, with a leeway of 10 seconds and a window of 5 minutes, is fresh until
-    /// 11:54:50, due until 11:59:50 and expired from then on.
+    /// The token counts as expired from `leeway` before its expiry, and as due from `window` before that.
+    /// For example, a token that expires at 12:00:00, with a leeway of 10 seconds and a window of 5
+    /// minutes, is fresh until 11:54:50, due until 11:59:50, and expired afterwards.
     #[must_use]
     pub fn freshness(&self, now: SystemTime, leeway: Duration, window: Duration) -> Freshness {
         match self.time_left(now) {
@@ -32,7 +33,7 @@ impl NotionUserCredentials {
         }
     }
 
-    /// How long after `now` (UTC) the access token is good, if that is known; zero if it is over.
+    /// Returns how long the access token is valid after `now` (UTC), if known. Zero if it has expired.
     #[must_use]
     pub fn time_left(&self, now: SystemTime) -> Option<Duration> {
         let expires_at = self.expires_at?;

@@ -1,4 +1,4 @@
-//! The JSON of stored credentials, and what is shared with the reading of token answers.
+//! JSON format of stored credentials, and helpers shared with the parser of token responses.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::NotionUserCredentials;
 
-/// [`NotionUserCredentials`] that serialise with their tokens in clear: for a store of one's own,
-/// or a backup, that is protected as tokens must be.
+/// [`NotionUserCredentials`] that serialize with their tokens in plaintext, for a custom store or a backup.
+/// Protect the result as a secret.
 ///
-/// Made by [`NotionUserCredentials::expose_tokens`].
+/// Returned by [`NotionUserCredentials::expose_tokens`].
 #[derive(Debug)]
 pub struct ExposedCredentials<'a>(&'a NotionUserCredentials);
 
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
         let mut credentials = Self::new(super::AccessToken::new(""));
         let mut has_access_token = false;
         let mut others = Vec::new();
-        // What is null is not there.
+        // A null member counts as absent.
         for (name, value) in members {
             match name.as_str() {
                 "access_token" => {
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for NotionUserCredentials {
     }
 }
 
-/// Reads a member that may be null. The error names the member and shows no value.
+/// Reads a member that may be null. The error names the member and does not show its value.
 fn read<T, E: de::Error>(
     name: &str,
     value: Value,
@@ -127,7 +127,7 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 
 const WRONG_TYPE: &str = "the value is of a type or form that this field cannot have";
 
-/// `bearer` in any case is written as RFC 6750 writes it. A blank one says nothing.
+/// Normalizes `bearer` to the spelling of RFC 6750. A blank token type counts as absent.
 pub(crate) fn canonical_token_type(token_type: &str) -> Option<String> {
     match token_type.trim() {
         "" => None,
@@ -136,7 +136,7 @@ pub(crate) fn canonical_token_type(token_type: &str) -> Option<String> {
     }
 }
 
-/// A scope as a list, or as one string with spaces (RFC 6749 section 3.3).
+/// Parses a scope from a list, or from one string separated by spaces (RFC 6749 section 3.3).
 pub(crate) fn scope_list(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(text.split_ascii_whitespace().map(str::to_owned).collect()),
@@ -148,7 +148,7 @@ pub(crate) fn scope_list(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A number of seconds, or a string that holds one. What is negative is over: 0.
+/// Parses a number of seconds, also from a string. A negative number yields 0.
 pub(crate) fn seconds(value: &Value) -> Option<u64> {
     let number = match value {
         Value::Number(number) => match number.as_u64() {
@@ -171,7 +171,7 @@ pub(crate) fn seconds(value: &Value) -> Option<u64> {
     )
 }
 
-/// Unix seconds, with or without a fraction, as a number or as a string that holds one.
+/// Parses Unix seconds, with or without a fraction, from a number or a string.
 pub(crate) fn unix_time(value: &Value) -> Option<SystemTime> {
     let since = match value {
         Value::Number(number) => match number.as_u64() {
@@ -190,7 +190,7 @@ pub(crate) fn unix_time(value: &Value) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
-/// Whole seconds as a whole number, so that what was read is written unchanged.
+/// Writes whole seconds as an integer, so that a value that was read is written unchanged.
 fn unix_seconds(time: SystemTime) -> Value {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -202,8 +202,8 @@ fn unix_seconds(time: SystemTime) -> Value {
     }
 }
 
-/// Tidies `raw`. No token is kept twice, so members that are tokens by name or by value are removed.
-/// So is what is nested so deep that the stored JSON could not be read again.
+/// Removes tokens from `raw`, by name and by value, so that no token is stored twice. Also removes values
+/// that are nested too deep to be parsed again.
 pub(crate) fn tidy_raw(credentials: &mut NotionUserCredentials) {
     let mut raw = std::mem::take(&mut credentials.raw);
     let tokens: Vec<&str> = [
@@ -222,7 +222,7 @@ pub(crate) fn tidy_raw(credentials: &mut NotionUserCredentials) {
     credentials.raw = raw;
 }
 
-/// How many levels of arrays and objects are kept. `serde_json` reads 127.
+/// Maximum nesting of arrays and objects. `serde_json` parses up to 127 levels.
 const DEEPEST: usize = 100;
 
 fn tidy_members(members: &mut Map<String, Value>, tokens: &[&str], depth_left: usize) {
@@ -233,7 +233,7 @@ fn tidy_members(members: &mut Map<String, Value>, tokens: &[&str], depth_left: u
     });
 }
 
-/// Whether the value is kept.
+/// Returns whether the value is kept.
 fn tidy(value: &mut Value, tokens: &[&str], depth_left: usize) -> bool {
     match value {
         Value::String(text) => !tokens.iter().any(|token| text.contains(token)),

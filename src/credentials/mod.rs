@@ -1,10 +1,11 @@
-//! What is kept: the application's own credentials and those of its users.
+//! Credential types of the application and of its users.
 //!
-//! [`NotionAppCredentials`] is what Notion gave to the developer (client id, client secret,
-//! integration token, and the URLs to use them at). [`NotionUserCredentials`] is what a user gave
-//! to the application by connecting a workspace. Tokens and secrets are types of their own
-//! ([`AccessToken`], [`RefreshToken`], [`IdToken`], [`ClientSecret`]) that print as `[REDACTED]`,
-//! are wiped from memory when dropped, and show their text by one method, `expose`.
+//! [`NotionAppCredentials`] are the application's: client ID and secret, integration token, and endpoint
+//! URLs. [`NotionUserCredentials`] are those of a user who connected a workspace.
+//!
+//! Tokens and secrets have their own types ([`AccessToken`], [`RefreshToken`], [`IdToken`],
+//! [`ClientSecret`]). They print as `[REDACTED]`, are zeroed in memory on drop, and return their text only
+//! from `expose`.
 
 mod app;
 mod app_builder;

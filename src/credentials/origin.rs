@@ -1,6 +1,6 @@
 use url::{Host, Url};
 
-/// Whether a secret may be sent to this URL: https, or http on this machine.
+/// Returns whether a secret may be sent to this URL: https, or http on this machine.
 pub(crate) fn is_https_or_loopback(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.host().is_some(),

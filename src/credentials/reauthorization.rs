@@ -1,13 +1,12 @@
 use std::fmt;
 
-/// Why a user must connect again.
+/// The reason why a user must connect again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReauthorizationReason {
-    /// Notion says that the grant is no longer valid: the user removed the connection, or made a
-    /// new one elsewhere.
+    /// Notion revoked the grant: the user removed the connection, or made a new one elsewhere.
     Revoked,
-    /// The refresh token was spent, and no answer with its successor could be used.
+    /// The refresh token was spent, and no usable response with its successor was received.
     RotationLost,
     /// The access token was refused, and there is no refresh token.
     NoRefreshToken,

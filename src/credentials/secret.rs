@@ -10,18 +10,18 @@ macro_rules! secret {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
         ///
-        /// `Debug` prints no character of it, there is no `Display`, no `Serialize` and no
-        /// comparison, and the memory is wiped when it is dropped.
+        /// `Debug` prints `[REDACTED]`. There is no `Display`, no `Serialize` and no comparison. The memory
+        /// is zeroed on drop.
         #[derive(Clone)]
         pub struct $name(SecretString);
 
         impl $name {
-            /// Takes the text as it is.
+            /// Wraps the text unchanged.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(SecretString::from(text.into()))
             }
 
-            /// The text itself: the one way to it.
+            /// Returns the secret text.
             #[must_use]
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
@@ -36,7 +36,7 @@ macro_rules! secret {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // Not `String::deserialize`: its error would show a value of another type.
+                // The error of `String::deserialize` would show a value of the wrong type.
                 match serde_json::Value::deserialize(deserializer) {
                     Ok(serde_json::Value::String(text)) => Ok(Self::new(text)),
                     _ => Err(serde::de::Error::custom("expected a string")),
@@ -47,40 +47,39 @@ macro_rules! secret {
 }
 
 secret! {
-    /// An access token, or the token of an internal integration: what `Authorization: Bearer`
-    /// carries.
+    /// An access token, or the token of an internal integration, as sent in `Authorization: Bearer`.
     AccessToken
 }
 
 secret! {
-    /// A refresh token. Notion exchanges it once, for a new pair.
+    /// A refresh token. It can be exchanged once for a new token pair.
     RefreshToken
 }
 
 secret! {
-    /// An OpenID Connect id token. Notion sends none; it is kept where another server did.
+    /// An OpenID Connect ID token. Notion sends none. One from another server is stored unchanged.
     IdToken
 }
 
 secret! {
-    /// The secret of the OAuth client, sent as HTTP Basic to the token endpoint.
+    /// The OAuth client's secret, sent to the token endpoint by HTTP Basic authentication.
     ClientSecret
 }
 
-/// Why an access token cannot be sent. It shows nothing of the token.
+/// The reason why an access token cannot be sent. It contains nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidToken {
-    /// There is no token.
+    /// The token is empty.
     #[error("the access token is empty")]
     Empty,
-    /// A header value has visible ASCII characters only, which are 0x21 to 0x7E.
+    /// The token has a character other than visible ASCII (0x21 to 0x7E).
     #[error(
         "the access token has a character at position {position} that an Authorization header \
          cannot carry (only visible ASCII can be sent)"
     )]
     Character {
-        /// The character's place in the token. The first character has position 1.
+        /// The position of the character in the token, starting at 1.
         position: usize,
     },
     /// The credentials' `token_type` is not `Bearer`.
@@ -89,13 +88,13 @@ pub enum InvalidToken {
 }
 
 impl AccessToken {
-    /// Checks that a header can carry the token.
+    /// Checks that an HTTP header can carry the token.
     ///
-    /// RFC 6750 section 2.1 allows fewer characters than this. Tokens are opaque, so whatever a
-    /// server issues is sent if an HTTP client can send it.
+    /// RFC 6750 section 2.1 allows fewer characters. This check accepts every token that an HTTP client can
+    /// send, because tokens are opaque.
     ///
     /// # Errors
-    /// When the token is empty, or has a character that is not visible ASCII.
+    /// If the token is empty, or has a character other than visible ASCII.
     pub fn check(&self) -> Result<(), InvalidToken> {
         let token = self.expose();
         if token.is_empty() {
@@ -109,11 +108,13 @@ impl AccessToken {
         }
     }
 
-    /// The value of an `Authorization` header, `Bearer` and the token, marked as sensitive: HTTP/2
-    /// does not index it, `Debug` does not show it. Its memory is wiped when the last clone goes.
+    /// Returns the value of an `Authorization` header, `Bearer` and the token.
+    ///
+    /// It is marked as sensitive: HTTP/2 does not index it, and `Debug` does not show it. The memory is
+    /// zeroed when the last clone is dropped.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as [`check`](Self::check).
     pub fn to_header_value(&self) -> Result<HeaderValue, InvalidToken> {
         self.check()?;
         let text = Zeroizing::new(["Bearer ", self.expose()].concat().into_bytes());

@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{AccessToken, ExposedCredentials, IdToken, InvalidToken, RefreshToken};
 
-/// What a user gave to the application by connecting a workspace: the OAuth tokens, and which
-/// workspace they open.
+/// OAuth tokens of a user who connected a workspace, and the workspace's metadata.
 ///
-/// They come from [`OAuthFlow::exchange`](crate::oauth::OAuthFlow::exchange), or from JSON that
+/// Returned by [`OAuthFlow::exchange`](crate::oauth::OAuthFlow::exchange), or deserialized from JSON that
 /// this crate or another implementation of the same model wrote:
 ///
 /// ```
@@ -29,40 +28,40 @@ use super::{AccessToken, ExposedCredentials, IdToken, InvalidToken, RefreshToken
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Accepted as well: a missing or null optional field, `scope` as one space-separated string,
-/// `expires_at` with a fraction, tokens inside `raw` (they are dropped: no token is kept twice),
-/// and other members, which are kept in `raw`.
+/// Deserialization also accepts missing or null optional fields, `scope` as one string separated by spaces,
+/// and `expires_at` with a fraction. Tokens inside `raw` are dropped, so that no token is stored twice.
+/// Other members are kept in `raw`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct NotionUserCredentials {
-    /// What opens the workspace.
+    /// The access token of the workspace.
     pub access_token: AccessToken,
-    /// How the access token is presented. `Bearer` is the only one this crate can use.
+    /// The authentication scheme of the access token. This crate can use only `Bearer`.
     pub token_type: String,
-    /// What gets the next pair of tokens, once.
+    /// The refresh token. It can be exchanged once.
     pub refresh_token: Option<RefreshToken>,
-    /// What the tokens allow, if the server said.
+    /// The granted scopes, if the server sent them.
     pub scope: Option<Vec<String>>,
-    /// Seconds from the answer to the expiry, as the server said. Without `expires_at` it says
-    /// nothing about the present.
+    /// Lifetime of the access token in seconds, counted from the token response. It is informative only:
+    /// `expires_at` decides about expiry.
     pub expires_in: Option<u64>,
-    /// When the access token expires, UTC; Unix seconds in JSON. Notion does not say.
+    /// Expiry of the access token, UTC. Unix seconds in JSON. Notion does not send it.
     pub expires_at: Option<SystemTime>,
-    /// An OpenID Connect id token, from servers that send one.
+    /// An OpenID Connect ID token, if the server sent one.
     pub id_token: Option<IdToken>,
-    /// The workspace's id.
+    /// The workspace's ID.
     pub workspace_id: Option<String>,
     /// The workspace's name.
     pub workspace_name: Option<String>,
-    /// The workspace's icon: a URL or an emoji. One of more than 64 KiB is not written to JSON, and
-    /// so not stored.
+    /// The workspace's icon: a URL or an emoji. An icon of more than 64 KiB is not serialized, and
+    /// therefore not stored.
     pub workspace_icon: Option<String>,
-    /// What else the token answer held, without its tokens.
+    /// The other members of the token response, without tokens.
     pub raw: Map<String, Value>,
 }
 
 impl NotionUserCredentials {
-    /// Credentials of an access token alone: no refresh, expiry unknown.
+    /// Creates credentials from an access token alone, without a refresh token and with unknown expiry.
     #[must_use]
     pub fn new(access_token: AccessToken) -> Self {
         Self {
@@ -80,13 +79,13 @@ impl NotionUserCredentials {
         }
     }
 
-    /// The id of the bot by which Notion knows this connection.
+    /// Returns the ID of the bot user that represents this connection in Notion.
     #[must_use]
     pub fn bot_id(&self) -> Option<&str> {
         self.raw.get("bot_id")?.as_str()
     }
 
-    /// The icon, unless it is too large to be stored: it may be a picture in a data URI.
+    /// Returns the icon unless it is too large to be stored. It may be a picture in a data URI.
     pub(crate) fn icon_to_store(&self) -> Option<&str> {
         const LARGEST: usize = 64 * 1024;
 
@@ -94,20 +93,20 @@ impl NotionUserCredentials {
         icon.filter(|icon| icon.len() <= LARGEST)
     }
 
-    /// Who connected: `{"type":"user","user":{…}}`, where the user may be partial, or
+    /// Returns the owner of the connection: `{"type":"user","user":{…}}`, where the user may be partial, or
     /// `{"type":"workspace","workspace":true}`.
     #[must_use]
     pub fn owner(&self) -> Option<&Value> {
         self.raw.get("owner").filter(|owner| !owner.is_null())
     }
 
-    /// The id of the page made from the app's template, when the user chose that.
+    /// Returns the ID of the page that was created from the app's template, if the user chose to.
     #[must_use]
     pub fn duplicated_template_id(&self) -> Option<&str> {
         self.raw.get("duplicated_template_id")?.as_str()
     }
 
-    /// What an `Authorization` header carries, if these credentials can be sent.
+    /// Returns the value of an `Authorization` header, if these credentials can be sent.
     pub(crate) fn to_header_value(&self) -> Result<HeaderValue, InvalidToken> {
         if self.token_type.eq_ignore_ascii_case("bearer") {
             self.access_token.to_header_value()
@@ -116,7 +115,7 @@ impl NotionUserCredentials {
         }
     }
 
-    /// A view of these credentials that serialises with the tokens in clear.
+    /// Returns a view of these credentials that serializes the tokens in plaintext.
     #[must_use]
     pub fn expose_tokens(&self) -> ExposedCredentials<'_> {
         ExposedCredentials::new(self)

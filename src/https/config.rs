@@ -1,4 +1,4 @@
-//! Which root certificates and proxies connections use.
+//! Root certificates and proxies of connections.
 
 use std::{env, ffi::OsString, fmt, sync::Arc};
 
@@ -33,24 +33,24 @@ use crate::{
 ///
 /// # Root certificates
 ///
-/// The platform's: the system's bundle on Linux, the keychain on macOS, the certificate store on
-/// Windows. `SSL_CERT_FILE` (a file of certificates in PEM) and `SSL_CERT_DIR` (directories of such
-/// files) take their place. Certificates bundled with this crate (Mozilla's) serve only where neither
-/// variable is set and the platform has none.
+/// By default, the platform's root certificates are trusted: the system's bundle on Linux, the keychain on
+/// macOS, the certificate store on Windows. `SSL_CERT_FILE` (a file of certificates in PEM) and
+/// `SSL_CERT_DIR` (directories of such files) replace them. Mozilla's certificates, which are bundled with
+/// this crate, are used only if neither variable is set and the platform has none.
 ///
-/// Certificates are read when they are first needed, once for a configuration and its clones. Reading
-/// counts towards the 5 seconds of connecting.
+/// Certificates are read when the first connection needs them, once for a configuration and its clones.
+/// Reading counts towards the time limit of 5 seconds for connecting.
 ///
 /// # Proxies
 ///
 /// | variable | |
 /// |---|---|
 /// | `HTTPS_PROXY`, else `ALL_PROXY` | `http://[USER:PASSWORD@]HOST:PORT`, or with `https://` (TLS to the proxy) or `socks5://`. `socks5h://` and `socks://` mean the same: the proxy resolves names. Without a scheme, it is `http://` |
-/// | `NO_PROXY` | destinations without a proxy, separated by commas or blanks: names (with all names below them; `.name` and `*.name` mean the same), addresses, networks such as `10.0.0.0/8`, or `*`; with `:PORT`, for that port alone. An entry that is none of these is ignored, without an error: the destination is reached through the proxy |
+/// | `NO_PROXY` | destinations without a proxy, separated by commas or blanks: names (including all subdomains; `.name` and `*.name` mean the same), addresses, networks such as `10.0.0.0/8`, or `*`; with `:PORT`, only that port. Any other entry is ignored without an error, and its destination is reached through the proxy |
 ///
-/// Names in lower case count as well, after those in upper case. A blank variable counts as unset.
-/// Destinations on this machine (`localhost`, 127.0.0.0/8, `[::1]`, `0.0.0.0`, `[::]`) and plain http are never proxied. The
-/// proxy sees the destination's name and no request.
+/// Lower-case names of the variables are accepted too, with lower precedence. A blank variable counts as
+/// unset. Connections to this machine (`localhost`, 127.0.0.0/8, `[::1]`, `0.0.0.0`, `[::]`) and plain http
+/// never use a proxy. The proxy sees the destination's name and port, but no request.
 #[derive(Clone)]
 #[must_use = "a configuration does nothing until a client is made from it"]
 pub struct HttpsConfig {
@@ -60,13 +60,15 @@ pub struct HttpsConfig {
 }
 
 impl HttpsConfig {
-    /// Reads the variables of this process.
+    /// Reads the configuration from this process's environment.
     pub fn from_env() -> Self {
         Self::from_vars(|name| env::var_os(name))
     }
 
-    /// Reads the variables that `get` finds, instead of those of this process. It is called here and not
-    /// later; the files that they name are read when they are needed.
+    /// Reads the configuration from variables that `get` returns by name.
+    ///
+    /// `get` is called before this function returns. The files that the variables name are read when they
+    /// are needed.
     pub fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
             roots: Arc::new(SharedRoots::new(RootPaths::from_vars(&get))),
@@ -75,18 +77,18 @@ impl HttpsConfig {
         }
     }
 
-    /// Trusts this root certificate as well: one in DER, or any number of them in PEM.
+    /// Adds trusted root certificates: one in DER, or any number in PEM.
     ///
     /// # Errors
-    /// When there is no certificate in it, or one that is damaged. (In `SSL_CERT_FILE`, a damaged one beside
-    /// good ones is left out.)
+    /// If there is no certificate, or one is damaged. (In `SSL_CERT_FILE`, damaged certificates are skipped
+    /// if there are valid ones.)
     pub fn add_root_certificate(
         mut self,
         certificate: impl AsRef<[u8]>,
     ) -> Result<Self, AuthError> {
         let mut roots = tls::parse(certificate.as_ref()).ok_or_else(|| {
             AuthError::configuration(
-                "add_root_certificate: expected root certificates in PEM, none of them damaged, or one in DER",
+                "add_root_certificate: expected undamaged root certificates in PEM, or one in DER",
             )
         })?;
         self.added_roots.append(&mut roots);
@@ -102,7 +104,7 @@ impl Default for HttpsConfig {
 
 impl fmt::Debug for HttpsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the proxies: their passwords are in them.
+        // The proxies are left out, because they contain passwords.
         f.debug_struct("HttpsConfig")
             .field("root_paths", self.roots.paths())
             .field("added_roots", &self.added_roots.len())

@@ -1,4 +1,4 @@
-//! One connection: TCP, the proxy's tunnel, TLS.
+//! Opens a connection: TCP, the proxy's tunnel, TLS.
 
 use std::{
     error::Error as StdError,
@@ -39,18 +39,18 @@ use crate::{
     tls::{Roots, RootsError},
 };
 
-/// For root certificates, TCP, the proxy's tunnel and TLS together. Less than an OAuth call waits for its answer: when it
-/// runs out first, it is known that nothing was sent.
+/// Time limit for root certificates, TCP, the proxy's tunnel and TLS together. It is shorter than the time
+/// limit of an OAuth call, so that a failure to connect is known as "not sent".
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection whose other end acknowledges nothing is closed after this time, even if the peer host
-/// is down and sends no RST.
+/// Time after which a connection without acknowledgements is closed, even if the peer is down and sends no
+/// RST.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// TCP, or TLS to a proxy.
+/// A TCP connection, or TLS to a proxy.
 type Hop = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// Connects to destinations, through the proxy that the configuration names for them.
+/// Connects to destinations, through the proxy that the configuration selects.
 ///
 /// Clones share the TLS configuration and its sessions.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ struct Shared {
     roots: Arc<SharedRoots>,
     added_roots: Vec<CertificateDer<'static>>,
     protocols: &'static [&'static [u8]],
-    /// Set when the root certificates were read.
+    /// Set once the root certificates were read.
     tls: OnceLock<Tls>,
 }
 
@@ -73,17 +73,18 @@ struct Tls {
 }
 
 impl Connector {
-    /// `protocols` are offered to the destination, as ALPN names them.
+    /// Creates a connector that offers `protocols` (ALPN names) to the destination.
     pub(crate) fn new(config: &HttpsConfig, protocols: &'static [&'static [u8]]) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // It is shared out among the addresses of a name, so that a dead one does not use up all of it.
+        // The timeout is divided among the addresses of a name, so that an unreachable one does not use up
+        // all of it.
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_keepalive(Some(SILENCE / 2));
         tcp.set_keepalive_interval(Some(SILENCE / 6));
         tcp.set_keepalive_retries(Some(3));
-        // Keep-alive does not run while something is unacknowledged.
+        // Keep-alive probes are not sent while data is unacknowledged.
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         tcp.set_tcp_user_timeout(Some(SILENCE));
         Self(Arc::new(Shared {
@@ -96,8 +97,8 @@ impl Connector {
         }))
     }
 
-    /// Checks the settings that a connection to `destination` needs. It blocks while files are read, for
-    /// [`CONNECT_TIMEOUT`] at most.
+    /// Checks the settings that a connection to `destination` needs. Blocks while files are read, for at
+    /// most [`CONNECT_TIMEOUT`].
     pub(crate) fn check(&self, destination: &Uri) -> Result<(), ConnectError> {
         self.0
             .proxies
@@ -113,7 +114,7 @@ impl Connector {
         let proxy = self.0.proxies.to(&destination);
         let proxy = proxy.map_err(ConnectError::proxy)?;
         let deadline = Instant::now() + CONNECT_TIMEOUT;
-        // Proxies are for https alone.
+        // Proxies are used for https only.
         let tls = match is_https(&destination) {
             true => Some(self.0.tls(deadline).await?),
             false => None,
@@ -150,7 +151,7 @@ impl Shared {
     fn trust(&self, roots: Result<Roots, RootsError>) -> Result<Tls, ConnectError> {
         let mut roots = roots.map_err(ConnectError::roots)?;
         roots.extend(&self.added_roots);
-        // ring is named here, so that an application's own choice of a default provider does not matter.
+        // ring is selected explicitly, so that an application's default provider does not matter.
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(ConnectError::roots)?
@@ -251,7 +252,7 @@ async fn open_tunnel(hop: Hop, proxy: &Proxy, destination: &Uri) -> Result<Hop, 
     }
 }
 
-/// A connector of one connection, which is there already: each step has errors of its own that way.
+/// A connector that returns an existing connection. It lets each step report its own errors.
 fn connected<S: Send + 'static>(
     stream: S,
 ) -> impl Service<Uri, Response = S, Error = io::Error, Future: Send> {
@@ -269,7 +270,7 @@ fn unreached(
 
 fn way(proxy: Option<&Proxy>) -> String {
     proxy.map_or_else(String::new, |proxy| {
-        // It has no user and no password.
+        // The URI has no user name and no password.
         let place = proxy.uri().to_string();
         let place = place.trim_end_matches('/');
         format!(" through the proxy {place} ({})", proxy.variable)

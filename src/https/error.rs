@@ -5,10 +5,9 @@ use rustls::CertificateError;
 
 use crate::error::{AuthError, causes};
 
-/// Why a request of [`HttpsClient`](super::HttpsClient) has no response.
+/// Error of a request by [`HttpsClient`](super::HttpsClient).
 ///
-/// The message says what to do about a certificate that is not trusted and about a variable that can't
-/// be used.
+/// If a certificate is not trusted, or an environment variable cannot be used, the message says what to do.
 #[derive(Debug)]
 pub struct HttpsError(legacy::Error);
 
@@ -17,7 +16,7 @@ impl HttpsError {
         Self(error)
     }
 
-    /// There was no connection: no byte of the request left this machine.
+    /// Whether no connection was established, so that no byte of the request was sent.
     #[must_use]
     pub fn is_not_sent(&self) -> bool {
         self.0.is_connect()
@@ -38,7 +37,7 @@ impl fmt::Display for HttpsError {
 
 impl StdError for HttpsError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // That of a connection is in the message.
+        // The message already contains a connection error.
         match connect_error(&self.0) {
             Some(_) => None,
             None => self.0.source(),
@@ -46,7 +45,7 @@ impl StdError for HttpsError {
     }
 }
 
-/// Why there is no connection.
+/// The reason why a connection could not be established.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct ConnectError {
@@ -63,7 +62,7 @@ enum Cause {
 }
 
 impl ConnectError {
-    /// The root certificates can't be used.
+    /// The root certificates cannot be used.
     pub(super) fn roots(error: impl fmt::Display) -> Self {
         Self {
             cause: Cause::Roots,
@@ -71,7 +70,7 @@ impl ConnectError {
         }
     }
 
-    /// The variable of the proxy can't be used.
+    /// The proxy's environment variable cannot be used.
     pub(super) fn proxy(error: impl fmt::Display) -> Self {
         Self {
             cause: Cause::Proxy,
@@ -79,7 +78,7 @@ impl ConnectError {
         }
     }
 
-    /// The TLS handshake with the server of that name failed.
+    /// The TLS handshake with the server `name` failed.
     pub(super) fn of_tls(name: &str, way: &str, error: &(dyn StdError + 'static)) -> Self {
         match certificate_error(error) {
             Some(error) => Self {
@@ -97,7 +96,7 @@ impl ConnectError {
         let mut message = format!("{name} was not reached{way}");
         for cause in causes(error) {
             let cause = cause.to_string();
-            // Some say their cause themselves.
+            // Some errors already contain their source in the message.
             if !message.ends_with(&cause) {
                 message.push_str(": ");
                 message.push_str(&cause);
@@ -109,7 +108,7 @@ impl ConnectError {
         }
     }
 
-    /// The error of a check before anything is sent.
+    /// Converts the error of a check before anything is sent.
     pub(crate) fn into_auth_error(self) -> AuthError {
         let what = match self.cause {
             Cause::Proxy => {
@@ -124,7 +123,8 @@ impl ConnectError {
         AuthError::configuration(what).with_source(self)
     }
 
-    /// What it means for a refresh, where that is more than a network that is down.
+    /// Describes a refresh that failed by this error, if the network is reachable but the settings are
+    /// wrong.
     pub(crate) fn not_refreshed(&self) -> Option<&'static str> {
         match self.cause {
             Cause::Roots => Some(
@@ -144,7 +144,7 @@ impl ConnectError {
     }
 }
 
-/// The [`ConnectError`] that `error` is or was caused by.
+/// Finds a [`ConnectError`] in `error` or among its sources.
 pub(crate) fn connect_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a ConnectError> {
     causes(error).find_map(|error| error.downcast_ref())
 }
@@ -154,18 +154,18 @@ fn certificate_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Cert
         if let Some(rustls::Error::InvalidCertificate(error)) = error.downcast_ref() {
             return Some(error);
         }
-        // Its source is that of the error in it, which is left out.
+        // An `io::Error` has its inner error's source, so the inner error itself would be skipped.
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
         certificate_error(inner)
     })
 }
 
-/// What is wrong with a certificate, and what to do.
+/// Describes the defect of a certificate and what to do.
 fn explained(error: &CertificateError) -> String {
     use CertificateError as E;
 
     let text = match error {
-        // A bad signature: the authority that is known by this name has another key.
+        // A bad signature means that the authority known by this name has another key.
         E::UnknownIssuer | E::BadSignature => {
             "none of the root certificates signed it (a private authority, or a proxy that inspects \
              TLS): add that authority's certificate to the system's, name a file with it in \
@@ -180,7 +180,7 @@ fn explained(error: &CertificateError) -> String {
         E::NotValidForName | E::NotValidForNameContext { .. } => {
             "it is for another name: check the URL, name resolution and proxies"
         }
-        // An authority's certificate as the server's own: what `openssl req -x509` makes.
+        // An authority's certificate used as the server's own, as `openssl req -x509` creates.
         E::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "it is an authority's certificate, often a self-signed one: give the server one that an \
              authority signed, and that authority's to SSL_CERT_FILE or \

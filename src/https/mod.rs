@@ -1,5 +1,5 @@
-//! The built-in client for API calls, and what it shares with the built-in OAuth transport: how
-//! connections are made, whom they trust, and which proxy they use.
+//! The built-in HTTPS client for API calls, and the connection code it shares with the built-in OAuth
+//! transport.
 
 mod config;
 mod connect;
@@ -31,29 +31,29 @@ pub(crate) use self::{
 };
 use crate::error::{AuthError, BoxError};
 
-/// How long an idle connection is kept. Less than middleboxes remember one that is silent.
+/// How long an idle connection is kept. Shorter than the idle timeout of common middleboxes.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
+/// Interval of HTTP/2 pings, and the time limit for their acknowledgement.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
 pub(crate) const OWN_USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("notion-auth/", env!("CARGO_PKG_VERSION")));
 
-/// A client for API calls: hyper with rustls, HTTP/1.1 and HTTP/2, pooled connections.
+/// Creates an HTTPS client for API calls: hyper with rustls, HTTP/1.1 and HTTP/2, pooled connections.
 ///
-/// [`HttpsConfig`] says which certificates it trusts and which proxy it uses; this function takes both
-/// from the environment. A variable that can't be used is an error of the first request that needs it,
-/// and of [`NotionAuthProvider::health`](crate::NotionAuthProvider::health).
+/// Trusted certificates and the proxy are read from the environment, see [`HttpsConfig`]. A variable that
+/// cannot be used is an error of the first request that needs it, and of
+/// [`NotionAuthProvider::health`](crate::NotionAuthProvider::health).
 ///
 /// - It sends `User-Agent: notion-auth/VERSION` unless the request has its own, because Notion refuses
 ///   requests without one.
 /// - It follows no redirects.
-/// - Connecting takes at most 5 seconds. A dead connection is noticed within 30 seconds, by HTTP/2
-///   pings and by TCP keep-alive. A response itself may take any time: put a timeout around the client.
-/// - It also speaks plain http, for a server on this machine. Whether a token may go there is decided by
-///   the layer around the client.
+/// - Connecting takes at most 5 seconds. A dead connection is detected within 30 seconds, by HTTP/2 pings
+///   and TCP keep-alive. There is no time limit for responses: add a timeout around the client.
+/// - It also supports plain http, for a server on this machine. The layer around the client decides whether
+///   a token may be sent there.
 #[must_use]
 pub fn https_client<B>() -> HttpsClient<B>
 where
@@ -65,20 +65,20 @@ where
 }
 
 impl HttpsConfig {
-    /// Checks the settings that connections to `destination` need, without making one. It blocks
-    /// while the files of root certificates are read, for 5 seconds at most.
+    /// Checks the settings that connections to `destination` need, without connecting. Blocks while root
+    /// certificates are read, for at most 5 seconds.
     ///
-    /// [`NotionAuthProvider::health`](crate::NotionAuthProvider::health) does it for Notion.
+    /// [`NotionAuthProvider::health`](crate::NotionAuthProvider::health) does this for Notion's API.
     ///
     /// # Errors
-    /// When a variable can't be used. The source of the error names it. Plain http and a URI without a
-    /// host need no settings.
+    /// If an environment variable cannot be used. The error's source names it. Plain http and a URI without
+    /// a host need no settings.
     pub fn check(&self, destination: &Uri) -> Result<(), AuthError> {
         let checked = Connector::new(self, &[]).check(destination);
         checked.map_err(ConnectError::into_auth_error)
     }
 
-    /// Makes a client for API calls.
+    /// Creates a client for API calls, see [`https_client`].
     #[must_use]
     pub fn client<B>(&self) -> HttpsClient<B>
     where
@@ -92,17 +92,16 @@ impl HttpsConfig {
             .pool_idle_timeout(IDLE)
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PONG)
-            // A connection that died while it was idle is gone before the next request takes it.
+            // A connection that dies while idle is removed before the next request uses it.
             .http2_keep_alive_while_idle(true)
             .build(Connector::new(self, &[b"h2", b"http/1.1"]));
         HttpsClient(client)
     }
 }
 
-/// Tower service that sends requests with the body `B`, made by [`https_client`] or
-/// [`HttpsConfig::client`].
+/// HTTPS client for API calls: a Tower service for requests with body `B`.
 ///
-/// Clones share their connections.
+/// Created by [`https_client`] or [`HttpsConfig::client`]. Clones share their connections.
 pub struct HttpsClient<B>(Client<Connector, B>);
 
 impl<B> Service<Request<B>> for HttpsClient<B>

@@ -1,4 +1,4 @@
-//! The proxy on the way to a destination, by `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+//! Proxy selection by `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
 use std::{ffi::OsString, net::IpAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::tls::is_blank;
 const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxy that the environment names, if any.
+/// The proxy that the environment configures, if any.
 #[derive(Clone)]
 pub(super) struct Proxies(Option<Arc<Named>>);
 
@@ -22,13 +22,13 @@ struct Named {
 
 /// An entry of `NO_PROXY`.
 struct Exception {
-    /// Without one, every port.
+    /// `None` for every port.
     port: Option<u16>,
-    /// Matches the destinations that are not in the entry.
+    /// Matches the destinations that the entry does not contain.
     others: Matcher,
 }
 
-/// A proxy, and the variable that named it.
+/// A proxy, and the variable that configured it.
 #[derive(Clone)]
 pub(super) struct Proxy {
     pub(super) variable: &'static str,
@@ -38,12 +38,13 @@ pub(super) struct Proxy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// HTTP CONNECT, over TCP or TLS as the URI's scheme says.
+    /// HTTP CONNECT, over TCP or TLS depending on the URI's scheme.
     Tunnel,
     Socks5,
 }
 
-/// A variable whose value is no proxy. The value stays out of the message: passwords are in such.
+/// Error of a variable that does not contain a proxy URL. The value is not shown, because it may contain a
+/// password.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
     "{variable}: {problem}: expected http://[USER:PASSWORD@]HOST:PORT, or https:// or socks5:// in the \
@@ -63,7 +64,7 @@ impl Proxies {
         let Some((variable, value)) = first(&NAMES) else {
             return Self(None);
         };
-        // What can't be read excepts nothing: it is then reached through the proxy.
+        // An entry that cannot be read excludes no destination from the proxy.
         let exceptions = first(&EXCEPTIONS).map(|(_, value)| value.to_string_lossy().into_owned());
         let proxy = value
             .to_str()
@@ -81,12 +82,12 @@ impl Proxies {
         })))
     }
 
-    /// The proxy on the way to that destination.
+    /// Returns the proxy for that destination, if any.
     pub(super) fn to(&self, destination: &Uri) -> Result<Option<Proxy>, ProxyError> {
         let (Some(named), Some(host)) = (&self.0, destination.host()) else {
             return Ok(None);
         };
-        // For https alone: plain http is for this machine.
+        // Only https uses a proxy. Plain http is for this machine.
         if destination.scheme() != Some(&Scheme::HTTPS) {
             return Ok(None);
         }
@@ -115,7 +116,7 @@ impl Exception {
         }
     }
 
-    /// `host` has no trailing dot.
+    /// Returns whether the entry contains the destination. `host` has no trailing dot.
     fn contains(&self, host: &str, port: u16) -> bool {
         if self.port.is_some_and(|it| it != port) {
             return false;
@@ -129,7 +130,7 @@ impl Exception {
     }
 }
 
-/// Splits off the port, and removes brackets. IPv6 without brackets has no port.
+/// Splits off the port and removes brackets. An IPv6 address without brackets has no port.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     let (place, port) = match entry.strip_prefix('[').and_then(|it| it.split_once(']')) {
         Some((place, "")) => return (place, None),
@@ -154,13 +155,14 @@ impl Proxy {
             Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
                 "http" => (Kind::Tunnel, "http", rest),
                 "https" => (Kind::Tunnel, "https", rest),
-                // Desktops write `socks`, and mean version 5.
+                // Desktop environments write `socks` and mean version 5.
                 "socks" | "socks5" | "socks5h" => (Kind::Socks5, "socks5h", rest),
                 _ => return Err("proxies of that kind are not supported"),
             },
         };
         let mut url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| MALFORMED)?;
-        // A password with `/`, `?` or `#` in it ends the host's part: its beginning would be the host.
+        // An unescaped `/`, `?` or `#` in a password ends the authority, so a part of the password would
+        // become the host.
         let is_plain = matches!(url.path(), "" | "/")
             && url.query().is_none()
             && url.fragment().is_none()
@@ -180,17 +182,17 @@ impl Proxy {
         })
     }
 
-    /// Host and port, with the scheme that says how to speak with it.
+    /// Returns the proxy's host and port, with the scheme that selects the protocol.
     pub(super) fn uri(&self) -> &Uri {
         self.way.uri()
     }
 }
 
-/// Whatever the variables say: no proxy means the same machine by these names.
+/// Returns whether the host is this machine, for which no proxy is used whatever the variables are.
 fn is_on_this_machine(host: &str) -> bool {
     let name = host.trim_matches(['[', ']']);
     match name.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        // A connection to the unspecified address is one to this machine.
+        // A connection to the unspecified address reaches this machine.
         Ok(address) => address.is_loopback() || address.is_unspecified(),
         Err(_) => {
             let name = name.to_ascii_lowercase();

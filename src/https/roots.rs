@@ -1,4 +1,4 @@
-//! The root certificates of the environment, read once for all connections of a configuration.
+//! Reads the environment's root certificates once for all connections of a configuration.
 
 use std::{
     pin::pin,
@@ -17,13 +17,13 @@ use crate::tls::{RootPaths, Roots, RootsError};
 
 type ReadResult = Result<Roots, RootsError>;
 
-/// `None` while the read runs.
+/// `None` while the read is running.
 type Reading = watch::Receiver<Option<ReadResult>>;
 
-/// At most one read runs at a time, however many connections wait for it.
+/// Root certificates that are read at most once at a time, however many connections wait for them.
 ///
-/// It has a thread of its own, because a read from a dead network mount may never return: the runtime's
-/// blocking threads stay free, and its shutdown does not wait.
+/// The read runs on its own thread, because a read from a dead network mount may never return. This keeps
+/// the runtime's blocking threads free, and the runtime's shutdown does not wait for it.
 pub(super) struct SharedRoots {
     paths: RootPaths,
     read: fn(&RootPaths) -> ReadResult,
@@ -43,13 +43,14 @@ impl SharedRoots {
         &self.paths
     }
 
-    /// Waits until the deadline, which is `limit` after the start of the caller's operation.
+    /// Waits for the certificates until the deadline, which is `limit` after the start of the caller's
+    /// operation.
     pub(super) async fn get(&self, deadline: Instant, limit: Duration) -> ReadResult {
         let waited = timeout_at(deadline, wait(self.reading())).await;
         self.finished(waited.ok(), limit)
     }
 
-    /// The same outside of a runtime.
+    /// Waits for the certificates outside of a runtime.
     pub(super) fn get_blocking(&self, limit: Duration) -> ReadResult {
         let waited = block_on(wait(self.reading()), limit);
         self.finished(waited, limit)
@@ -63,7 +64,7 @@ impl SharedRoots {
         }
     }
 
-    /// The read that runs or has succeeded. After a failure a new one starts.
+    /// Returns the read that is running or has succeeded. Starts a new one after a failure.
     fn reading(&self) -> Reading {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         match &*reading {
@@ -77,9 +78,9 @@ impl SharedRoots {
         let (read, paths) = (self.read, self.paths.clone());
         let thread = thread::Builder::new().name("notion-auth-roots".to_owned());
         let started = thread.spawn(move || sender.send_replace(Some(read(&paths))));
-        // Without a thread, the sender is dropped, which the waiters see.
+        // If the thread could not be started, the sender is dropped, and the waiters see that.
         if let Err(error) = started {
-            tracing::warn!(%error, "no thread for reading root certificates");
+            tracing::warn!(%error, "could not start a thread to read the root certificates");
         }
         receiver
     }
@@ -92,13 +93,13 @@ fn has_failed(reading: &Reading) -> bool {
     }
 }
 
-/// `None` if the thread ended without a result.
+/// Returns `None` if the thread ended without a result.
 async fn wait(mut reading: Reading) -> Option<ReadResult> {
     let result = reading.wait_for(Option::is_some).await;
     result.ok().and_then(|result| result.clone())
 }
 
-/// `None` if the time is over.
+/// Returns `None` if the time limit passed.
 fn block_on<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
     struct Unpark(Thread);
 
@@ -133,7 +134,7 @@ mod tests {
     static READS: AtomicUsize = AtomicUsize::new(0);
     static IS_HUNG: (Mutex<bool>, Condvar) = (Mutex::new(true), Condvar::new());
 
-    /// Hangs until it is released, as on a dead network mount.
+    /// Hangs until it is released, like a read from a dead network mount.
     fn hung(paths: &RootPaths) -> ReadResult {
         let read = READS.fetch_add(1, Ordering::SeqCst);
         let is_hung = IS_HUNG.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +172,7 @@ mod tests {
         *IS_HUNG.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
         IS_HUNG.1.notify_all();
         let minutes = Duration::from_secs(600);
-        // Of the first read, whose failure starts another; success is kept.
+        // The first read fails, and its failure starts another read. Success is kept.
         assert!(roots.get_blocking(minutes).is_err());
         assert_eq!(READS.load(Ordering::SeqCst), 1);
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! From the bytes of an answer's body to its text.
+//! Decodes the body of a token endpoint's response to text.
 
 use std::{
     fmt,
@@ -16,33 +16,33 @@ use super::{
 };
 use crate::error::BoxError;
 
-/// The text of a body, as far as it could be read. It may contain tokens.
+/// Decoded text of a response body, as far as it could be read. It may contain tokens.
 pub(super) struct Text {
     pub(super) text: Zeroizing<String>,
-    /// What is wrong with the body.
+    /// The defects found in the body.
     flaws: Vec<Flaw>,
 }
 
-/// What is wrong with a body. It shows nothing of the content.
+/// A defect of a response body. It contains nothing of the content.
 #[derive(Debug)]
 enum Flaw {
-    /// The connection broke, for this reason.
+    /// The connection broke. The text is the redacted reason.
     Broken(String, BoxError),
     TimedOut(ReadDeadline),
     TooLarge,
-    /// gzip that decodes to more than is read.
+    /// The gzip body decodes to more than the size limit.
     Bomb,
-    /// gzip whose end is missing.
+    /// The gzip body is truncated.
     ShortGzip,
-    /// What begins like gzip and is none.
+    /// The body has gzip's magic bytes and is not valid gzip.
     BadGzip,
-    /// gzip in more layers than [`MOST_LAYERS`].
+    /// The body is compressed with gzip more than [`MOST_LAYERS`] times.
     DeepGzip,
-    /// The header says gzip, and the body does not begin like it.
+    /// `Content-Encoding` says gzip, and the body does not begin with gzip's magic bytes.
     NoGzip,
-    /// The header names encodings that are not read.
+    /// `Content-Encoding` names encodings that are not supported.
     Encoding(String),
-    /// The header names an encoding that is not shown, because anything can stand there.
+    /// `Content-Encoding` names an unknown encoding. It is not shown, because it can be any text.
     UnknownEncoding,
 }
 
@@ -55,7 +55,7 @@ impl Flaw {
         }
     }
 
-    /// Whether a part of the text is missing, or may be. Otherwise only the header is odd.
+    /// Returns whether a part of the text is or may be missing. Otherwise only the header is wrong.
     fn is_loss(&self) -> bool {
         !matches!(
             self,
@@ -65,12 +65,12 @@ impl Flaw {
 }
 
 impl Text {
-    /// Decodes a body that is gzip, in up to three layers, or not encoded.
+    /// Decodes a body that is not encoded, or compressed with gzip up to three times.
     ///
-    /// gzip is recognised by its first bytes, with which no JSON begins, and not by the header:
-    /// proxies compress a body without saying so, and decompress one and keep the header.
+    /// gzip is recognised by its magic bytes, with which no JSON begins, and not by the header. Some
+    /// proxies compress a body without saying so, or decompress it and keep the header.
     ///
-    /// `secrets` are kept out of the reason for which the connection broke.
+    /// `secrets` are redacted from the reason for which the connection broke.
     pub(super) fn decode(
         headers: &HeaderMap,
         body: &[u8],
@@ -94,18 +94,18 @@ impl Text {
         !self.flaws.is_empty()
     }
 
-    /// Whether no part of the text is missing.
+    /// Returns whether no part of the text is missing.
     pub(super) fn is_complete(&self) -> bool {
         !self.flaws.iter().any(Flaw::is_loss)
     }
 
-    /// What is wrong with the body, for a message.
+    /// Describes the defects, for a message.
     pub(super) fn flaws(&self) -> String {
         let flaws: Vec<String> = self.flaws.iter().map(ToString::to_string).collect();
         flaws.join("; ")
     }
 
-    /// Why the connection broke, if it did.
+    /// Returns the error that broke the connection, if any.
     pub(super) fn into_cause(self) -> Option<BoxError> {
         self.flaws.into_iter().find_map(|flaw| match flaw {
             Flaw::Broken(_, cause) => Some(cause),
@@ -114,11 +114,11 @@ impl Text {
     }
 }
 
-/// A proxy may compress what another one has compressed.
+/// A proxy may compress a body that another proxy has compressed already.
 const MOST_LAYERS: usize = 3;
 
-/// What the layers of gzip hold, as far as they can be decoded, and what is wrong with the first
-/// one that is flawed. `None` for a body that is no gzip.
+/// Decodes all layers of gzip, as far as possible, and returns the first defect. Returns `None` for a body
+/// that is not gzip.
 fn gunzip(body: &[u8]) -> (Option<Zeroizing<Vec<u8>>>, Option<Flaw>) {
     let mut decoded: Option<Zeroizing<Vec<u8>>> = None;
     let mut flaw = None;
@@ -139,7 +139,7 @@ fn gunzip(body: &[u8]) -> (Option<Zeroizing<Vec<u8>>>, Option<Flaw>) {
 
 const GZIP: &[u8] = &[0x1F, 0x8B];
 
-/// As much as can be decoded, up to the limit of [`append`].
+/// Decodes as much as possible, up to the limit of [`append`].
 fn gunzip_once(compressed: &[u8]) -> (Zeroizing<Vec<u8>>, Option<Flaw>) {
     let mut decoder = MultiGzDecoder::new(compressed);
     let mut decoded = Zeroizing::new(Vec::new());
@@ -159,7 +159,7 @@ fn gunzip_once(compressed: &[u8]) -> (Zeroizing<Vec<u8>>, Option<Flaw>) {
     (decoded, flaw)
 }
 
-/// What is wrong with the encoding that the header names: the request asked for `identity`.
+/// Checks `Content-Encoding`. The request asked for `identity`.
 fn encoding(headers: &HeaderMap) -> Option<Flaw> {
     const KNOWN: [&str; 7] = [
         "gzip",
@@ -190,14 +190,15 @@ fn encoding(headers: &HeaderMap) -> Option<Flaw> {
     if names.iter().all(|name| name.ends_with("gzip")) {
         return Some(Flaw::NoGzip);
     }
-    // A list of any length may stand there.
+    // The header can list any number of encodings.
     let shown = names.get(..5).unwrap_or(&names);
     Some(Flaw::Encoding(shown.join(", ")))
 }
 
-/// JSON is UTF-8 (RFC 8259 section 8.1). Blanks and byte order marks before it are skipped, UTF-16
-/// is read, and what is neither is replaced, so that one character in another encoding does not cost
-/// the tokens.
+/// Decodes a body as UTF-8 (RFC 8259 section 8.1) or UTF-16.
+///
+/// Leading blanks and byte order marks are skipped. Invalid characters are replaced, because one character
+/// in another encoding must not cost the tokens.
 fn text(mut bytes: &[u8]) -> Zeroizing<String> {
     loop {
         match bytes {
@@ -222,7 +223,7 @@ fn without_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// What follows the blank or the byte order mark, in UTF-8, with which the bytes begin.
+/// Strips one leading blank or byte order mark in UTF-8.
 fn after_blank(bytes: &[u8]) -> Option<&[u8]> {
     (1..=3).find_map(|length| {
         let (first, rest) = bytes.split_at_checked(length)?;
@@ -231,7 +232,7 @@ fn after_blank(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Like `String::from_utf8_lossy`, and never grows, which would leave copies behind.
+/// Does the same as `String::from_utf8_lossy` without growing the buffer, which would leave copies behind.
 fn utf8(bytes: &[u8]) -> Zeroizing<String> {
     const REPLACEMENT: &str = "\u{FFFD}";
     let parts = || {
@@ -402,7 +403,7 @@ mod tests {
 
     #[test]
     fn short_gzip_is_decoded_as_far_as_it_goes() {
-        // Random text, of which the last byte of the gzip does not say all.
+        // Random text, so that the last byte of the gzip does not complete the text by itself.
         let mut random = fastrand::Rng::with_seed(7);
         let text: String = (0..20_000).map(|_| random.lowercase()).collect();
         let whole = gzip(text.as_bytes());
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_gzip_is_said_to_be_damaged() {
+    fn damaged_gzip_is_reported_as_damaged() {
         let mut body = gzip(b"{\"a\":1}");
         let end = body.len() - 1;
         body[end] ^= 1;

@@ -5,21 +5,20 @@ use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 
-/// What Notion sent the browser back with: a code and the state of the flow it answers.
+/// Query parameters of Notion's callback: a code, and the `state` of the flow.
 ///
-/// A denial is an error of the parsing, [`OAuthError::is_denied`]: nothing has changed, and there is
-/// nothing to exchange.
+/// If the user denied access, parsing fails with [`OAuthError::is_denied`]. Nothing has changed then, and
+/// there is no code to exchange.
 pub struct CallbackAnswer {
     code: Zeroizing<String>,
     state: Zeroizing<String>,
 }
 
 impl CallbackAnswer {
-    /// Reads the query of the whole callback URL, absolute or as a server sees it
-    /// (`/notion/callback?code=…`).
+    /// Parses a callback URL, absolute or as a server receives it (`/notion/callback?code=…`).
     ///
     /// # Errors
-    /// As [`from_query`](Self::from_query).
+    /// The same as [`from_query`](Self::from_query).
     pub fn from_url(url: &str) -> Result<Self, OAuthError> {
         let query = match Url::parse(url) {
             Ok(url) => url.query().map(str::to_owned),
@@ -30,11 +29,11 @@ impl CallbackAnswer {
         Self::from_query(query.as_deref().unwrap_or_default())
     }
 
-    /// Reads the callback's query string (RFC 6749 section 4.1.2).
+    /// Parses the query string of a callback (RFC 6749 section 4.1.2).
     ///
     /// # Errors
-    /// In this order: a duplicate parameter; an `error` (`access_denied` when the user
-    /// refused, with a state that may be empty); no `code`; no `state`.
+    /// In this order: a duplicate parameter; an `error` parameter (`access_denied` when the user denied
+    /// access, with a `state` that may be empty); no `code`; no `state`.
     pub fn from_query(query: &str) -> Result<Self, OAuthError> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -7,12 +7,16 @@ use crate::error::BoxError;
 #[cfg(feature = "https")]
 use crate::https::{ConnectError, connect_error};
 
-/// What went wrong in the OAuth flow.
+/// An error of the OAuth flow.
 ///
-/// A call has three outcomes, because a code or a refresh token can be spent only once:
-/// [`is_not_sent`](Self::is_not_sent) (nothing was spent, try again), a definite answer
-/// ([`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited),
-/// [`is_configuration`](Self::is_configuration)), and [`is_ambiguous`](Self::is_ambiguous) (the
+/// A code or a refresh token can be spent only once. A failed call therefore has one of three outcomes:
+///
+/// - [`is_not_sent`](Self::is_not_sent): nothing was spent, and the call can be repeated.
+/// - A definite answer: [`refusal`](Self::refusal), [`is_rate_limited`](Self::is_rate_limited) or
+///   [`is_configuration`](Self::is_configuration).
+/// - [`is_ambiguous`](Self::is_ambiguous): the server may have processed the request.
+///
+/// Messages contain no token, code, `state` or secret.
 /// server may have done it). The messages contain no token, code, state or secret.
 #[derive(Debug)]
 pub struct OAuthError {
@@ -24,7 +28,7 @@ pub struct OAuthError {
 enum Kind {
     Configuration(&'static str),
     WrongEndpoint(Endpoint, StatusCode),
-    /// Why, as far as it may be shown.
+    /// The reason, redacted.
     NotSent(String),
     Ambiguous(Cow<'static, str>),
     RateLimited(Option<Duration>),
@@ -43,7 +47,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// What to do when the URL is not the endpoint's.
+    /// Describes the configuration error of a URL that is not this endpoint's.
     fn problem(self) -> &'static str {
         match self {
             Self::Token => {
@@ -62,7 +66,7 @@ impl Endpoint {
     }
 }
 
-/// An authorization server's definite no.
+/// An OAuth error response of the authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -70,9 +74,9 @@ pub struct Refusal {
     pub status: u16,
     /// The error code, such as `invalid_grant` (RFC 6749 section 5.2).
     pub code: String,
-    /// The server's explanation, without anything that looks like a token.
+    /// The server's `error_description`, with everything that looks like a token redacted.
     pub description: Option<String>,
-    /// Notion's id of the request.
+    /// Notion's request ID.
     pub request_id: Option<String>,
 }
 
@@ -133,19 +137,20 @@ impl OAuthError {
 
     pub(super) fn subject_mismatch() -> Self {
         Self::new(Kind::Callback(
-            "the flow was begun for another subject: start again as the one that is signed in now",
+            "the flow was started for another subject: start again as the subject that is signed in",
         ))
     }
 
     pub(super) fn flow_expired() -> Self {
         Self::new(Kind::Callback(
-            "the flow was begun more than 10 minutes ago: start again",
+            "the flow was started more than 10 minutes ago: start again",
         ))
     }
 
-    /// This side is set up wrongly, and nothing was spent: the app credentials lack what the call
-    /// needs, or the URL that was called is not the endpoint's (it answered with a redirect, 404 or
-    /// 405).
+    /// Whether the configuration is wrong. Nothing was spent.
+    ///
+    /// Either the app credentials lack a value that the call needs, or the URL is not the endpoint's: it
+    /// answered with a redirect, 404 or 405.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.configuration_problem().is_some()
@@ -159,43 +164,43 @@ impl OAuthError {
         }
     }
 
-    /// Whether the endpoint was called, or a call was tried.
+    /// Whether the error is that of a call, including one that was not sent.
     pub(crate) fn is_of_a_call(&self) -> bool {
         !matches!(self.kind, Kind::Configuration(_))
     }
 
-    /// No byte of the request left this machine: nothing was spent.
+    /// Whether no byte of the request was sent, so that nothing was spent.
     #[must_use]
     pub fn is_not_sent(&self) -> bool {
         matches!(self.kind, Kind::NotSent(_))
     }
 
-    /// The request was sent, and what the server did with it is not known: no answer came, it was
-    /// an error of the server's own (5xx), or it could not be used.
+    /// Whether the request was sent and its effect is unknown: no response was received, it was a server
+    /// error (5xx), or it could not be used.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         matches!(self.kind, Kind::Ambiguous(_))
     }
 
-    /// The server asks for fewer requests; it did nothing.
+    /// Whether the server limits the rate of requests. It did not process this one.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         matches!(self.kind, Kind::RateLimited(_))
     }
 
-    /// The user refused the connection on Notion's page.
+    /// Whether the user denied access on Notion's page.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(&self.kind, Kind::AuthorizationRefused(code) if code == "access_denied")
     }
 
-    /// Notion's page sent the browser back with an error, a refusal by the user among them.
+    /// Whether Notion redirected the browser back with an error, including a denial by the user.
     #[cfg(feature = "routes")]
     pub(crate) fn is_authorization_refused(&self) -> bool {
         matches!(self.kind, Kind::AuthorizationRefused(_))
     }
 
-    /// The parameter that a callback lacks.
+    /// Returns the name of the parameter that the callback lacks.
     #[cfg(feature = "routes")]
     pub(crate) fn missing(&self) -> Option<&'static str> {
         match self.kind {
@@ -204,7 +209,7 @@ impl OAuthError {
         }
     }
 
-    /// The server's definite no, if that is what this is.
+    /// Returns the server's error response, if that is the failure.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.kind {
@@ -213,19 +218,19 @@ impl OAuthError {
         }
     }
 
-    /// The server does not accept the app's client id and secret.
+    /// Whether the server does not accept the app's client id and secret.
     pub(crate) fn is_about_the_app(&self) -> bool {
         let code = self.refusal().map(|refusal| refusal.code.as_str());
         matches!(code, Some("invalid_client" | "unauthorized_client"))
     }
 
-    /// The refresh token is no longer good, or never was.
+    /// Whether the refresh token is no longer valid, or never was.
     pub(crate) fn is_invalid_grant(&self) -> bool {
         self.refusal()
             .is_some_and(|refusal| refusal.code == "invalid_grant")
     }
 
-    /// What a waiting request is told of a refresh that failed so.
+    /// Describes the failed refresh to the requests that wait for it.
     pub(crate) fn not_refreshed(&self) -> &'static str {
         #[cfg(feature = "https")]
         if let Some(reason) = self.connect_error().and_then(ConnectError::not_refreshed) {
@@ -234,13 +239,13 @@ impl OAuthError {
         "the credentials could not be refreshed"
     }
 
-    /// Why the built-in transport has no connection.
+    /// Returns the built-in transport's connection error, if that is the cause.
     #[cfg(feature = "https")]
     fn connect_error(&self) -> Option<&ConnectError> {
         connect_error(self.source.as_deref()?)
     }
 
-    /// How long the server asks to wait; an hour, if it asks for more.
+    /// Returns how long the server asks to wait, at most one hour.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {

@@ -23,14 +23,18 @@ use crate::{
     subject::Subject,
 };
 
-/// The calls of Notion's OAuth endpoints, for one app.
+/// Client for Notion's OAuth endpoints, for one app.
 ///
-/// Made by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth); cloning counts a
-/// reference.
+/// Returned by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth). Clones are cheap and share
+/// their state.
 ///
-/// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10
-/// seconds). An exchange or a refresh then reads it for up to six times as long (60 seconds); the answer of any other call must
-/// also be complete within `call`. Dropping a call's future leaves open whether the server did it.
+/// # Time limits
+/// A response must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10 seconds by
+/// default). The body of a token response may take up to six times as long (60 seconds). Other responses
+/// must be complete within `call`.
+///
+/// # Cancel safety
+/// If the future of a call is dropped, the server may or may not have processed the request.
 #[derive(Clone)]
 pub struct OAuthFlow {
     shared: Arc<Shared>,
@@ -44,39 +48,39 @@ struct Shared {
     deadline: Duration,
 }
 
-/// How long the answer of the token endpoint is read once it began, in time limits of a call. A code or a refresh
-/// token is good for one call, and the answer is the only copy of the tokens.
+/// Time limit for reading a token response, in multiples of `call`. A code or a refresh token can be used
+/// once, and the response is the only copy of the tokens.
 const READING: u32 = 6;
 
-/// The endpoints beside authorize and token: siblings of the token URL unless set.
+/// Endpoint URLs other than authorize and token. By default they are siblings of the token URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) revoke: Option<Url>,
     pub(crate) introspect: Option<Url>,
 }
 
-/// The first step of a connection: where to send the user, and what to keep until they are back.
+/// The start of a connection: the URL to send the user to, and the flow to keep until the callback.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
-    /// Where to redirect the user's browser. It holds the flow's `state`: not for logs.
+    /// The URL to redirect the user's browser to. It contains the flow's `state`, so do not log it.
     pub url: Url,
-    /// What to keep in the user's session, and give to
-    /// [`exchange`](OAuthFlow::exchange) when they are back.
+    /// The flow to keep in the user's session and pass to [`exchange`](OAuthFlow::exchange) at the
+    /// callback.
     pub pending: PendingFlow,
 }
 
-/// What the introspection endpoint says of a token (RFC 7662).
+/// Response of the introspection endpoint (RFC 7662).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Introspection {
-    /// Whether the token is good.
+    /// Whether the token is active.
     pub active: bool,
-    /// What it allows, as one string with spaces.
+    /// The token's scope, separated by spaces.
     pub scope: Option<String>,
-    /// When it was issued: the number Notion sends, unchanged.
+    /// The time of issue, as the number that Notion sends.
     pub issued_at: Option<u64>,
-    /// Notion's id of the request.
+    /// Notion's request ID.
     pub request_id: Option<String>,
 }
 
@@ -104,17 +108,19 @@ impl OAuthFlow {
         &self.shared.app
     }
 
-    /// Begins a connection for `subject`: the authorization URL, with `owner=user`, the app's
-    /// redirect URI and a new `state`, and the pending flow that belongs to it.
+    /// Starts a connection for `subject`.
+    ///
+    /// The authorization URL has `owner=user`, the app's redirect URI and a new random `state`.
     ///
     /// # Errors
-    /// When the app has no client id or no client secret.
+    /// If the app has no client id or no client secret.
     pub fn authorize(&self, subject: &Subject) -> Result<AuthorizationRequest, OAuthError> {
         let app = &self.shared.app;
         let client = self.client()?;
-        let pending = PendingFlow::begin(subject, app.redirect_uri(), self.shared.clock.wall());
+        let pending = PendingFlow::start(subject, app.redirect_uri(), self.shared.clock.wall());
         let mut url = app.authorization_url().clone();
-        // Notion's page of an integration shows a URL that has some of them already.
+        // The authorization URL that Notion shows for an integration already contains some of the
+        // parameters.
         let others: Vec<(String, String)> = url
             .query_pairs()
             .into_owned()
@@ -139,12 +145,14 @@ impl OAuthFlow {
         Ok(AuthorizationRequest { url, pending })
     }
 
-    /// Completes a connection: checks that the callback answers this pending flow, that `subject`
-    /// (who is signed in now) began it, and that it is not too old; then exchanges the code, once.
+    /// Completes a connection: checks the callback against the pending flow, and exchanges the code.
+    ///
+    /// `subject` is the one that is signed in at the callback. The callback's `state` and the subject must
+    /// be those of the flow, and the flow must not be older than [`PendingFlow::LIFETIME`].
     ///
     /// # Errors
-    /// When a check fails, when the app has no OAuth client, and when the call does not succeed. A
-    /// code is good for one call: on any error after the checks, start again.
+    /// If a check fails, if the app has no OAuth client, or if the call fails. A code can be used once:
+    /// after a failed call, start a new connection.
     pub async fn exchange(
         &self,
         pending: PendingFlow,
@@ -156,10 +164,11 @@ impl OAuthFlow {
             .await
     }
 
-    /// Exchanges a code, once, for an application that has checked the callback's `state` itself.
+    /// Exchanges a code without a [`PendingFlow`], for applications that check the callback's `state`
+    /// themselves.
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// If the app has no OAuth client, or if the call fails. A code can be used once.
     pub async fn exchange_code(&self, code: &str) -> Result<NotionUserCredentials, OAuthError> {
         self.exchange_code_at(code, self.shared.app.redirect_uri())
             .await
@@ -181,16 +190,14 @@ impl OAuthFlow {
         Ok(TokenAnswer::read(answer, received_at)?.into_credentials())
     }
 
-    /// Spends the refresh token of `credentials` and answers their successor: the bare call.
+    /// Exchanges the refresh token of `credentials` for new credentials, without storing them.
     ///
-    /// This goes around the protocol by which a provider refreshes: nothing keeps another process
-    /// from spending the same token, and if the answer is not saved, the connection is lost. To
-    /// refresh stored credentials use
-    /// [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh).
+    /// This bypasses the refresh protocol of the provider: another process may spend the same refresh
+    /// token, and the connection is lost if the new credentials are not saved. To refresh stored
+    /// credentials, use [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh).
     ///
     /// # Errors
-    /// When there is no refresh token, when the app has no OAuth client, and when the call does not
-    /// succeed.
+    /// If there is no refresh token, if the app has no OAuth client, or if the call fails.
     pub async fn refresh(
         &self,
         credentials: &NotionUserCredentials,
@@ -203,7 +210,7 @@ impl OAuthFlow {
         Ok(answer.refresh(credentials.clone()))
     }
 
-    /// The wire call of a refresh, whose request passes `gate` right before its first byte.
+    /// Sends the refresh request. `gate` is checked immediately before the first byte is sent.
     pub(crate) async fn spend(
         &self,
         token: &RefreshToken,
@@ -217,18 +224,17 @@ impl OAuthFlow {
         TokenAnswer::read(answer, received_at)
     }
 
-    /// Makes an access token invalid, or a refresh token, whose text is then given as an
-    /// [`AccessToken`].
+    /// Revokes an access token, or a refresh token wrapped in an [`AccessToken`] (RFC 7009).
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// If the app has no OAuth client, or if the call fails.
     pub async fn revoke(&self, token: &AccessToken) -> Result<(), OAuthError> {
         self.post_token(Endpoint::Revoke, token)
             .await?
             .acknowledged()
     }
 
-    /// Revokes both tokens: which of them ends the grant is for the server to say.
+    /// Revokes both tokens, because the server decides which of them ends the grant.
     pub(crate) async fn revoke_both(
         &self,
         credentials: &NotionUserCredentials,
@@ -241,10 +247,10 @@ impl OAuthFlow {
         access.and(refresh)
     }
 
-    /// Asks whether an access token is good.
+    /// Asks the authorization server whether an access token is active (RFC 7662).
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// If the app has no OAuth client, or if the call fails.
     pub async fn introspect(&self, token: &AccessToken) -> Result<Introspection, OAuthError> {
         let answer = self.post_token(Endpoint::Introspect, token).await?;
         let Some(members) = answer.members() else {
@@ -296,7 +302,7 @@ impl OAuthFlow {
         ReadDeadline::AfterRequest(self.shared.deadline)
     }
 
-    /// Makes a call. Returns its successful answer, and when that began.
+    /// Sends a request. Returns the successful response and the time at which it began.
     async fn post(
         &self,
         endpoint: Endpoint,
@@ -347,7 +353,7 @@ impl OAuthFlow {
 
 impl fmt::Debug for AuthorizationRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL: the state is in it.
+        // The URL is not shown, because it contains the `state`.
         f.debug_struct("AuthorizationRequest")
             .field("pending", &self.pending)
             .finish_non_exhaustive()
@@ -363,7 +369,7 @@ impl fmt::Debug for OAuthFlow {
     }
 }
 
-/// The parameters of an authorization request, of which none may stand twice (RFC 6749 section 3.1).
+/// The parameters that this crate sets. None may occur twice (RFC 6749 section 3.1).
 const PARAMETERS: [&str; 6] = [
     "client_id",
     "response_type",

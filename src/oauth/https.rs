@@ -16,18 +16,18 @@ use crate::{
     https::{Connector, HttpsConfig},
 };
 
-/// The built-in transport: a new connection for each request.
+/// The built-in transport of OAuth calls, which opens a new connection for each request.
 ///
-/// Not a pooled client, since a connection that was idle may turn out dead only after the request
-/// is on its way, which leaves open for nothing whether a token was spent. And connecting is a step
-/// of its own here, so that all that fails in it is known as not sent.
+/// Connections are not pooled: an idle connection may turn out to be closed only after the request was
+/// written, and then it is unknown whether a token was spent. Connecting is a separate step, so that every
+/// failure in it is known as "not sent".
 #[derive(Clone)]
 pub(crate) struct HttpsTransport {
     connector: Connector,
 }
 
 impl HttpsTransport {
-    /// The only connector for it: it offers HTTP/1.1 alone.
+    /// Returns a connector that offers HTTP/1.1 only, as this transport requires.
     pub(crate) fn connector(config: &HttpsConfig) -> Connector {
         Connector::new(config, &[b"http/1.1"])
     }
@@ -63,7 +63,7 @@ async fn send(
     let (request, target) = to_origin_form(request)?;
     let io = connector.oneshot(target).await.map_err(NotSent::new)?;
     let (mut sender, connection) = lenient().handshake(io).await.map_err(NotSent::new)?;
-    // It ends with the exchange: when the answer is read, or when nobody waits for it any more.
+    // The task ends when the response was read, or when the caller dropped the exchange.
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to the OAuth endpoint ended with an error");
@@ -82,8 +82,8 @@ async fn send(
         })
 }
 
-/// Accepts what other clients accept, because a response that can't be read may hold the only copy of a
-/// rotated refresh token.
+/// Accepts what other HTTP clients accept, because a response that cannot be parsed may hold the only copy
+/// of a rotated refresh token.
 fn lenient() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -95,7 +95,7 @@ fn lenient() -> http1::Builder {
     builder
 }
 
-/// What goes on a connection: the path alone, and the authority as `Host`.
+/// Converts a request to origin form: the path as target, and the authority as `Host`.
 fn to_origin_form(request: Request<Full<Bytes>>) -> Result<(Request<Full<Bytes>>, Uri), BoxError> {
     let (mut head, body) = request.into_parts();
     let target = head.uri;

@@ -1,18 +1,18 @@
-//! The top-level members of a JSON object, also of one that was cut off or is not quite JSON.
+//! A tolerant parser for the top-level members of a JSON object, including truncated or malformed ones.
 //!
-//! A token answer may hold the only copy of a token pair, so one flaw must not cost the rest. A
-//! member is found by the structure of the text and never by a search for its name, because names
-//! of workspaces and people are chosen by strangers.
+//! A token response may hold the only copy of a token pair, so a defect must not cost the rest. Members are
+//! found by the structure of the text and never by searching for their name, because names of workspaces
+//! and people are chosen by strangers.
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-/// What was read of an object. It may contain tokens.
+/// The members read from an object. They may contain tokens.
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Members {
-    /// The members whose name and value are complete and valid, without the two tokens. Of a name
-    /// that occurs several times the last one counts, as in every common JSON parser.
+    /// The members whose name and value are complete and valid, except the two tokens. The last one of a
+    /// name counts, as in common JSON parsers.
     pub(super) members: Map<String, Value>,
     pub(super) access_token: TokenMember,
     pub(super) refresh_token: TokenMember,
@@ -20,28 +20,29 @@ pub(super) struct Members {
     pub(super) is_complete: bool,
 }
 
-/// What was read of a member that is expected to be a token.
+/// The result of reading a member that should be a token.
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct TokenMember {
-    /// The last string that is not empty. A later value of another kind does not replace it,
-    /// because it may be the only copy.
+    /// The last non-empty string. A later value of another type does not replace it, because it may be the
+    /// only copy.
     pub(super) token: Option<Zeroizing<String>>,
-    /// Whether another token came before it.
+    /// Whether there were several different tokens.
     pub(super) is_in_conflict: bool,
-    /// What is wrong with a value that is neither a token nor null.
+    /// Describes a value that is neither a token nor null.
     pub(super) problem: Option<&'static str>,
 }
 
 impl Members {
-    /// Reads the first object of the text. In arrays it is the first one that has an access token.
-    /// What comes after it is ignored.
+    /// Reads the first object of the text, or, in an array, the first object that has an access token. Text
+    /// after it is ignored.
     ///
-    /// `None` if the text does not begin with an object or an array that has one.
+    /// Returns `None` if the text does not begin with an object or with an array that contains one.
     pub(super) fn read(text: &str) -> Option<Self> {
         let mut scanner = Scanner { text, at: 0 };
         scanner.skip_blanks();
-        // Keeps scripts of other origins from running the answer; every such client skips it.
+        // A prefix that keeps scripts of other origins from executing the response. Clients of such servers
+        // skip it.
         if scanner.rest().starts_with(")]}'") {
             scanner.at += 4;
         }
@@ -49,7 +50,7 @@ impl Members {
     }
 }
 
-/// Walks over the bytes of a text. It stops only at character boundaries.
+/// A cursor over the bytes of a text. It stops only at character boundaries.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -82,7 +83,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The members of an object whose opening brace was taken.
+    /// Reads the members of an object after its opening brace.
     fn members(&mut self) -> Members {
         let mut read = Members::default();
         loop {
@@ -142,7 +143,7 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
-    /// A complete string, with its quotes.
+    /// Reads a complete string, with its quotes.
     fn string(&mut self) -> Option<&'a str> {
         let start = self.at;
         if !self.take(b'"') {
@@ -154,15 +155,15 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return self.since(start);
                 }
-                // The escaped character may have several bytes, none of which is a quote or a
-                // backslash unless it is the first.
+                // The escaped character may have several bytes. Only its first byte can be a quote or a
+                // backslash.
                 b'\\' => self.at += 2,
                 _ => self.at += 1,
             }
         }
     }
 
-    /// A complete value of any type.
+    /// Reads a complete value of any type.
     fn value(&mut self) -> Option<&'a str> {
         match self.peek()? {
             b'"' => self.string(),
@@ -171,8 +172,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A number, `true`, `false`, `null`, or another bare word such as `NaN` or `3_600`. It is complete if
-    /// something follows it.
+    /// Reads a number, `true`, `false`, `null`, or another bare word such as `NaN` or `3_600`. It is
+    /// complete if something follows it.
     fn literal(&mut self) -> Option<&'a str> {
         let start = self.at;
         while self.peek()?.is_ascii_alphanumeric()
@@ -183,7 +184,7 @@ impl<'a> Scanner<'a> {
         self.since(start).filter(|word| !word.is_empty())
     }
 
-    /// A complete object or array.
+    /// Reads a complete object or array.
     fn nested(&mut self) -> Option<&'a str> {
         let start = self.at;
         let mut closing = Vec::new();
@@ -207,7 +208,7 @@ impl<'a> Scanner<'a> {
 }
 
 impl Members {
-    /// Adds a member, unless its name or its value is not valid JSON. A token need not be.
+    /// Adds a member if its name and value are valid JSON. Tokens need not be valid.
     fn add(&mut self, name: &str, value: &str) {
         let Ok(name) = serde_json::from_str::<String>(name) else {
             return;
@@ -225,12 +226,12 @@ impl Members {
 }
 
 impl TokenMember {
-    /// Whether the member is there as a string that has no character.
+    /// Returns whether the member is an empty string.
     pub(super) fn is_empty(&self) -> bool {
         self.token.is_none() && self.problem == Some(EMPTY)
     }
 
-    /// Whether the member is there as a string.
+    /// Returns whether the member is a string.
     pub(super) fn is_text(&self) -> bool {
         self.token.is_some() || self.is_empty()
     }
@@ -256,10 +257,10 @@ impl TokenMember {
 
 const EMPTY: &str = "empty";
 
-/// The text of a string, also of one that is not valid JSON: control characters and unknown escapes
-/// stay as they are, and half a surrogate pair is replaced.
+/// Decodes a string, including one that is not valid JSON: control characters and unknown escapes are kept,
+/// and half a surrogate pair is replaced.
 fn unquoted(literal: &str) -> Zeroizing<String> {
-    // An escape is at least as long as what it stands for, so that this never grows.
+    // An escape is at least as long as the character it encodes, so the buffer never grows.
     let mut text = Zeroizing::new(String::with_capacity(literal.len()));
     let inner = literal.strip_prefix('"').unwrap_or(literal);
     let mut rest = inner.strip_suffix('"').unwrap_or(inner);
@@ -301,19 +302,19 @@ fn unquoted(literal: &str) -> Zeroizing<String> {
     text
 }
 
-/// The UTF-16 code unit of an escape `uXXXX`.
+/// Parses the UTF-16 code unit of an escape `uXXXX`.
 fn code_unit(escape: &str) -> Option<u16> {
     let digits = escape.strip_prefix('u')?.get(..4)?;
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
-/// More than the four blanks of RFC 8259 section 2, because proxies and templates leave others.
+/// Accepts more than the four blanks of RFC 8259 section 2, because proxies and templates insert others.
 pub(super) fn is_blank(character: char) -> bool {
     character.is_whitespace() || character == '\u{feff}'
 }
 
-/// What is skipped between the parts of JSON.
+/// Returns whether the character is skipped between the tokens of the JSON grammar.
 fn is_junk(character: char) -> bool {
     is_blank(character) || character.is_control()
 }
@@ -325,7 +326,7 @@ mod tests {
 
     use super::{Members, TokenMember};
 
-    /// The members of the text, and whether the object is complete.
+    /// Returns the members of the text, and whether the object is complete.
     #[track_caller]
     fn read(text: &str) -> (Value, bool) {
         let read = Members::read(text).unwrap_or_else(|| panic!("no object: {text}"));
@@ -333,7 +334,7 @@ mod tests {
         (Value::Object(all(read)), is_complete)
     }
 
-    /// The members, and the tokens among them.
+    /// Returns all members, including the tokens.
     fn all(read: Members) -> Map<String, Value> {
         let mut members = read.members;
         for (name, member) in [
@@ -347,7 +348,7 @@ mod tests {
         members
     }
 
-    /// The members as serde_json reads them, without tokens that are none.
+    /// Removes token members that are not tokens, from members read by serde_json.
     fn with_tokens_only(mut members: Map<String, Value>) -> Map<String, Value> {
         for name in ["access_token", "refresh_token"] {
             if members
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_what_is_not_quite_json_are_read() {
+    fn members_of_malformed_json_are_read() {
         let pair = json!({"access_token": "a", "refresh_token": "r"});
         for text in [
             r#"{"access_token":"a","refresh_token":"r"}"#,
@@ -403,7 +404,7 @@ mod tests {
             (r#"{"a":12,"b":nul"#, json!({"a": 12})),
             (r#"{"a":[1,{"b":2}"#, json!({})),
             (r#"{"a":[1,{"b":2}]"#, json!({"a": [1, {"b": 2}]})),
-            // What follows is no JSON, so nothing says what it would have been.
+            // The text continues with something that is not JSON, so the rest is unknown.
             (r#"{"a":"x" "b":"y"}"#, json!({"a": "x"})),
             (r#"{"a":"x","b" "y"}"#, json!({"a": "x"})),
             (r#"{"a":"x",'b':'y'}"#, json!({"a": "x"})),
@@ -438,7 +439,7 @@ mod tests {
         assert_eq!(read.members["a"], "y");
     }
 
-    /// The refresh token of a text with these members.
+    /// Reads the refresh token of a text with these members.
     fn refresh_token(members: &str) -> TokenMember {
         Members::read(&format!("{{{members}}}"))
             .unwrap()
@@ -500,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_begins_with_no_object_has_no_members() {
+    fn text_that_does_not_begin_with_an_object_has_no_members() {
         for text in [
             "",
             " ",
@@ -553,7 +554,7 @@ mod tests {
         })
     }
 
-    /// An object with a token pair somewhere in it, as compact or as indented JSON.
+    /// Generates an object with a token pair somewhere in it, as compact or indented JSON.
     fn any_answer() -> impl Strategy<Value = (String, Value)> {
         let members = prop::collection::btree_map(any::<String>(), any_json(), 0..3);
         let token = || ".{1,8}";
@@ -570,7 +571,7 @@ mod tests {
         })
     }
 
-    /// Text made of the parts of JSON, and any other text.
+    /// Generates text from parts of JSON, and any other text.
     fn any_text() -> impl Strategy<Value = String> {
         const PARTS: [&str; 22] = [
             "{",
@@ -621,7 +622,7 @@ mod tests {
                     prop_assert!(read.is_complete);
                     prop_assert_eq!(all(read), with_tokens_only(members));
                 }
-                // An object inside an array.
+                // An object inside an array is also accepted.
                 (Some(_), Value::Array(_)) | (None, _) => prop_assert!(!json.is_object()),
                 (Some(_), json) => prop_assert!(false, "{json}"),
             }
@@ -629,7 +630,7 @@ mod tests {
 
         #[test]
         fn every_truncation_has_each_token_that_is_complete((text, answer) in any_answer()) {
-            // The first end behind which a closing brace makes it an object that has the member.
+            // Finds the first end after which a closing brace completes an object that has the member.
             let end_of = |name: &str| {
                 let value = &answer[name];
                 let at = (0..=text.len())
@@ -660,7 +661,7 @@ mod tests {
             let read = Members::read(&text);
             if let (Some(read), Ok(Value::Object(mut members))) = (read, serde_json::from_str(&text)) {
                 prop_assert!(read.is_complete);
-                // Of duplicates, serde_json takes one that is no token.
+                // serde_json takes the last duplicate, even if it is not a token.
                 for name in ["access_token", "refresh_token"] {
                     members.remove(name);
                 }

@@ -1,8 +1,8 @@
-//! How credentials are got: Notion's OAuth, without the routes.
+//! Notion's OAuth 2.0 client: authorization URLs, code exchange, refresh, revocation and introspection.
 //!
-//! [`OAuthFlow`] makes the URL that sends a user's browser to Notion, exchanges what comes back, and
-//! makes the other calls of the OAuth endpoints. It keeps nothing: what must outlive the user's trip
-//! to Notion is a value, [`PendingFlow`], that the application keeps in that user's session.
+//! [`OAuthFlow`] creates the authorization URL, exchanges the code of the callback, and calls the other
+//! OAuth endpoints. It stores nothing. Between the redirect to Notion and the callback, the application
+//! keeps a [`PendingFlow`] in the user's session. The `routes` feature does all of this over HTTP.
 //!
 //! ```
 //! use notion_auth::{Subject, oauth::CallbackAnswer, testing::MockNotion};
@@ -26,11 +26,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Calls go through a transport, any Tower service (see [`NotSent`]). They follow no redirect and
-//! retry nothing, because codes and refresh tokens can be used once. A token answer may hold the
-//! only copy of a token pair, so it is read patiently: gzip is decoded although it was not asked
-//! for, up to 4 MiB are read, and both tokens are also taken from an answer that was cut off or is
-//! not quite JSON.
+//! Calls go through a transport, which can be any Tower service (see [`NotSent`]). They follow no redirects
+//! and are not retried, because codes and refresh tokens can be used once.
+//!
+//! A token response may hold the only copy of a token pair, so the parser is tolerant. It decodes gzip that
+//! was not requested, reads up to 4 MiB, and extracts both tokens even from a truncated or malformed
+//! response.
 
 mod body;
 mod callback;

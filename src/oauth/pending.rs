@@ -10,27 +10,27 @@ use subtle::ConstantTimeEq;
 use super::error::OAuthError;
 use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
-/// A connection that a user has begun: what must be kept, bound to that user's browser, until it is
-/// back from Notion.
+/// An OAuth flow between the redirect to Notion and the callback, bound to the user's browser.
 ///
-/// It serialises, so that it can be kept in a session. It holds the flow's `state`: keep it where
-/// only the application can read it (a session on the server, an encrypted cookie), and take it out
-/// of there when it is used.
+/// It implements `Serialize` and `Deserialize`, so that it can be kept in a session. It contains the flow's
+/// `state`: keep it where only the application can read it, such as a server-side session or an encrypted
+/// cookie, and remove it when you use it.
 #[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,
     subject: String,
-    /// The exact text that was in the authorization URL, if one was: the exchange must repeat it.
+    /// The redirect URI of the authorization request, if it had one. The exchange must repeat the exact
+    /// text.
     redirect_uri: Option<String>,
     /// Unix seconds.
     created_at: u64,
 }
 
 impl PendingFlow {
-    /// How long a flow can be completed after it was begun: 10 minutes.
+    /// How long a flow can be completed after its start: 10 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
-    pub(super) fn begin(subject: &Subject, redirect_uri: Option<&str>, now: SystemTime) -> Self {
+    pub(super) fn start(subject: &Subject, redirect_uri: Option<&str>, now: SystemTime) -> Self {
         Self {
             state: URL_SAFE_NO_PAD.encode(random_bytes::<32>()),
             subject: subject.as_str().to_owned(),
@@ -39,19 +39,19 @@ impl PendingFlow {
         }
     }
 
-    /// The subject that began it.
+    /// Returns the subject that the flow was started for.
     #[must_use]
     pub fn subject(&self) -> Subject {
         Subject::new(self.subject.as_str())
     }
 
-    /// The `state` parameter: 256 random bits, by which the callback is known as this flow's.
+    /// Returns the `state` parameter: 256 random bits, which identify the flow in the callback.
     #[must_use]
     pub fn expose_state(&self) -> &str {
         &self.state
     }
 
-    /// Unix seconds.
+    /// Returns the start of the flow, in Unix seconds.
     #[cfg(feature = "routes")]
     pub(crate) fn created_at(&self) -> u64 {
         self.created_at
@@ -61,7 +61,7 @@ impl PendingFlow {
         self.redirect_uri.as_deref()
     }
 
-    /// Whether this flow may be completed by `subject` with `state`, now.
+    /// Checks whether `subject` may complete this flow with `state` now.
     pub(crate) fn check(
         &self,
         subject: &Subject,
@@ -83,17 +83,17 @@ impl PendingFlow {
     }
 }
 
-/// How far, in seconds, the clock that a flow was begun by may be ahead of this one.
+/// Accepted clock difference between the process that started a flow and this one, in seconds.
 const CLOCKS_DIFFER: u64 = 60;
 
-/// Why a callback does not complete a flow.
+/// The reason why a callback does not complete a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// It belongs to another flow.
+    /// The callback is that of another flow.
     State,
-    /// Somebody else began it.
+    /// The flow was started for another subject.
     Subject,
-    /// It was begun too long ago.
+    /// The flow is too old.
     Age,
 }
 
@@ -118,9 +118,9 @@ impl<'de> Deserialize<'de> for PendingFlow {
             created_at: u64,
         }
 
-        // Not the derived error: it would show a value of another type.
+        // A derived error would show a value of the wrong type.
         let kept = Kept::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("this is no pending flow"))?;
+            .map_err(|_| D::Error::custom("not a valid pending flow"))?;
         Ok(Self {
             state: kept.state,
             subject: kept.subject,

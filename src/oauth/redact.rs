@@ -3,16 +3,16 @@ use std::error::Error as StdError;
 use super::transport::NotSent;
 use crate::error::causes;
 
-/// The prefixes of Notion's tokens. They serve to redact, and for nothing else.
+/// The prefixes of Notion's tokens. They are used only to redact text.
 const TOKEN_PREFIXES: [&str; 4] = ["secret_", "ntn_", "nrt_", "adm_"];
 
 const LONGEST: usize = 200;
 
-/// Text from a server, made fit for an error message: without the secrets that were sent to it,
-/// without words that look like a token, on one line, and not too long.
+/// Redacts text from a server for an error message: removes the secrets that were sent and words that look
+/// like tokens, joins the lines, and limits the length.
 pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    // The longest first: one may be a part of another.
+    // Longest first, because one secret may be a part of another.
     let mut secrets: Vec<&str> = secrets
         .iter()
         .copied()
@@ -40,7 +40,8 @@ pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
         .collect()
 }
 
-/// An error and its causes as one line, redacted. A cause is left out where an error before it quotes it.
+/// Formats an error and its sources on one line, redacted. A source is omitted if an error before it quotes
+/// it.
 pub(super) fn redact_causes(error: &(dyn StdError + 'static), secrets: &[&str]) -> String {
     let mut line = String::new();
     for cause in causes(error) {
@@ -61,7 +62,7 @@ mod tests {
     use crate::oauth::NotSent;
 
     #[test]
-    fn secrets_and_what_looks_like_one_are_taken_out() {
+    fn secrets_and_words_like_tokens_are_redacted() {
         assert_eq!(
             redact("code c0de-1 was\nused, token=ntn_9 too", &["c0de-1"]),
             "code [REDACTED] was used, [REDACTED] too"

@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 use super::error::OAuthError;
 use crate::{credentials::ClientSecret, header::NOTION_VERSION, json::to_exact_vec};
 
-/// Who asks.
+/// The OAuth client that authenticates a request.
 pub(super) struct Client<'a> {
     pub(super) id: &'a str,
     pub(super) secret: &'a ClientSecret,
 }
 
 impl Client<'_> {
-    /// RFC 7617.
+    /// Returns the value of an HTTP Basic `Authorization` header (RFC 7617).
     pub(super) fn basic(&self) -> Zeroizing<String> {
         let pair = Zeroizing::new([self.id, ":", self.secret.expose()].concat());
         let mut basic = Zeroizing::new(String::with_capacity(16 + pair.len() * 4 / 3));
@@ -29,7 +29,7 @@ impl Client<'_> {
     }
 }
 
-/// The URL with its path's last segment replaced.
+/// Returns the URL with the last segment of its path replaced.
 pub(super) fn sibling(url: &Url, name: &str) -> Url {
     let mut sibling = url.clone();
     sibling.set_query(None);
@@ -39,7 +39,7 @@ pub(super) fn sibling(url: &Url, name: &str) -> Url {
     sibling
 }
 
-/// A request to an OAuth endpoint: JSON, by Basic, of Notion's version.
+/// Builds a request to an OAuth endpoint: a JSON body, HTTP Basic, and `Notion-Version`.
 pub(super) fn request(
     url: &Url,
     body: &Value,
@@ -47,7 +47,7 @@ pub(super) fn request(
     version: &str,
 ) -> Result<Request<Full<Bytes>>, OAuthError> {
     const UNSENDABLE: &str =
-        "the request to the OAuth endpoint cannot be written down: check the app credentials";
+        "the request to the OAuth endpoint cannot be encoded as HTTP: check the app credentials";
     let unsendable = |_| OAuthError::configuration(UNSENDABLE);
     let json = to_exact_vec(&[], body).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
     let mut authorization =

@@ -11,13 +11,13 @@ use super::{
     transport::{Answer, SendError},
 };
 
-/// An answer with a status of success.
+/// A response with a success status.
 pub(super) struct Success {
     about: About,
     pub(super) body: Text,
 }
 
-/// What messages say about an answer.
+/// Facts about a response, for messages.
 pub(super) struct About {
     status: StatusCode,
     content_type: String,
@@ -25,10 +25,10 @@ pub(super) struct About {
 }
 
 impl Success {
-    /// Distinguishes the outcomes of a call: not sent, definite, and everything else.
+    /// Classifies the outcome of a call as a success, not sent, a definite failure, or ambiguous.
     ///
-    /// Definite failures are: a complete 429; a complete 4xx in one of Notion's two error shapes; a
-    /// status that says that the URL is wrong. `secrets` are kept out of what is quoted from the
+    /// Definite failures are a complete 429, a complete 4xx in one of Notion's two error formats, and a
+    /// status that shows that the URL is wrong. `secrets` are redacted from text that is quoted from the
     /// server.
     pub(super) fn of(
         outcome: Result<Answer, SendError>,
@@ -76,14 +76,14 @@ impl Success {
         })
     }
 
-    /// The members of the answer, whose JSON object must be complete.
+    /// Parses the members of the response, if its JSON object is complete.
     pub(super) fn members(&self) -> Option<Map<String, Value>> {
         let read = Members::read(&self.body.text)?;
         (read.is_complete && self.body.is_complete()).then_some(read.members)
     }
 
-    /// Checks an answer of which only the status counts (RFC 7009 section 2.2). A page instead of
-    /// JSON is not the OAuth endpoint's.
+    /// Checks a response whose status alone matters (RFC 7009 section 2.2). A page that is not JSON does
+    /// not come from the OAuth endpoint.
     pub(super) fn acknowledged(self) -> Result<(), OAuthError> {
         let is_empty = self.body.is_complete() && self.body.text.is_empty();
         if is_empty || self.members().is_some() {
@@ -93,8 +93,8 @@ impl Success {
         }
     }
 
-    /// `{"error", "error_description"?}` (RFC 6749 section 5.2) and `{"object":"error", "code",
-    /// "message"}` (Notion's API), with a status that belongs to it.
+    /// Parses an OAuth error (RFC 6749 section 5.2: `{"error", "error_description"?}`) or an error of
+    /// Notion's API (`{"object":"error", "code", "message"}`) with a matching status.
     fn refusal(&self, secrets: &[&str]) -> Option<Refusal> {
         let status = self.about.status;
         if !status.is_client_error() || status == StatusCode::REQUEST_TIMEOUT {
@@ -123,7 +123,7 @@ impl Success {
         })
     }
 
-    /// The error about an answer that cannot be used for this reason.
+    /// Returns the error for a response that cannot be used for this reason.
     pub(super) fn unusable(self, reason: &str) -> OAuthError {
         let about = self.about;
         if !self.body.is_flawed() {
@@ -137,7 +137,7 @@ impl Success {
         }
     }
 
-    /// Logs that tokens were taken from a flawed answer.
+    /// Logs that tokens were read from a defective response.
     pub(super) fn log_flaw(&self) {
         let flaws = if self.body.is_flawed() {
             self.body.flaws()
@@ -147,7 +147,7 @@ impl Success {
         tracing::warn!("{} is flawed, and its tokens are used: {flaws}", self.about);
     }
 
-    /// Logs that there is a refresh token that is none.
+    /// Logs that `refresh_token` is present and not a token.
     pub(super) fn log_no_refresh_token(&self, problem: &str) {
         tracing::warn!(
             "{} has no usable refresh token, and a stored one is kept: its `refresh_token` is \
@@ -187,8 +187,8 @@ impl fmt::Display for About {
     }
 }
 
-/// A content type, made fit for a message: without secrets, of the characters of such names
-/// (RFC 9110 section 5.6.2), and short.
+/// Redacts a content type for a message: without secrets, limited in length, and with the characters of RFC
+/// 9110 section 5.6.2 only.
 fn shown(name: &str, secrets: &[&str]) -> String {
     redact(name, secrets)
         .chars()
@@ -202,10 +202,10 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
     Some(after.min(LONGEST_WAIT))
 }
 
-/// No server can make a subject wait for longer.
+/// Upper limit for `Retry-After`, so that a server cannot block a subject for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The codes of RFC 6749 section 5.2.
+/// The error codes of RFC 6749 section 5.2.
 const OAUTH_CODES: [&str; 6] = [
     "invalid_request",
     "invalid_client",
@@ -215,11 +215,10 @@ const OAUTH_CODES: [&str; 6] = [
     "invalid_scope",
 ];
 
-/// Codes of Notion's API that mean what they say even if a secret happens to be a part of one, as
-/// those of OAuth do.
+/// Codes of Notion's API. Like OAuth's, they are not redacted even if a secret happens to be a part of one.
 const API_CODES: [&str; 3] = ["validation_error", "unauthorized", INVALID_REQUEST_URL];
 
-/// What Notion answers to a path that it does not know.
+/// Notion's error code for an unknown path.
 const INVALID_REQUEST_URL: &str = "invalid_request_url";
 
 #[cfg(test)]

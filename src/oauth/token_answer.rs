@@ -13,8 +13,8 @@ use crate::credentials::{
     seconds, tidy_raw, unix_time,
 };
 
-/// A token answer: strict about the token pair, lenient about the rest. A refresh token that was
-/// spent must be replaced by its successor, whatever else is wrong with the answer.
+/// A token response, parsed strictly for the token pair and leniently for the rest. A spent refresh token
+/// must be replaced by its successor, whatever else is wrong with the response.
 pub(crate) struct TokenAnswer {
     access_token: AccessToken,
     refresh_token: Option<RefreshToken>,
@@ -23,7 +23,7 @@ pub(crate) struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    /// Takes the tokens from an answer, also from one that is incomplete or not quite JSON.
+    /// Extracts the tokens from a response, including an incomplete or malformed one.
     pub(super) fn read(answer: Success, received_at: SystemTime) -> Result<Self, OAuthError> {
         let Some(mut read) = Members::read(&answer.body.text) else {
             return Err(answer.unusable(NO_OBJECT));
@@ -46,7 +46,7 @@ impl TokenAnswer {
         })
     }
 
-    /// The credentials of a new authorization: nothing of older ones is kept.
+    /// Converts the response of a new authorization to credentials. Nothing is kept of earlier ones.
     pub(crate) fn into_credentials(self) -> NotionUserCredentials {
         let refresh_token = self.refresh_token.clone();
         let mut credentials = self.refresh(NotionUserCredentials::new(AccessToken::new("")));
@@ -54,11 +54,10 @@ impl TokenAnswer {
         credentials
     }
 
-    /// The credentials after a refresh.
+    /// Applies the response of a refresh to the stored credentials.
     ///
-    /// What the answer does not say of the connection stays as it was stored: the refresh token,
-    /// the workspace, bot, owner, scope. What it does not say of the access token is not known of
-    /// the new one: its expiry.
+    /// Members of the connection that the response lacks keep their stored values: refresh token,
+    /// workspace, bot, owner and scope. The expiry does not, because it belongs to the old access token.
     pub(crate) fn refresh(mut self, stored: NotionUserCredentials) -> NotionUserCredentials {
         let mut new = stored;
         new.access_token = self.access_token;
@@ -89,7 +88,7 @@ impl TokenAnswer {
         if let Some(Value::String(id)) = members.remove("workspace_id") {
             new.workspace_id = Some(id);
         }
-        // These two can be null, which is something other than not there.
+        // For these two, null differs from absent.
         replace_text(members, "workspace_name", &mut new.workspace_name);
         replace_text(members, "workspace_icon", &mut new.workspace_icon);
         for (name, value) in std::mem::take(members) {
@@ -105,10 +104,10 @@ impl TokenAnswer {
     }
 }
 
-/// The access token and, if there is a new one, the refresh token; or why they cannot be used.
+/// Returns the access token and the refresh token, if any, or the reason why they cannot be used.
 ///
-/// A refresh token that is absent means that the old one stays. An incomplete answer can't show that
-/// a member is absent, or which duplicate is the last.
+/// If `refresh_token` is absent, the stored one stays valid. An incomplete response cannot prove that a
+/// member is absent, or which duplicate is the last.
 fn pair(read: &mut Members) -> Result<Pair, &'static str> {
     let is_complete = read.is_complete;
     if !is_complete {
@@ -127,7 +126,7 @@ fn pair(read: &mut Members) -> Result<Pair, &'static str> {
     };
     match read.access_token.token.take() {
         Some(access_token) => Ok((access_token, refresh_token)),
-        // Its refresh token is the only good one.
+        // The response holds the only valid refresh token.
         None if read.access_token.is_empty() && refresh_token.is_some() => {
             Ok((Zeroizing::default(), refresh_token))
         }

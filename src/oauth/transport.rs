@@ -20,27 +20,27 @@ use zeroize::Zeroizing;
 
 use crate::error::{BoxError, causes};
 
-/// The error by which a transport says that a request was not sent: no byte of it left this machine,
-/// so nothing was spent and it is safe to try again.
+/// Error by which a transport reports that no byte of a request was sent, so that it is safe to send it
+/// again.
 ///
-/// A transport's error counts as this when it is, or has among its sources, a `NotSent`; so does an
-/// error of `poll_ready`. Any other error, once the request was handed over, leaves open what the
-/// server did with it. When in doubt, do not say it.
+/// An error of `call` counts as not sent if it is a `NotSent` or has one among its sources. Errors of
+/// `poll_ready` always count as not sent. With any other error, it is unknown whether the server processed
+/// the request. Use `NotSent` only if you are certain.
 #[derive(Debug, thiserror::Error)]
 #[error("the request was not sent")]
 pub struct NotSent(#[source] BoxError);
 
 impl NotSent {
-    /// Says that `cause` came before the first byte.
+    /// Wraps an error that occurred before the first byte was sent.
     pub fn new(cause: impl Into<BoxError>) -> Self {
         Self(cause.into())
     }
 }
 
-/// The most that is read of an answer's body, and the most that it may decode to, in bytes.
+/// Maximum size of a response body, both as received and decoded, in bytes.
 pub(super) const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// An answer whose body is still to be read.
+/// A response whose body is still to be read.
 pub(super) struct Incoming {
     status: StatusCode,
     headers: HeaderMap,
@@ -48,16 +48,16 @@ pub(super) struct Incoming {
     sent_at: Instant,
 }
 
-/// An answer, with as much of its body as arrived.
+/// A response, with as much of its body as was received.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
-    /// Why the body is not complete.
+    /// The reason why the body is incomplete.
     pub(super) cut: Option<Cut>,
 }
 
-/// Why the rest of a body is missing.
+/// The reason why the rest of a body is missing.
 #[derive(Debug)]
 pub(super) enum Cut {
     Broken(BoxError),
@@ -65,27 +65,28 @@ pub(super) enum Cut {
     TooLarge,
 }
 
-/// When the body of an answer must be complete.
+/// Deadline for a complete response body.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ReadDeadline {
     /// This long after the request was sent.
     AfterRequest(Duration),
-    /// This long after the head of the answer arrived.
+    /// This long after the response's head was received.
     AfterHead(Duration),
 }
 
-/// Why there is no answer.
+/// The reason why there is no response.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// No byte of the request left us.
+    /// No byte of the request was sent.
     NotSent(BoxError),
-    /// No answer began in this time. What the server did is not known.
+    /// No response began within this time. It is unknown whether the server processed the request.
     TimedOut(Duration),
-    /// The connection ended before an answer began. What the server did is not known.
+    /// The connection ended before a response began. It is unknown whether the server processed the
+    /// request.
     Broken(BoxError),
 }
 
-/// Any Tower service that sends requests to the OAuth endpoints, without its type.
+/// A type-erased Tower service that sends requests to the OAuth endpoints.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<dyn Exchange>);
 
@@ -109,9 +110,9 @@ impl Transport {
         Self(Arc::new(ServiceTransport(service)))
     }
 
-    /// Sends the request and waits up to `deadline` for the head of the answer.
+    /// Sends the request and waits up to `deadline` for the head of the response.
     ///
-    /// `gate` is asked as late as the transport allows, and not passed if the answer is no.
+    /// `gate` is checked as late as the transport allows. If the check fails, nothing is sent.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -137,7 +138,7 @@ impl Transport {
 }
 
 impl Incoming {
-    /// Reads the body, up to its end, [`BODY_LIMIT`] or the deadline.
+    /// Reads the body up to its end, [`BODY_LIMIT`] or the deadline.
     pub(super) async fn read(mut self, deadline: ReadDeadline) -> Answer {
         let left = match deadline {
             ReadDeadline::AfterRequest(limit) => limit.saturating_sub(self.sent_at.elapsed()),
@@ -168,9 +169,9 @@ impl Incoming {
     }
 }
 
-/// Appends as much of `data` as [`BODY_LIMIT`] allows. `false` if that is not all of it.
+/// Appends as much of `data` as [`BODY_LIMIT`] allows. Returns `false` if some was left out.
 ///
-/// A vector that grows by itself leaves copies of the tokens in memory.
+/// A growing vector would leave copies of the tokens in memory.
 pub(super) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) -> bool {
     let data_that_fits = data.get(..BODY_LIMIT - bytes.len()).unwrap_or(data);
     let length = bytes.len() + data_that_fits.len();
@@ -185,7 +186,7 @@ pub(super) fn append(bytes: &mut Zeroizing<Vec<u8>>, data: &[u8]) -> bool {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the time limit of {0:?} passed first")]
+#[error("the time limit of {0:?} passed before the request was sent")]
 struct NotInTime(Duration);
 
 impl fmt::Debug for Transport {
@@ -237,10 +238,10 @@ fn says_not_sent(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(<dyn StdError>::is::<NotSent>)
 }
 
-/// A request's last checkpoint before its first byte.
+/// The pre-send check of a request.
 ///
-/// It is passed when the request is handed to the transport; a transport that connects first takes
-/// it back (`hold`) and passes it when it is connected.
+/// It runs when the request is handed to the transport. A transport that connects first calls `hold`, and
+/// runs the check again when the connection is open.
 #[derive(Clone)]
 pub(crate) struct SendGate(Arc<Gate>);
 
@@ -263,20 +264,20 @@ impl SendGate {
         Self::new(|| Ok(()))
     }
 
-    /// Checks, and from here on the request counts as sent.
+    /// Runs the check. If it passes, the request counts as sent from now on.
     pub(super) fn hand_over(&self) -> Result<(), BoxError> {
         (self.0.check)().inspect_err(|_| self.0.refused.store(true, Ordering::Release))?;
         self.0.passed.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// The transport goes on to connect: the request is not sent before the next `hand_over`.
+    /// Marks the request as not sent until the next check, because the transport still has to connect.
     #[cfg(feature = "https")]
     pub(super) fn hold(&self) {
         self.0.passed.store(false, Ordering::Release);
     }
 
-    /// Whether a request was held back by the check.
+    /// Returns whether the check kept the request from being sent.
     pub(crate) fn has_refused(&self) -> bool {
         self.0.refused.load(Ordering::Acquire)
     }

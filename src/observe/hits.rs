@@ -7,10 +7,10 @@ use std::{
 #[cfg(feature = "metrics")]
 use crossbeam_utils::CachePadded;
 
-/// Counts a provider's hits. Without the feature `metrics` it is nothing.
+/// Cache hit counter of a provider. Empty without the `metrics` feature.
 ///
-/// One count for all would have threads contend for it with each hit, so they have one each, up to 16
-/// of them, and what was counted is told to the recorder in batches.
+/// A single atomic counter would be contended by every hit. Each thread therefore uses one of 16 stripes,
+/// and stripes are reported to the recorder in batches.
 pub(crate) struct Hits {
     #[cfg(feature = "metrics")]
     stripes: [CachePadded<AtomicU64>; STRIPES],
@@ -21,20 +21,20 @@ pub(crate) struct Hits {
 #[cfg(feature = "metrics")]
 const STRIPES: usize = 16;
 
-/// How many hits a thread counts before it tells them.
+/// Number of hits a stripe collects before it is reported.
 #[cfg(feature = "metrics")]
 const BATCH: u64 = 64;
 
 impl Hits {
-    /// A counter of the recorder that is installed now.
+    /// Registers the counter with the recorder that is installed at this moment.
     pub(crate) fn new() -> Self {
         #[cfg(feature = "metrics")]
-        super::told::describe();
+        super::events::describe();
         Self {
             #[cfg(feature = "metrics")]
             stripes: Default::default(),
             #[cfg(feature = "metrics")]
-            counter: metrics::counter!(super::told::HITS),
+            counter: metrics::counter!(super::events::HITS),
         }
     }
 
@@ -44,27 +44,28 @@ impl Hits {
         self.count_for_thread();
     }
 
-    // A call of its own takes 10 instructions of a hit. Inlined, it has the hit put its registers away, and takes 22.
+    // As a separate call this adds 10 instructions to a hit. Inlined, it adds 22, because registers are
+    // spilled.
     #[cfg(feature = "metrics")]
     #[inline(never)]
     fn count_for_thread(&self) {
         let stripe = &self.stripes[stripe_of_thread() % STRIPES];
         if stripe.fetch_add(1, Ordering::Relaxed) >= BATCH - 1 {
-            self.tell(stripe);
+            self.report(stripe);
         }
     }
 
-    /// Tells all that was counted: at each step off the way of a hit, and in the end.
+    /// Reports all stripes. Called on each cache miss and on drop.
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
         for stripe in &self.stripes {
-            self.tell(stripe);
+            self.report(stripe);
         }
     }
 
     #[cfg(feature = "metrics")]
     #[cold]
-    fn tell(&self, stripe: &AtomicU64) {
+    fn report(&self, stripe: &AtomicU64) {
         let hits = stripe.swap(0, Ordering::Relaxed);
         if hits > 0 {
             self.counter.increment(hits);

@@ -1,13 +1,13 @@
 #![doc = include_str!("table.md")]
 
-mod ending;
+mod events;
 mod hits;
-mod lap;
-mod told;
+mod outcome;
+mod timer;
 
 pub(crate) use self::{
-    ending::Ending,
+    events::{called, foreign_unauthorized, replayed},
     hits::Hits,
-    lap::Lap,
-    told::{called, foreign_unauthorized, replayed},
+    outcome::OutcomeLabel,
+    timer::Timer,
 };

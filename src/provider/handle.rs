@@ -273,9 +273,9 @@ impl Acquired {
         &self.authorization
     }
 
-    /// The access token itself.
+    /// Returns the access token.
     #[must_use]
-    pub fn expose_token(&self) -> &str {
+    pub fn expose(&self) -> &str {
         let value = self.authorization.to_str().unwrap_or_default();
         value.strip_prefix("Bearer ").unwrap_or_default()
     }

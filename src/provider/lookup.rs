@@ -8,7 +8,7 @@ use super::{registry::EntryHandle, shared::Shared};
 use crate::{
     cache::{Entry, Fence, Found, Refusal},
     error::AuthError,
-    observe::{Ending, Lap},
+    observe::{OutcomeLabel, Timer},
     refresh::{self, Goal, Grant, Outcome, Trigger},
     subject::{Mode, Subject},
 };
@@ -161,19 +161,23 @@ impl Shared {
     /// Waits for a refresh task, no longer than a request waits.
     pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, goal: Goal) -> Outcome {
         self.hits.publish();
-        let timer = Lap::acquire(subject);
+        let timer = Timer::acquire(subject);
         let waited = self.wait_for_task(subject, goal);
-        let (outcome, ending) = waited.instrument(timer.span()).await;
-        timer.end(ending);
+        let (outcome, label) = waited.instrument(timer.span()).await;
+        timer.end(label);
         outcome
     }
 
-    async fn wait_for_task(self: &Arc<Self>, subject: &Subject, goal: Goal) -> (Outcome, Ending) {
+    async fn wait_for_task(
+        self: &Arc<Self>,
+        subject: &Subject,
+        goal: Goal,
+    ) -> (Outcome, OutcomeLabel) {
         let deadline = {
             // The timer runs on the tasks' runtime: the caller may be polled by another executor.
             let runtime = match self.engine.runtime() {
                 Ok(runtime) => runtime,
-                Err(error) => return (Err(error), Ending::Failed),
+                Err(error) => return (Err(error), OutcomeLabel::Failed),
             };
             let _context = runtime.enter();
             let limit = self.engine.settings.acquire_timeout;
@@ -185,7 +189,7 @@ impl Shared {
             )
             .with_subject(subject)
             .with_retry_after(Duration::from_secs(1));
-            (Err(error), Ending::TimedOut)
+            (Err(error), OutcomeLabel::TimedOut)
         })
     }
 }

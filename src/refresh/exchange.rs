@@ -18,7 +18,7 @@ use crate::{
     error::AuthError,
     event::Event,
     oauth::{OAuthError, SendGate, TokenAnswer},
-    observe::{self, Ending},
+    observe::{self, OutcomeLabel},
     store::StoreErrorKind,
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn exchange(
     loaded: &Loaded,
     token: &RefreshToken,
     mut lease: HeldLease,
-) -> Result<Option<(Grant, Ending)>, Failed> {
+) -> Result<Option<(Grant, OutcomeLabel)>, Failed> {
     let engine = &task.engine;
     let now = engine.clock.monotonic();
     let mut calls = engine.failures.count(&task.subject, now);
@@ -38,15 +38,15 @@ pub(super) async fn exchange(
         task.failpoint(Failpoint::Answered).await;
         let error = match called {
             Ok(answer) => {
-                let ending = Ending::refreshed(lease.in_doubt);
-                observe::called(ending);
+                let label = OutcomeLabel::refreshed(lease.in_doubt);
+                observe::called(label);
                 let granted = commit(task, loaded, &mut lease, answer).await?;
-                return Ok(granted.map(|grant| (grant, ending)));
+                return Ok(granted.map(|grant| (grant, label)));
             }
             Err(error) => error,
         };
         if error.is_of_a_call() {
-            observe::called(Ending::of_call(&error, lease.in_doubt));
+            observe::called(OutcomeLabel::of_call(&error, lease.in_doubt));
             tracing::warn!(%error, subject = ?task.subject, "a refresh got no new token pair");
         }
         if error.is_invalid_grant() {

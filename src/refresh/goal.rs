@@ -6,7 +6,7 @@ use super::single_flight::{self, SingleFlight};
 use crate::{
     cache::{EntryVersion, Fence},
     error::AuthError,
-    observe::Ending,
+    observe::OutcomeLabel,
     subject::Subject,
 };
 
@@ -121,7 +121,7 @@ pub(crate) struct Grant {
 pub(crate) type Outcome = Result<Grant, AuthError>;
 
 /// How a task ended, and how it came to that.
-pub(super) type TaskOutcome = (Outcome, Ending);
+pub(super) type TaskOutcome = (Outcome, OutcomeLabel);
 
 /// The running tasks.
 pub(crate) type Tasks = SingleFlight<Subject, Goal, TaskOutcome>;

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     credentials::{ReauthorizationReason, RefreshToken},
     error::AuthError,
-    observe::{Ending, Lap},
+    observe::{OutcomeLabel, Timer},
     store::AttemptId,
     subject::Subject,
 };
@@ -34,9 +34,16 @@ pub(crate) async fn join(engine: &Arc<Engine>, subject: &Subject, goal: Goal) ->
             Err(error) => return failed(error),
         };
         match waiter.outcome().await {
-            Some(((outcome, ending), false)) if waiter.is_served => {
+            Some(((outcome, label), false)) if waiter.is_served => {
                 let is_shared = waiter.is_joined && outcome.is_ok();
-                return (outcome, if is_shared { Ending::Joined } else { ending });
+                return (
+                    outcome,
+                    if is_shared {
+                        OutcomeLabel::Joined
+                    } else {
+                        label
+                    },
+                );
             }
             Some((_, false)) => {}
             Some((delayed, true)) => return delayed,
@@ -70,10 +77,10 @@ fn join_or_start(
             goal,
             handle,
         };
-        let timer = Lap::refresh(subject);
+        let timer = Timer::refresh(subject);
         runtime.spawn(async move {
             let outcome = match run(&task).instrument(timer.span()).await {
-                Ok((grant, ending)) => (Ok(grant), ending),
+                Ok((grant, label)) => (Ok(grant), label),
                 Err(error) => {
                     task.remember(&error);
                     failed(error.error)
@@ -96,15 +103,15 @@ fn aborted() -> TaskOutcome {
 const ROUNDS: u32 = 1000;
 
 /// Runs a task until there are credentials or an error.
-async fn run(task: &Task) -> Result<(Grant, Ending), Failed> {
+async fn run(task: &Task) -> Result<(Grant, OutcomeLabel), Failed> {
     let mut has_moved = false;
     for _ in 0..ROUNDS {
         let loaded = load(task).await?;
         task.failpoint(Failpoint::Loaded).await;
         let found = if has_moved || task.goal.is_reached_by(loaded.fence()) {
-            Ending::Adopted
+            OutcomeLabel::Adopted
         } else {
-            Ending::Loaded
+            OutcomeLabel::Loaded
         };
         let granted = match decide(loaded.situation(task)) {
             Decision::Use | Decision::PassRefusalThrough => {
@@ -147,7 +154,7 @@ async fn refresh(
     task: &Task,
     loaded: &Loaded,
     token: &RefreshToken,
-) -> Result<Option<(Grant, Ending)>, Failed> {
+) -> Result<Option<(Grant, OutcomeLabel)>, Failed> {
     let refreshed = match acquire(task, loaded).await {
         Leasing::Acquired(lease) => exchange(task, loaded, token, lease).await,
         Leasing::Moved => Ok(None),

@@ -8,7 +8,9 @@ use super::{
     goal::{Goal, TaskOutcome},
     single_flight::Handle,
 };
-use crate::{cache::Fence, error::AuthError, observe::Ending, store::StoreError, subject::Subject};
+use crate::{
+    cache::Fence, error::AuthError, observe::OutcomeLabel, store::StoreError, subject::Subject,
+};
 
 /// A running refresh task.
 pub(super) struct Task {
@@ -38,8 +40,8 @@ impl From<AuthError> for Failed {
 }
 
 pub(super) fn failed(error: AuthError) -> TaskOutcome {
-    let ending = Ending::of(&error);
-    (Err(error), ending)
+    let label = OutcomeLabel::of(&error);
+    (Err(error), label)
 }
 
 impl Task {

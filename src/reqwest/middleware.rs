@@ -12,28 +12,29 @@ use crate::{
     subject::{Mode, Subject},
 };
 
-/// Middleware of `reqwest-middleware` that puts Notion credentials on each request.
+/// Middleware for `reqwest-middleware` that adds Notion credentials to each request.
 ///
-/// It does what [`NotionAuthLayer`](crate::NotionAuthLayer) with a replay does, by the same rules. A
-/// request says whose it is by `with_extension`: [`Subject`],
+/// It follows the same rules as [`NotionAuthLayer`](crate::NotionAuthLayer) with replay. Credentials are
+/// chosen from the request's extensions, which are set by `with_extension`: [`Subject`],
 /// [`ExplicitCredentials`](crate::ExplicitCredentials),
-/// [`UseIntegrationToken`](crate::UseIntegrationToken), [`Mode`]. `Authorization` is replaced,
-/// `Notion-Version` is kept if the request has one. A 401 is followed by a refresh and, if
-/// [`Request::try_clone`] can copy the request, by one more try with the new token; a request whose body
-/// is a stream gets the 401, and the next one has the new token.
+/// [`UseIntegrationToken`](crate::UseIntegrationToken), [`Mode`]. `Authorization` is replaced.
+/// `Notion-Version` is kept if the request has one.
 ///
-/// `Host` is set to Notion's API, so that none among the client's default headers takes its place; a
-/// request whose own `Host` names another site is an error.
+/// A 401 causes a refresh. If [`Request::try_clone`] can copy the request, it is sent once more with the
+/// new token. A request with a streaming body returns the 401, and the next request has the new token.
 ///
-/// Attach it last, so that retries outside it get the token of their time, and nothing inside it
-/// changes where the request goes. The client's own redirects are to be off, see the
-/// [module](crate::reqwest).
+/// `Host` is set to that of Notion's API, so that a `Host` among the client's default headers is not sent.
+/// A request whose own `Host` names another site is an error.
+///
+/// Attach this middleware last. Retry middleware outside of it then gets the current token for each
+/// attempt, and no inner middleware can change the request's destination. Disable the client's redirects,
+/// see the [module](crate::reqwest).
 ///
 /// # Errors
-/// An [`AuthError`] is the source of [`Error::Middleware`]: [`AuthError::find`] gets it out.
+/// The source of [`Error::Middleware`] contains an [`AuthError`], which [`AuthError::find`] returns.
 ///
 /// # Cancel safety
-/// A request that is dropped takes nothing with it: a refresh that it caused goes on.
+/// A refresh that a request started continues if the request is dropped.
 #[derive(Debug, Clone)]
 pub struct NotionAuthMiddleware {
     config: Arc<Config>,
@@ -49,15 +50,15 @@ impl NotionAuthMiddleware {
         NotionAuthProvider::from_env().map(Self::refreshing)
     }
 
-    /// Credentials that have expired are refreshed before the request is sent, and those that the API
-    /// refuses before it is sent once more.
+    /// Creates middleware that refreshes expired credentials before the request, and refused ones before
+    /// the request is sent once more.
     #[must_use]
     pub fn refreshing(provider: NotionAuthProvider) -> Self {
         Self::new(&provider, Mode::Refreshing)
     }
 
-    /// Requests whose credentials have expired or were refused fail at once: the store may be read,
-    /// the token endpoint is never called.
+    /// Creates middleware that never refreshes. Requests with expired or refused credentials fail
+    /// immediately. The store may be read, but the token endpoint is never called.
     #[must_use]
     pub fn fail_fast(provider: NotionAuthProvider) -> Self {
         Self::new(&provider, Mode::FailFast)
@@ -70,17 +71,17 @@ impl NotionAuthMiddleware {
         }
     }
 
-    /// Makes every request of the client this subject's, whatever identity its extensions have.
+    /// Uses this subject for every request, whatever identity is in the request's extensions.
     #[must_use]
     pub fn for_subject(mut self, subject: impl Into<Subject>) -> Self {
         self.identity = Some(Identity::Subject(subject.into()));
         self
     }
 
-    /// Replaces a `Notion-Version` that the request has. Otherwise it is kept.
+    /// Replaces a `Notion-Version` that the request has. By default it is kept.
     ///
-    /// One among the client's default headers is never sent, since reqwest adds those later, and only
-    /// where they are missing.
+    /// A `Notion-Version` among the client's default headers is never sent, because reqwest adds default
+    /// headers later, and only those that are missing.
     #[must_use]
     pub fn overriding_version(mut self) -> Self {
         Arc::make_mut(&mut self.config).overrides_version = true;
@@ -119,8 +120,8 @@ impl Middleware for NotionAuthMiddleware {
             authorization,
             mut source,
         } = self.credentials(extensions).await.map_err(no_credentials)?;
-        // Before the headers are set, so that the copy never holds a token, and before other middleware
-        // has the extensions.
+        // The copy is made before the headers are set, so that it never holds a token, and before other
+        // middleware sees the extensions.
         let mut again = None;
         if source.renewable().is_some() {
             let subject = extensions.get::<Subject>().cloned();
@@ -151,8 +152,8 @@ impl Middleware for NotionAuthMiddleware {
     }
 }
 
-/// With a context around it. Alone, who goes through the sources would miss it: `Error` is transparent,
-/// so that its source is its content's source.
+/// Adds a context around the error. `Error` is transparent: its source is the source of its content, so
+/// that callers that walk the sources would miss a bare `AuthError`.
 fn no_credentials(error: AuthError) -> Error {
     Error::Middleware(anyhow::Error::new(error).context("the request has no Notion credentials"))
 }

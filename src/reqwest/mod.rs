@@ -1,4 +1,4 @@
-//! Notion credentials for reqwest: a middleware, and the layer around a plain client.
+//! Notion credentials for reqwest: a middleware, and the Tower layer around a plain client.
 //!
 //! # With reqwest-middleware
 //!
@@ -24,36 +24,36 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A client for one subject has `NotionAuthMiddleware::refreshing(provider).for_subject("ann")`, and its
-//! requests need no extension.
+//! For a client of a single subject, use `NotionAuthMiddleware::refreshing(provider).for_subject("ann")`.
+//! Its requests need no extension.
 //!
 //! # Redirects
 //!
-//! reqwest follows redirects below any middleware and any layer, so that nothing here sees where a hop
-//! goes. Its version 0.13.5 takes `Authorization` off a hop whose scheme, host or port is not that of the
-//! hop before. But it starts each hop from the first request's headers, and compares with the hop before
-//! alone: a server elsewhere need only redirect once more, within itself, and gets the token.
-//! `tests/it/reqwest/redirects.rs` shows it. And a 401 with JSON from elsewhere, to a request without a
-//! token, looks like Notion's refusal of it and causes a refresh.
+//! Disable reqwest's redirects with `redirect(Policy::none())`, as above. A redirect is then returned as a
+//! response.
 //!
-//! One line prevents it, `redirect(Policy::none())` as above: then a redirect is an answer as any other.
+//! reqwest follows redirects inside of any middleware or layer, so this crate cannot check their targets.
+//! reqwest 0.13.5 removes `Authorization` if the scheme, host or port differs from the previous hop. But it
+//! starts each hop from the first request's headers and compares it only with the previous hop. A server
+//! that redirects twice within its own origin therefore receives the token (`tests/it/reqwest/redirects.rs`
+//! demonstrates this). Also, a 401 with JSON from another server looks like Notion's and causes a refresh.
 //!
 //! # Default headers
 //!
-//! reqwest adds a client's default headers below any middleware and any layer too. The middleware sets
-//! `Host` on each request, so that a default one is not sent. A layer around a plain client can't do
-//! that: give such a client no default `Host`.
+//! reqwest adds a client's default headers inside of any middleware or layer. The middleware sets `Host` on
+//! each request, so that a default `Host` is not sent. The layer around a plain client cannot do that: give
+//! such a client no default `Host`.
 //!
 //! # TLS and versions
 //!
-//! This crate asks for reqwest without any of its features: which TLS there is, and HTTP/2, say those that
-//! your own dependency on reqwest 0.13 has. The major versions of reqwest and `reqwest-middleware`, which
-//! is [re-exported](reqwest_middleware), are part of this crate's API.
+//! This crate depends on reqwest without any of its features. Your own dependency on reqwest 0.13 selects
+//! TLS and HTTP/2. The major versions of reqwest and `reqwest-middleware`, which is
+//! [re-exported](reqwest_middleware), are part of this crate's API.
 //!
 //! # With reqwest alone
 //!
-//! `reqwest::Client` is a Tower service of its own type of request. Few lines make it one of
-//! `http::Request`, which takes a [`NotionAuthLayer`](crate::NotionAuthLayer) as any other does:
+//! `reqwest::Client` is a Tower service for its own request type. A few lines adapt it to `http::Request`,
+//! so that a [`NotionAuthLayer`](crate::NotionAuthLayer) can wrap it:
 //!
 //! ```
 //! use bytes::Bytes;

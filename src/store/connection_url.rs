@@ -1,9 +1,8 @@
-//! Connection URLs, checked before a library reads them.
+//! Validates connection URLs before a library parses them.
 //!
-//! sqlx logs a parameter that it does not know, with its value, and leaves it out; redis leaves it out. A
-//! misspelt TLS parameter would weaken the connection, and a misplaced password would be in the log. So an
-//! unknown parameter is an error, which never shows a value. It shows a name only if no part of a password
-//! can have become that name.
+//! For an unknown parameter, sqlx logs its value and ignores it, and redis ignores it. A misspelt TLS
+//! parameter would weaken the connection, and a misplaced password would be logged. Unknown parameters are
+//! therefore errors, which never show a value. They show a name only if it cannot be a part of a password.
 
 use std::{fmt, net::IpAddr};
 
@@ -33,7 +32,7 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// The values that most parameters have: any text.
+    /// The valid values of most parameters: any text.
     pub(super) const TEXT: Self = Self {
         name: "",
         aliases: &[],
@@ -99,13 +98,13 @@ impl ConnectionUrl {
 
 impl Grammar {
     pub(super) fn parse(&self, text: &str) -> Result<ConnectionUrl, StoreError> {
-        // The parser's errors are constant texts.
+        // The parser's errors are constant texts, so they contain no secrets.
         let mut url = Url::parse(text).map_err(|error| self.invalid(error))?;
         if !url.has_authority() {
             return Err(self.invalid("`//` is missing"));
         }
-        // In an unencoded password, each of these characters ends the part of the URL that comes before
-        // the host. The `@` that follows the password is then in a later part.
+        // An unencoded `#`, `/` or `?` in a password ends the authority. The `@` after the password is then
+        // in a later part of the URL.
         if url.fragment().is_some() {
             return Err(self.invalid("it has a fragment, which begins with `#`"));
         }
@@ -118,12 +117,12 @@ impl Grammar {
     }
 
     fn parameters(&self, url: &Url) -> Result<Vec<Pair>, StoreError> {
-        // If a password has an unencoded `?`, the `@` before the host comes after it.
+        // After an unencoded `?` in a password, the `@` before the host is in the query.
         let mut may_show_names = !url.query().is_some_and(|query| query.contains('@'));
         let mut pairs: Vec<Pair> = Vec::new();
         for (position, (name, value)) in (1..).zip(url.query_pairs()) {
             let Some(parameter) = self.find(&name) else {
-                // Without a value, it may be the value of a parameter whose name is missing.
+                // A name without a value may be the value of a parameter whose name is missing.
                 let may_show = may_show_names && !value.is_empty() && is_word(&name);
                 return Err(self.unknown(may_show.then_some(&name), position));
             };
@@ -143,7 +142,7 @@ impl Grammar {
                     "`{known}` in the URL is set twice, by parameters or by a part before them: remove one of the two"
                 )));
             }
-            // After an unencoded `&`, the rest of a password looks like the next parameter.
+            // After an unencoded `&` in a password, the rest of it looks like the next parameter.
             may_show_names &= parameter.part != Some(Part::Password);
             pairs.push(Pair {
                 parameter,
@@ -180,7 +179,7 @@ impl Grammar {
         })
     }
 
-    /// An error that shows the right form.
+    /// Returns an error that shows the expected form.
     pub(super) fn invalid(&self, why: impl fmt::Display) -> StoreError {
         let form = self.form;
         self.error(format!(
@@ -197,10 +196,10 @@ const ENCODE: &str =
     "percent-encode `%`, `@`, `:`, `/`, `?`, `#` and `&` in user name and password (`@` is %40)";
 
 impl Part {
-    /// Whether the URL itself has that part, besides the parameter with this value.
+    /// Returns whether the URL has this part, in addition to the parameter with this value.
     fn is_set(self, url: &Url, value: &str) -> bool {
         match self {
-            // The URL of a socket needs the name of some host if it has a user.
+            // The URL of a socket needs a placeholder host if it has a user.
             Self::Host => url.has_host() && !value.starts_with('/'),
             Self::Port => url.port().is_some(),
             Self::User => !url.username().is_empty(),
@@ -222,13 +221,13 @@ fn is_named(alias: &str, name: &str) -> bool {
     key.is_some_and(|key| !key.is_empty() && key.bytes().all(is_plain))
 }
 
-/// Whether it looks like the name of a parameter. Most passwords do not.
+/// Returns whether the text looks like the name of a parameter. Most passwords do not.
 fn is_word(name: &str) -> bool {
     let is_of_word = |byte: u8| byte.is_ascii_alphabetic() || b"_-".contains(&byte);
     (1..=40).contains(&name.len()) && name.bytes().all(is_of_word)
 }
 
-/// Whether the name is the known one with other case or separators, or with a typing error.
+/// Returns whether the name equals the known one except for case, separators or a typing error.
 fn is_similar(known: &str, name: &str) -> bool {
     let normalized = |text: &str| -> Vec<u8> {
         let bytes = text.bytes().filter(|byte| !b"_-.".contains(byte));
@@ -238,7 +237,7 @@ fn is_similar(known: &str, name: &str) -> bool {
     distance(&known, &name) <= known.len() / 4
 }
 
-/// Levenshtein's distance.
+/// Computes the Levenshtein distance.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, byte) in one.iter().enumerate() {
@@ -253,8 +252,8 @@ fn distance(one: &[u8], other: &[u8]) -> usize {
     row[other.len()]
 }
 
-/// Whether a connection to this host does not leave the machine. Only addresses and `localhost` count: what
-/// another name stands for is known only when it is resolved.
+/// Returns whether a connection to this host stays on this machine. Only addresses and `localhost` count,
+/// because other names are known only after resolution.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     match address.parse::<IpAddr>() {
@@ -332,7 +331,7 @@ mod tests {
         const REPEATS: &str = "in the URL is set twice";
         let long = format!("test://h?{}=hunter", "x".repeat(41));
         for (text, words) in [
-            // The name is shown.
+            // The name is shown in these errors.
             (
                 "test://h?sslMode=hunter",
                 "`sslMode`: did you mean `sslmode`?",
@@ -368,7 +367,7 @@ mod tests {
             ("test://h?sslmode=on&ssl-mode=on", REPEATS),
             ("test://h?host=hunter", REPEATS),
             ("test://u:p@h?password=hunter", REPEATS),
-            // It may be a part of a password.
+            // The name may be a part of a password.
             ("test://h?hunter", HIDDEN),
             ("test://h?hunter=", HIDDEN),
             ("test://h?hunter2=x", HIDDEN),

@@ -1,4 +1,4 @@
-//! What a store implements.
+//! The contract that a store implements.
 
 use std::{
     fmt,
@@ -12,28 +12,29 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use crate::{credentials::ReauthorizationReason, random::random_bytes, subject::Subject};
 
-/// A place that keeps credentials, shared by all processes that refresh them.
+/// A store of credentials, shared by all processes that refresh them.
 ///
-/// A store implements five methods: it reads a record, replaces it if it is unchanged, consumes a nonce,
-/// lists, and removes what has expired. What the records mean is decided by this crate, the same for every
-/// store: the bytes are opaque to it.
+/// A store implements five methods: read a record, replace it if it is unchanged, consume a nonce, list
+/// records, and remove expired ones. The refresh protocol is implemented by this crate, the same for every
+/// store. The records' bytes are opaque to the store.
 ///
 /// # Contract
 /// 1. **Durable**: an operation that returned `Ok` survives a crash of the process and, if the store is
 ///    persistent, of the machine. An `Err` says nothing about whether the operation was done.
-/// 2. **Atomic**: [`compare_and_swap`](Self::compare_and_swap) compares and writes in one step, whatever other
-///    processes do at that moment. So does [`consume_nonce`](Self::consume_nonce).
+/// 2. **Atomic**: [`compare_and_swap`](Self::compare_and_swap) and [`consume_nonce`](Self::consume_nonce)
+///    compare and write in one step, whatever other processes do at the same time.
 /// 3. **Primary**: [`load`](Self::load) reads the copy that is written, never a lagging replica.
-/// 4. **Unchanged**: what was written is read back byte for byte. Subjects are told apart byte by byte too, whatever a
-///    database's collation is. Keep room for subjects of 1,000 bytes and records of a megabyte.
-/// 5. **Cancel safe**: when a future is dropped, its operation is done whole or not at all, and blocks no other. A store
-///    that blocks its thread, as on a file, does so in `tokio::task::spawn_blocking`.
-/// 6. **One clock**: [`Loaded::now`] is one clock for all processes that share the store, precise to a second
-///    or better. It may be set.
+/// 4. **Unchanged**: values are read back byte for byte. Subjects are compared byte by byte, whatever the
+///    database's collation is. Support subjects of 1,000 bytes and records of one megabyte.
+/// 5. **Cancel safe**: when a future is dropped, its operation is done completely or not at all, and it
+///    blocks no other operation. A store that blocks its thread, for example on a file, does so in
+///    `tokio::task::spawn_blocking`.
+/// 6. **One clock**: [`Loaded::now`] is one clock for all processes that share the store, with a precision
+///    of a second or better. The clock may be adjusted.
 ///
-/// An operation that takes more than 5 seconds (`RefreshTimings::save`) has failed; its future is dropped.
-/// `testing::store_conformance` tests a store. Here is a whole store, on a map behind a lock; a
-/// database does the same with `UPDATE … WHERE revision = …`:
+/// An operation that takes more than 5 seconds (`RefreshTimings::save`) has failed, and its future is
+/// dropped. `testing::store_conformance` tests a store. This is a complete store, a map behind a lock. A
+/// database uses `UPDATE … WHERE revision = …` instead:
 ///
 /// ```
 /// use std::{collections::{BTreeMap, HashMap}, sync::Mutex, time::{Duration, SystemTime}};
@@ -108,8 +109,8 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// Reads the record and the store's clock.
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError>;
 
-    /// Writes `new` if the record still has the revision `seen` (`None`: if there is no record), and returns
-    /// whether it did.
+    /// Writes `new` if the record still has the revision `seen`, or if there is no record and `seen` is
+    /// `None`. Returns whether it was written.
     async fn compare_and_swap(
         &self,
         key: &RecordKey,
@@ -117,13 +118,13 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
         new: &StoredRecord,
     ) -> Result<bool, StoreError>;
 
-    /// Remembers the nonce for `lifetime`, and returns whether it was not remembered before.
+    /// Stores the nonce for `lifetime`. Returns `true` if it was not stored yet.
     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError>;
 
-    /// Returns the records of the namespace that the query asks for, in the byte order of their subjects.
+    /// Returns the records of the namespace that match the query, in byte order of their subjects.
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError>;
 
-    /// Removes [expired](StoredRecord::is_expired) records and nonces, and returns how many.
+    /// Removes [expired](StoredRecord::is_expired) records and nonces. Returns their number.
     async fn purge_expired(&self) -> Result<u64, StoreError>;
 
     /// Creates what the store needs and is missing, such as tables. Called at each start, also by several processes at
@@ -141,21 +142,22 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The store's name in errors and logs, such as `"sqlite"`.
+    /// Returns the store's name in errors and logs, such as `"sqlite"`.
     ///
     /// Default: `"custom"`.
     fn name(&self) -> &'static str {
         "custom"
     }
 
-    /// Whether only this process writes to the store. Then cached credentials are not compared with it.
+    /// Returns whether only this process writes to the store. The provider then trusts its cache without
+    /// reading the store.
     ///
     /// Default: `false`.
     fn is_private(&self) -> bool {
         false
     }
 
-    /// Whether records outlive the process. Then the provider wants keys to encrypt them with.
+    /// Returns whether records outlive the process. The provider then requires keys to encrypt them.
     ///
     /// Default: `true`.
     fn is_persistent(&self) -> bool {
@@ -163,7 +165,7 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What [`load`](CredentialStore::load) returns.
+/// Result of [`load`](CredentialStore::load).
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The record, if there is one.
@@ -172,34 +174,34 @@ pub struct Loaded {
     pub now: SystemTime,
 }
 
-/// A record as a store keeps it. All five values are written together and read back unchanged.
+/// A record as stored. All five values are written together and read back unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// Which change made the record what it is.
+    /// The revision, which is different after each change.
     pub revision: Revision,
-    /// The record's state, to search by.
+    /// The record's state, for filters.
     pub state: RecordState,
-    /// The bot by which Notion knows the connection, to search by.
+    /// The connection's bot ID at Notion, for filters.
     pub bot_id: Option<String>,
-    /// When the credentials or the state changed last, UTC, to purge by. Whole seconds are enough.
+    /// Time of the last change of credentials or state, UTC, for purging. Whole seconds are sufficient.
     pub updated_at: SystemTime,
-    /// The record itself.
+    /// The encoded record.
     pub bytes: RecordBytes,
 }
 
-/// Whether a connection can be used.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecordState {
-    /// The credentials can be used.
+    /// The credentials are usable.
     Active,
     /// The user must connect again.
     NeedsReauthorization(ReauthorizationReason),
-    /// The connection was ended. The record is a tombstone.
+    /// The subject was disconnected. The record is a tombstone.
     Disconnected,
-    /// The record can't be read here: it is damaged, of a newer version, or no key decrypts it.
+    /// The record cannot be read by this process: it is damaged, of a newer version, or no key decrypts it.
     ///
-    /// Never stored; it is what this process makes of the record.
+    /// This state is never stored. It is determined when a record is read.
     Unreadable,
 }
 
@@ -213,7 +215,7 @@ impl RecordState {
         Self::NeedsReauthorization(ReauthorizationReason::Expired),
     ];
 
-    /// The word by which the state is stored. It never changes.
+    /// Returns the stored name of the state. It never changes.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -229,8 +231,8 @@ impl RecordState {
         }
     }
 
-    /// The state of that [`code`](Self::code); [`Unreadable`](Self::Unreadable) if this version knows no such
-    /// state.
+    /// Returns the state with this [`code`](Self::code), or [`Unreadable`](Self::Unreadable) if this
+    /// version does not know it.
     #[must_use]
     pub fn from_code(code: &str) -> Self {
         let known = Self::STORED.into_iter().find(|state| state.code() == code);
@@ -238,12 +240,12 @@ impl RecordState {
     }
 }
 
-/// How long the tombstone of a disconnected subject is kept: 24 hours.
+/// Retention of the tombstone of a disconnected subject: 24 hours.
 pub const TOMBSTONE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl StoredRecord {
-    /// Whether [`purge_expired`](CredentialStore::purge_expired) removes the record at `now`: a tombstone that
-    /// is [`TOMBSTONE_AGE`] old.
+    /// Returns whether [`purge_expired`](CredentialStore::purge_expired) removes the record at `now`: it is
+    /// a tombstone, and [`TOMBSTONE_AGE`] has passed since the disconnect.
     #[must_use]
     pub fn is_expired(&self, now: SystemTime) -> bool {
         self.state == RecordState::Disconnected
@@ -253,12 +255,12 @@ impl StoredRecord {
     }
 }
 
-/// The bytes of a record: wiped from memory when dropped, and not shown by `Debug`.
+/// The bytes of a record: zeroed in memory on drop, and not shown by `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RecordBytes(Zeroizing<Vec<u8>>);
 
 impl RecordBytes {
-    /// Bytes read back from a store.
+    /// Wraps bytes that were read from a store.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
@@ -268,7 +270,7 @@ impl RecordBytes {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to store.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.0
@@ -281,7 +283,7 @@ impl fmt::Debug for RecordBytes {
     }
 }
 
-/// Which records [`list`](CredentialStore::list) returns.
+/// Query for [`list`](CredentialStore::list).
 ///
 /// ```
 /// use notion_auth::{Subject, store::{Filter, ListQuery}};
@@ -295,13 +297,13 @@ impl fmt::Debug for RecordBytes {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ListQuery {
-    /// What the subjects begin with. Default: empty, all subjects.
+    /// Prefix of the subjects. Default: empty, for all subjects.
     pub prefix: String,
-    /// Only subjects behind this one in byte order: the last one of the page before.
+    /// Only subjects after this one in byte order: the last subject of the previous page.
     pub after: Option<Subject>,
     /// Maximum number of records. Default: 100.
     pub limit: usize,
-    /// Which states. Default: all.
+    /// The states to return. Default: all.
     pub filter: Filter,
 }
 
@@ -345,7 +347,7 @@ impl ListQuery {
         self
     }
 
-    /// Whether a record of this subject is asked for, whatever the limit.
+    /// Returns whether the query matches this record, apart from the limit.
     #[must_use]
     pub fn admits(&self, subject: &str, record: &StoredRecord) -> bool {
         subject.starts_with(&self.prefix)
@@ -357,11 +359,11 @@ impl ListQuery {
     }
 }
 
-/// Which states [`list`](CredentialStore::list) returns.
+/// Filter by state or bot for [`list`](CredentialStore::list).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Filter {
-    /// All records, tombstones too.
+    /// All records, including tombstones.
     #[default]
     All,
     /// Connections that can be used.
@@ -375,7 +377,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Whether a record in this state, of this bot, is returned.
+    /// Returns whether the filter matches a record with this state and bot.
     #[must_use]
     pub fn admits(&self, state: RecordState, bot_id: Option<&str>) -> bool {
         match self {
@@ -388,16 +390,16 @@ impl Filter {
     }
 }
 
-/// One record that [`list`](CredentialStore::list) returns.
+/// A record returned by [`list`](CredentialStore::list).
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Whose record it is.
+    /// The record's subject.
     pub subject: Subject,
     /// The record.
     pub record: StoredRecord,
 }
 
-/// The key of a record: the application's namespace, and the subject in it.
+/// The key of a record: the application's namespace, and a subject in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RecordKey {
     namespace: Arc<str>,
@@ -405,7 +407,7 @@ pub struct RecordKey {
 }
 
 impl RecordKey {
-    /// The record of `subject` in `namespace`.
+    /// Creates the key of `subject` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, subject: Subject) -> Self {
         Self {
             namespace: namespace.into(),
@@ -413,22 +415,23 @@ impl RecordKey {
         }
     }
 
-    /// The namespace: applications with different ones share a store without seeing each other.
+    /// Returns the namespace. Applications with different namespaces can share a store without seeing each
+    /// other's records.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The subject.
+    /// Returns the subject.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 }
 
-/// Which change made a record what it is: 64 random bits, drawn for each change.
+/// Revision of a record: 64 random bits, new for each change.
 ///
-/// Not a counter: a record that was purged and made again must never look unchanged.
+/// It is not a counter, because a record that was purged and created again must not look unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Revision([u8; 8]);
 
@@ -437,32 +440,32 @@ impl Revision {
         Self(random_bytes())
     }
 
-    /// A revision read back from a store.
+    /// Decodes a revision that was read from a store.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
 
-    /// The revision as a store keeps it.
+    /// Returns the revision as bytes to store.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0
     }
 
-    /// The revision as a signed number, for databases that have no unsigned one.
+    /// Returns the revision as a signed number, for databases without unsigned ones.
     #[must_use]
     pub const fn to_i64(self) -> i64 {
         i64::from_be_bytes(self.0)
     }
 
-    /// The revision of that [number](Self::to_i64).
+    /// Decodes a revision from [`to_i64`](Self::to_i64).
     #[must_use]
     pub const fn from_i64(number: i64) -> Self {
         Self(number.to_be_bytes())
     }
 }
 
-/// A one-time value: the digest of what may be used once in a namespace.
+/// A one-time value: a digest that can be consumed once in a namespace.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Nonce {
     namespace: Arc<str>,
@@ -470,7 +473,7 @@ pub struct Nonce {
 }
 
 impl Nonce {
-    /// The nonce of this digest in `namespace`.
+    /// Creates the nonce with this digest in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, digest: [u8; 32]) -> Self {
         Self {
             namespace: namespace.into(),
@@ -478,13 +481,13 @@ impl Nonce {
         }
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The digest.
+    /// Returns the digest.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest

@@ -1,4 +1,4 @@
-//! How credentials become a record's payload.
+//! Encrypts and decrypts the payload of a record.
 //!
 //! An encrypted payload is: the form (2), the key's id (8 bytes), a random nonce (24 bytes), and the
 //! credentials' JSON under XChaCha20-Poly1305, with the tag (16 bytes) at its end.
@@ -25,13 +25,13 @@ pub(crate) enum Encryption {
     #[cfg(feature = "encryption")]
     WithKeys {
         keys: EncryptionKeys,
-        /// Whether plaintext is read too, as while a store is moved to encryption.
+        /// Whether plaintext payloads can be read too, for example while a store is migrated to encryption.
         reads_plaintext: bool,
     },
 }
 
-/// What an encrypted payload is bound to. A payload that was copied to another record, or kept from an older
-/// one, can't be decrypted.
+/// The values that an encrypted payload is bound to. A payload that was copied from another record or
+/// restored from an older one cannot be decrypted.
 #[cfg(feature = "encryption")]
 #[derive(Clone, Copy)]
 struct Binding<'a> {
@@ -98,7 +98,7 @@ impl Encryption {
         matches!(self, Self::WithKeys { .. })
     }
 
-    /// Whether the payload has the form, and the key, that it would have if it were written now.
+    /// Returns whether the payload has the format and key that a new one would have.
     #[cfg(feature = "encryption")]
     pub(crate) fn is_current(&self, payload: &Payload) -> bool {
         match (self, payload.form()) {
@@ -111,14 +111,14 @@ impl Encryption {
     }
 }
 
-/// Keys derived from a keyring's.
+/// Encryption keys derived from a keyring.
 #[cfg(feature = "encryption")]
 pub(crate) struct EncryptionKeys {
     first: EncryptionKey,
     others: Vec<EncryptionKey>,
 }
 
-/// Wiped from memory when dropped.
+/// Zeroed in memory on drop.
 #[cfg(feature = "encryption")]
 struct EncryptionKey {
     id: KeyId,
@@ -127,7 +127,7 @@ struct EncryptionKey {
 
 #[cfg(feature = "encryption")]
 impl EncryptionKeys {
-    /// `None` for a keyring without keys, which can't be made.
+    /// Returns `None` for a keyring without keys, which cannot be constructed.
     pub(crate) fn derive(keyring: &Keyring) -> Option<Self> {
         let ids = keyring.derive("notion-auth: ids of record keys");
         let mut keys = keyring
@@ -173,7 +173,7 @@ impl EncryptionKey {
                 json,
             )
             .expect("credentials are shorter than the cipher's limit");
-        // Growing may leave a copy behind, which is ciphertext by now.
+        // Growing may leave a copy behind, but it is ciphertext at this point.
         bytes.extend_from_slice(&tag);
         Payload::from_wiped(bytes)
     }
@@ -195,7 +195,7 @@ impl EncryptionKey {
         Ok(json)
     }
 
-    /// Each text is preceded by its length, so that no two bindings have the same bytes.
+    /// Each text is preceded by its length, so that different bindings never encode to the same bytes.
     fn associated_data(&self, binding: Binding<'_>) -> Vec<u8> {
         let mut bytes = vec![ENCRYPTED];
         bytes.extend_from_slice(&self.id.0);

@@ -2,9 +2,9 @@ use std::fmt;
 
 use crate::error::{AuthError, BoxError};
 
-/// A store could not do what it was asked.
+/// Error of a store operation.
 ///
-/// It says nothing about whether the operation was done.
+/// Whether the operation was done is unknown, unless the operation's contract says otherwise.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -13,15 +13,15 @@ pub struct StoreError {
     source: Option<BoxError>,
 }
 
-/// What is the matter with a store.
+/// Kind of a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// It cannot be reached, or does not answer: try again.
+    /// The store cannot be reached or does not answer. Try again.
     Unavailable,
-    /// It is not set up as it must be: the operator must act.
+    /// The store is not configured as required. The operator must act.
     Misconfigured,
-    /// It holds something that it cannot have written.
+    /// The store contains data that it cannot have written.
     Corrupt,
 }
 
@@ -39,30 +39,30 @@ impl StoreError {
         }
     }
 
-    /// The named store (`"sqlite"`) cannot be reached, or does not answer. The message is in lower
-    /// case and says what to do, if there is something to do.
+    /// Creates an error: the store with this name (such as `"sqlite"`) cannot be reached or does not
+    /// answer. The message starts in lower case and says what to do, if possible.
     pub fn unavailable(store: &'static str, message: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Unavailable, store, message)
     }
 
-    /// The named store is not set up as it must be.
+    /// Creates an error: the store with this name is not configured as required.
     pub fn misconfigured(store: &'static str, message: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Misconfigured, store, message)
     }
 
-    /// The named store holds something that it cannot have written.
+    /// Creates an error: the store with this name contains data that it cannot have written.
     pub fn corrupt(store: &'static str, message: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Corrupt, store, message)
     }
 
-    /// Adds the cause.
+    /// Adds the cause as the error's source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What is the matter.
+    /// Returns the kind of error.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
@@ -70,7 +70,7 @@ impl StoreError {
 }
 
 impl StoreError {
-    /// What it means for those who wanted credentials.
+    /// Converts the error to that of a request for credentials.
     pub(crate) fn into_auth_error(self) -> AuthError {
         AuthError::store_failed(self.kind == StoreErrorKind::Unavailable, self)
     }

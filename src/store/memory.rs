@@ -17,11 +17,11 @@ use crate::{
     subject::Subject,
 };
 
-/// A store in this process's memory: for tests, and for applications that may lose all connections
-/// with a restart.
+/// A store in this process's memory, for tests and for applications that may lose all connections at a
+/// restart.
 ///
-/// Clones are handles to the same store. While there is more than one, a provider treats the store as shared
-/// and compares its cache with it, as with a database.
+/// Clones are handles of the same store. While there is more than one handle, a provider treats the store
+/// as shared, and compares its cache with it.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -29,7 +29,8 @@ pub struct MemoryStore {
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    /// The wall clock at the origin of the monotonic one. Leases must not follow steps of the wall clock.
+    /// The wall clock at the origin of the monotonic clock. Leases must not follow adjustments of the wall
+    /// clock.
     epoch: SystemTime,
     tables: Mutex<Tables>,
 }
@@ -38,18 +39,18 @@ struct Shared {
 struct Tables {
     /// By namespace, then by subject.
     records: HashMap<String, BTreeMap<String, StoredRecord>>,
-    /// With their ends.
+    /// Nonces and the times at which they expire.
     nonces: HashMap<Nonce, SystemTime>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(SystemClock)
     }
 
-    /// An empty store that reads this clock.
+    /// Creates an empty store that uses this clock.
     pub fn with_clock(clock: impl Clock) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -130,7 +131,7 @@ impl CredentialStore for MemoryStore {
             return Ok(Vec::new());
         };
         let after = query.after.as_ref().map(Subject::as_str);
-        // From whichever begins later.
+        // Start at the later of the two.
         let from = match after {
             Some(after) if after >= query.prefix.as_str() => Bound::Excluded(after),
             _ => Bound::Included(query.prefix.as_str()),

@@ -1,13 +1,14 @@
-//! Persistence: the contract of a store, the records in it, and the stores.
+//! Persistence: the contract of a store, the format of records, and the built-in stores.
 //!
-//! - [`CredentialStore`] is what a store implements: primitives, of which compare-and-swap matters most.
-//! - `record` is a record and its one encoding, `encryption` its payload.
-//! - `rules` decides who may change a record and what it becomes, as pure functions of the record and the store's
-//!   time. The same rules hold over every store.
-//! - `records` is the typed operations that the provider uses: rules over primitives.
+//! - [`CredentialStore`] is the contract. Its most important operation is compare-and-swap.
+//! - `record` defines a record and its encoding, and `encryption` its payload.
+//! - `rules` decides whether a record may change and to what, as pure functions of the record and the
+//!   store's time. The same rules apply to every store.
+//! - `records` implements the typed operations of the provider with these rules and the store's operations.
 //!
-//! A record's (lineage, generation) is its *fencing token*. A connect draws a new lineage; each refresh adds one
-//! to the generation. A change names the token that it is about, and is refused under another.
+//! A record's (lineage, generation) is its *fencing token*. A connect creates a new lineage, and each
+//! refresh increments the generation. A change names the fencing token that it applies to, and is refused
+//! if the record has another one.
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod connection_url;
@@ -28,7 +29,7 @@ mod sqlite;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;
 
-/// The macro that [`CredentialStore`]'s implementations need.
+/// The attribute macro for implementations of [`CredentialStore`].
 pub use async_trait::async_trait;
 
 #[cfg(feature = "encryption")]

@@ -1,4 +1,4 @@
-//! Credentials as bytes: as plaintext, or encrypted.
+//! Credentials as bytes, in plaintext or encrypted.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use zeroize::Zeroizing;
 
 use crate::{credentials::NotionUserCredentials, json::to_exact_vec};
 
-/// The first byte of a payload names its form: the JSON of [`NotionUserCredentials`] follows.
+/// First byte of a plaintext payload. The JSON of [`NotionUserCredentials`] follows.
 const PLAINTEXT: u8 = 1;
-/// The same JSON, encrypted: see `encryption`.
+/// First byte of an encrypted payload, see `encryption`.
 pub(super) const ENCRYPTED: u8 = 2;
 
-/// The credentials in a record: wiped from memory when dropped, and not shown by `Debug`.
+/// The credentials of a record: zeroed in memory on drop, and not shown by `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Payload(Zeroizing<Vec<u8>>);
 
-/// How a payload is to be read.
+/// The format of a payload.
 pub(super) enum Form<'a> {
     Plaintext(&'a [u8]),
     #[cfg_attr(
@@ -46,12 +46,12 @@ impl Payload {
     }
 }
 
-/// Names a key, so that a record says which key decrypts it. It reveals nothing of the key.
+/// ID of a key, which a record contains to say which key decrypts it. It reveals nothing about the key.
 #[cfg(feature = "encryption")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyId(pub(super) [u8; 8]);
 
-/// An encrypted payload without its first byte: the key's id, a random nonce, the ciphertext and its tag.
+/// An encrypted payload without its first byte: key ID, random nonce, ciphertext and tag.
 #[cfg(feature = "encryption")]
 pub(super) struct Encrypted<'a> {
     pub(super) key: KeyId,
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// The credentials' JSON behind `prefix`.
+/// Serializes the credentials as JSON after `prefix`.
 #[expect(clippy::expect_used, reason = "an empty record would lose credentials")]
 pub(super) fn to_json(prefix: &[u8], credentials: &NotionUserCredentials) -> Zeroizing<Vec<u8>> {
     let json = to_exact_vec(prefix, &credentials.expose_tokens());
@@ -122,7 +122,7 @@ pub(super) fn from_json(json: &[u8]) -> Result<NotionUserCredentials, Unreadable
     serde_json::from_slice(json).map_err(|_| UnreadableReason::Damaged)
 }
 
-/// Why a record can't be read, and what to do.
+/// The reason why a record cannot be read, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableReason {
     #[error(
@@ -168,7 +168,7 @@ pub(crate) enum UnreadableReason {
     Encrypted,
 }
 
-/// A record that can't be read, and the store that holds it.
+/// Error of a record that cannot be read, with the name of its store.
 #[derive(Debug, thiserror::Error)]
 #[error("{store} store: {reason}")]
 pub(crate) struct UnreadableRecord {

@@ -1,8 +1,8 @@
-//! A record as the engine sees it, and its one encoding.
+//! A record of a subject, and its encoding.
 //!
-//! The encoding is JSON. Times are microseconds since 1970, UTC; durations are microseconds; random ids are
-//! hexadecimal; the payload is base64. Members that a reader doesn't know are ignored: a change that an older
-//! version must not overlook raises `oldest_reader`.
+//! The encoding is JSON. Times are microseconds since 1970, UTC; durations are microseconds; random IDs are
+//! hexadecimal; the payload is base64. Unknown members are ignored. A change that older versions must not
+//! ignore raises `oldest_reader`.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::{credentials::NotionUserCredentials, json::to_exact_vec, random::rand
 /// The format that this version writes.
 const FORMAT: u32 = 1;
 
-/// What a store keeps for one subject. Times are the store's.
+/// The record of one subject. Times are the store's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) lineage: Lineage,
@@ -33,18 +33,18 @@ pub(crate) struct Record {
     /// The credentials. Empty in a tombstone.
     pub(crate) payload: Payload,
     pub(crate) lease: Option<Lease>,
-    /// Until when no attempt may start a refresh.
+    /// No attempt may start a refresh before this time.
     #[serde(with = "optional_micros")]
     pub(crate) back_off_until: Option<SystemTime>,
-    /// How many generations in a row were refused soon after they were made.
+    /// Number of consecutive generations that were refused soon after their creation.
     pub(crate) streak: u32,
-    /// The attempt that made this generation or invalidated it.
+    /// The attempt that created this generation or invalidated it.
     pub(crate) committed_by: AttemptId,
     #[serde(with = "micros")]
     pub(crate) connected_at: SystemTime,
     #[serde(with = "optional_micros")]
     pub(crate) refreshed_at: Option<SystemTime>,
-    /// When the generation or the state changed last.
+    /// Time of the last change of generation or state.
     #[serde(with = "micros")]
     pub(crate) updated_at: SystemTime,
     pub(crate) metadata: Metadata,
@@ -58,12 +58,12 @@ impl Record {
         }
     }
 
-    /// When the current generation was made.
+    /// Returns the time at which the current generation was created.
     pub(crate) fn generation_made_at(&self) -> SystemTime {
         self.refreshed_at.unwrap_or(self.connected_at)
     }
 
-    /// The record as a store keeps it, under a new revision.
+    /// Encodes the record, with a new revision.
     #[expect(
         clippy::expect_used,
         reason = "an unwritten record would lose credentials"
@@ -97,7 +97,7 @@ impl Record {
 #[derive(Serialize)]
 struct Envelope<'a> {
     format: u32,
-    /// The oldest format whose readers understand this record.
+    /// The oldest format whose readers can read this record.
     oldest_reader: u32,
     #[serde(flatten)]
     record: &'a Record,
@@ -109,11 +109,12 @@ struct Head {
     oldest_reader: u32,
 }
 
-/// Names one grant: 128 random bits, drawn for each connect and reconnect.
+/// ID of one grant: 128 random bits, new for each connect and reconnect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lineage([u8; 16]);
 
-/// Which credentials a change is about. A change under another token is refused.
+/// Fencing token: identifies the credentials that a change applies to. A change with another token is
+/// refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FencingToken {
     pub(crate) lineage: Lineage,
@@ -121,7 +122,7 @@ pub(crate) struct FencingToken {
 }
 
 impl FencingToken {
-    /// The token of the next generation.
+    /// Returns the fencing token of the next generation.
     pub(crate) fn next(self) -> Self {
         Self {
             generation: self.generation.saturating_add(1),
@@ -130,9 +131,9 @@ impl FencingToken {
     }
 }
 
-/// Names one attempt to change a record: 128 random bits.
+/// ID of one attempt to change a record: 128 random bits.
 ///
-/// A change is idempotent by it: asked again by the same attempt, a change that was made is reported as made.
+/// Changes are idempotent by this ID: repeating a change of the same attempt reports it as done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AttemptId([u8; 16]);
 
@@ -159,7 +160,7 @@ macro_rules! random_id {
         impl std::str::FromStr for $name {
             type Err = InvalidId;
 
-            /// Reads 32 hexadecimal digits, as `Display` writes them.
+            /// Parses 32 hexadecimal digits, as `Display` writes them.
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let is_hexadecimal =
                     text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit());
@@ -188,7 +189,7 @@ macro_rules! random_id {
 random_id!(Lineage);
 
 impl Lineage {
-    /// Enough to tell one lineage from another in memory.
+    /// Returns the first 64 bits, which distinguish lineages in memory.
     pub(crate) fn first_bits(self) -> u64 {
         // The upper half of 128 bits.
         (u128::from_be_bytes(self.0) >> 64) as u64
@@ -197,13 +198,13 @@ impl Lineage {
 
 random_id!(AttemptId);
 
-/// The text is not 32 hexadecimal digits.
+/// Error of text that is not 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 hexadecimal digits")]
 #[non_exhaustive]
 pub struct InvalidId;
 
-/// Which OAuth client and which token server issued the credentials.
+/// The OAuth client and the token server that issued the credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Issuer {
     pub(crate) client_id: String,
@@ -215,16 +216,16 @@ pub(crate) struct Issuer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub(crate) attempt: AttemptId,
-    /// When it was acquired or renewed last.
+    /// Time at which it was acquired or last renewed.
     #[serde(with = "micros")]
     pub(crate) since: SystemTime,
     #[serde(with = "duration_micros")]
     pub(crate) duration: Duration,
-    /// Whether the token may have been spent by this attempt or one before it.
+    /// Whether this attempt, or an earlier one, may have spent the token.
     pub(crate) in_doubt: bool,
 }
 
-/// What lists show of a connection: stored as plaintext beside the payload.
+/// Metadata of a connection for lists, stored as plaintext next to the payload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) workspace_id: Option<String>,
@@ -244,13 +245,13 @@ impl Metadata {
     }
 }
 
-/// Microseconds since 1970, UTC. An earlier time is 1970.
+/// Converts a time to microseconds since 1970, UTC. Earlier times yield 0.
 pub(super) fn to_micros(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     duration_to_micros(since.unwrap_or_default())
 }
 
-/// The time of so many microseconds since 1970, UTC.
+/// Converts microseconds since 1970, UTC, to a time.
 pub(super) fn from_micros(micros: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }

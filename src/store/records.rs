@@ -1,4 +1,5 @@
-//! Typed operations on records, over any store: deadlines, retries after a conflict, encoding and encryption.
+//! Typed operations on the records of any store: deadlines, retries after conflicts, encoding and
+//! encryption.
 
 use std::{
     error::Error as _,
@@ -28,9 +29,9 @@ pub(crate) struct Records {
     pub(crate) store: Arc<dyn CredentialStore>,
     pub(crate) encryption: Encryption,
     pub(crate) namespace: Arc<str>,
-    /// Maximum time of one operation of the store.
+    /// Time limit of one store operation.
     pub(crate) deadline: Duration,
-    /// Where timers run. Default: the runtime of the caller.
+    /// The runtime for timers. Default: the caller's runtime.
     pub(crate) runtime: Option<Handle>,
     pub(crate) outage: Outage,
 }
@@ -39,7 +40,7 @@ pub(crate) struct Records {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) found: Found,
-    /// The store's time of the read.
+    /// The store's time when the record was read.
     pub(crate) now: SystemTime,
     revision: Option<Revision>,
 }
@@ -51,15 +52,15 @@ pub(crate) enum Found {
     Unreadable(UnreadableReason),
 }
 
-/// The outcome of [`Records::connect`] and [`Records::disconnect`].
+/// Outcome of [`Records::connect`] and [`Records::disconnect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replaced {
     Done,
-    /// It was done, and another change came after it.
+    /// The change was done, and another change followed it.
     DoneAndChanged,
-    /// Another change came first.
+    /// Another change was done first.
     Conflict,
-    /// Another change came first, or after this one: an earlier try was not answered.
+    /// Another change was done before or after this one. An earlier try of this one had no answer.
     Unknown,
 }
 
@@ -73,7 +74,7 @@ pub(crate) struct ListedRecord {
 /// Each conflict means that another process made progress, so a change needs few tries.
 const TRIES: u32 = 100;
 
-/// How often an operation that failed is tried, when its outcome must be known.
+/// Number of tries of a failed operation whose outcome must be known.
 const FAILURES: u32 = 3;
 
 impl Records {
@@ -122,7 +123,8 @@ impl Records {
         }
     }
 
-    /// Writes a new grant over what was read, readable or not. Returns the record too.
+    /// Writes a new grant over the record that was read, even an unreadable one. Returns the written record
+    /// too.
     pub(crate) async fn connect(
         &self,
         subject: &Subject,
@@ -134,7 +136,7 @@ impl Records {
         Ok((replaced, new))
     }
 
-    /// Writes a tombstone over what was read, readable or not.
+    /// Writes a tombstone over the record that was read, even an unreadable one.
     pub(crate) async fn disconnect(
         &self,
         subject: &Subject,
@@ -145,10 +147,10 @@ impl Records {
         self.replace(subject, seen, &new).await
     }
 
-    /// Makes the next generation. Idempotent by attempt.
+    /// Writes the next generation. Idempotent by attempt.
     ///
-    /// `was_invalidated` becomes whether the record that was replaced needed reauthorization. Pass it to each try of an
-    /// attempt: a try may be done and its answer lost.
+    /// `was_invalidated` is set to whether the replaced record needed reauthorization. Pass the same
+    /// variable to each try of an attempt, because a try may succeed without an answer.
     pub(crate) async fn commit(
         &self,
         subject: &Subject,
@@ -186,7 +188,7 @@ impl Records {
         })
     }
 
-    /// Ends this attempt's lease, unless it is in doubt.
+    /// Releases this attempt's lease, unless it is in doubt.
     pub(crate) async fn release(
         &self,
         subject: &Subject,
@@ -213,7 +215,7 @@ impl Records {
         .await
     }
 
-    /// Undoes [`invalidate`](Self::invalidate).
+    /// Reverts [`invalidate`](Self::invalidate).
     pub(crate) async fn reinstate(
         &self,
         subject: &Subject,
@@ -226,7 +228,7 @@ impl Records {
         .await
     }
 
-    /// Replaces the payload by another encryption of the same credentials.
+    /// Replaces the payload with a new encryption of the same credentials.
     #[cfg(feature = "encryption")]
     pub(crate) async fn re_encrypt(
         &self,
@@ -251,7 +253,7 @@ impl Records {
         Ok(decoded.collect())
     }
 
-    /// Returns whether the digest was not consumed before.
+    /// Consumes the digest. Returns `true` if it was not consumed before.
     #[cfg(feature = "routes")]
     pub(crate) async fn consume_nonce(
         &self,
@@ -264,7 +266,7 @@ impl Records {
     }
 
     pub(crate) async fn purge_expired(&self) -> Result<u64, StoreError> {
-        // It may delete many rows.
+        // A purge may delete many rows.
         let limit = self.deadline.saturating_mul(12);
         self.bounded_by(limit, self.store.purge_expired()).await
     }
@@ -282,7 +284,7 @@ impl Records {
         RecordKey::new(Arc::clone(&self.namespace), subject.clone())
     }
 
-    /// Reads, decides and writes, until no other change comes between.
+    /// Reads, decides and writes, until no other change intervenes.
     async fn change<T>(
         &self,
         subject: &Subject,
@@ -308,7 +310,7 @@ impl Records {
         }
         Err(StoreError::unavailable(
             self.store.name(),
-            "the record was changed by other processes again and again; try again",
+            "the record was repeatedly changed by other processes; try again",
         ))
     }
 
@@ -323,7 +325,8 @@ impl Records {
             .await
     }
 
-    /// Writes over what was seen. After an error, the record tells whether the write was done.
+    /// Writes over the record that was read. After an error, reads the record to find out whether it was
+    /// written.
     async fn replace(
         &self,
         subject: &Subject,
@@ -356,7 +359,7 @@ impl Records {
         }
     }
 
-    /// An operation may hang: it gets no longer than the deadline.
+    /// Runs an operation with the deadline, because it may hang.
     async fn bounded<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
@@ -372,7 +375,7 @@ impl Records {
         let outcome = self.limited(limit, operation).await;
         match &outcome {
             Ok(_) => self.outage.ends(self.store.name()),
-            // Corrupt is one record.
+            // `Corrupt` concerns a single record, not the store.
             Err(error) if error.kind() == StoreErrorKind::Corrupt => {}
             Err(error) => self.outage.begins(error),
         }
@@ -408,13 +411,14 @@ impl Records {
     }
 }
 
-/// Whether the store fails: logged once when that begins, and once when it is over.
+/// Tracks whether the store fails, to log the start and the end of an outage once.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
     last_failure: Mutex<Option<Instant>>,
 }
 
-/// A success this soon after a failure does not end an outage: some of the store's connections may work.
+/// A success this soon after a failure does not end an outage, because only some of the store's connections
+/// may work.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 impl Outage {
@@ -441,10 +445,12 @@ impl Outage {
     }
 }
 
-/// Polls and drops a future within a runtime: a store has timers and sockets, and the caller may run on another executor.
-/// Its output is `None` if a poll panics, as timers and sockets of a runtime do that was shut down.
+/// Polls and drops a future within a runtime: a store uses timers and sockets, and the caller may run on
+/// another executor.
+///
+/// The output is `None` if a poll panics, as timers and sockets do whose runtime was shut down.
 struct InRuntime<F> {
-    /// `None` while it is dropped.
+    /// `None` only while it is being dropped.
     future: Option<Pin<Box<F>>>,
     runtime: Handle,
 }
@@ -458,7 +464,7 @@ impl<F: Future> Future for InRuntime<F> {
         let Some(future) = &mut this.future else {
             return Poll::Pending;
         };
-        // After a panic the future is polled no more.
+        // After a panic, the future is not polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
     }
@@ -479,7 +485,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether there is a connection, or a record that can't be read.
+    /// Returns whether there is a connection, or a record that cannot be read.
     pub(crate) fn is_connected(&self) -> bool {
         match &self.found {
             Found::Absent => false,
@@ -489,7 +495,7 @@ impl Snapshot {
     }
 }
 
-/// Whether a record is what was written, or a later generation of it.
+/// Returns whether a record is the one that was written, or a later generation of it.
 fn is_of(record: &Record, written: &Record) -> bool {
     match written.state {
         RecordState::Disconnected => record.committed_by == written.committed_by,

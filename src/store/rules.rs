@@ -1,7 +1,7 @@
-//! Who may change a record, and what it becomes: pure functions of the record as it was read and of the
-//! store's time.
+//! The rules by which a record may change, as pure functions of the record that was read and the store's
+//! time.
 //!
-//! `Ok` is the record to write, `Err` the answer when nothing is to be written.
+//! `Ok` contains the record to write, and `Err` the result if nothing has to be written.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::credentials::ReauthorizationReason;
 
-/// What a user's authorization gave.
+/// The result of a user's authorization.
 #[derive(Debug, Clone)]
 pub(crate) struct NewConnection {
     pub(crate) lineage: Lineage,
@@ -22,7 +22,7 @@ pub(crate) struct NewConnection {
     pub(crate) attempt: AttemptId,
 }
 
-/// What a refresh gave.
+/// The result of a refresh.
 #[derive(Debug, Clone)]
 pub(crate) struct NewGeneration {
     pub(crate) issuer: Issuer,
@@ -32,20 +32,20 @@ pub(crate) struct NewGeneration {
     pub(crate) was_refused: bool,
 }
 
-/// The outcome of [`commit`].
+/// Outcome of [`commit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Committed {
     Done,
-    /// Another change stands.
+    /// Another change was made first.
     Conflict,
 }
 
-/// The outcome of [`lease`].
+/// Outcome of [`lease`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leased {
-    /// `in_doubt`: the token may have been spent, by this attempt or one before it.
+    /// `in_doubt`: this attempt, or an earlier one, may have spent the token.
     Acquired { in_doubt: bool },
-    /// The lease is another attempt's, expired or not. One that expired may have spent the token.
+    /// Another attempt has the lease, which may have expired. That attempt may have spent the token.
     Taken { lease: Lease, now: SystemTime },
     /// No attempt may start a refresh for this long.
     BackingOff { end: SystemTime, left: Duration },
@@ -53,18 +53,18 @@ pub(crate) enum Leased {
     Moved,
 }
 
-/// The outcome of [`release`], [`invalidate`], [`reinstate`] and `re_encrypt`.
+/// Outcome of [`release`], [`invalidate`], [`reinstate`] and `re_encrypt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
     Done,
-    /// Another change stands.
+    /// Another change was made first.
     Moved,
-    /// A refresh is under way, and writes a new payload anyway.
+    /// A refresh is running, which will write a new payload anyway.
     #[cfg(feature = "encryption")]
     Leased,
 }
 
-/// Stores a new grant over whatever is there. A refresh under way for the old grant can't change it.
+/// Stores a new grant over any record. A running refresh of the old grant cannot change it.
 pub(super) fn connect(current: Option<&Record>, new: NewConnection, now: SystemTime) -> Record {
     Record {
         lineage: new.lineage,
@@ -84,10 +84,11 @@ pub(super) fn connect(current: Option<&Record>, new: NewConnection, now: SystemT
     }
 }
 
-/// Makes the next generation.
+/// Writes the next generation.
 ///
-/// Fenced by the token and not by the lease: a holder whose lease expired may own the only living pair. A
-/// record that was invalidated keeps its token, so that such a late commit still replaces it.
+/// It is fenced by the fencing token and not by the lease, because the holder of an expired lease may own
+/// the only valid token pair. An invalidated record keeps its fencing token, so that such a late commit
+/// still replaces it.
 pub(super) fn commit(
     current: Option<&Record>,
     fence: FencingToken,
@@ -118,7 +119,7 @@ pub(super) fn commit(
     })
 }
 
-/// A generation that lives for this long, and twice its own delay, ends the streak.
+/// A generation that is valid for this long, and for twice its own delay, ends the streak.
 const STREAK_ENDS_AFTER: Duration = Duration::from_secs(60);
 
 fn next_streak(record: &Record, was_refused: bool, now: SystemTime) -> u32 {
@@ -132,7 +133,7 @@ fn next_streak(record: &Record, was_refused: bool, now: SystemTime) -> u32 {
     }
 }
 
-/// How long after a generation was made a refusal of it may cause the next refresh.
+/// Returns how long after the creation of a generation a refusal of it may cause the next refresh.
 pub(crate) fn refusal_delay(streak: u32) -> Duration {
     Duration::from_secs(match streak {
         0 => 0,
@@ -177,21 +178,22 @@ pub(super) fn lease(
     })
 }
 
-/// What [`lease`] is asked for.
+/// Request for a refresh [`lease`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LeaseRequest {
     pub(crate) attempt: AttemptId,
     pub(crate) duration: Duration,
     /// Whether this attempt may have spent the token.
     pub(crate) in_doubt: bool,
-    /// The lease of another attempt that this one replaces, whatever the store's clock says. The token is then
-    /// in doubt. A lease that was renewed since is another one.
+    /// The lease of another attempt to take over, whatever the store's clock says. The token is then in
+    /// doubt. A lease that was renewed in between counts as a different one.
     pub(crate) take_over: Option<Lease>,
     /// A back-off that this process has waited for, whatever the store's clock says.
     pub(crate) past_back_off: Option<SystemTime>,
 }
 
-/// Ends this attempt's lease. One in doubt stays: it is committed, invalidated, taken over or renewed.
+/// Releases this attempt's lease. A lease in doubt stays until it is committed, invalidated, taken over or
+/// renewed.
 pub(super) fn release(
     current: Option<&Record>,
     attempt: AttemptId,
@@ -209,7 +211,7 @@ pub(super) fn release(
     }
 }
 
-/// Marks the credentials as needing reauthorization. Token and payload stay.
+/// Marks the credentials as needing reauthorization. Fencing token and payload stay.
 pub(super) fn invalidate(
     current: Option<&Record>,
     fence: FencingToken,
@@ -236,7 +238,7 @@ pub(super) fn invalidate(
     }
 }
 
-/// Undoes [`invalidate`].
+/// Reverts [`invalidate`].
 pub(super) fn reinstate(
     current: Option<&Record>,
     fence: FencingToken,
@@ -258,7 +260,8 @@ pub(super) fn reinstate(
     }
 }
 
-/// Replaces what is there by a tombstone. One that can't be read leaves a tombstone of a new lineage.
+/// Replaces any record with a tombstone. An unreadable record is replaced with a tombstone of a new
+/// lineage.
 pub(super) fn disconnect(current: Option<&Record>, attempt: AttemptId, now: SystemTime) -> Record {
     Record {
         lineage: current.map_or_else(Lineage::random, |record| record.lineage),
@@ -278,7 +281,7 @@ pub(super) fn disconnect(current: Option<&Record>, attempt: AttemptId, now: Syst
     }
 }
 
-/// Replaces the payload by another encryption of the same credentials.
+/// Replaces the payload with a new encryption of the same credentials.
 #[cfg(feature = "encryption")]
 pub(super) fn re_encrypt(
     current: Option<&Record>,
@@ -297,7 +300,7 @@ pub(super) fn re_encrypt(
     }
 }
 
-/// How long it is until `end`; `None` if that is past.
+/// Returns the time until `end`, or `None` if it has passed.
 fn remaining(end: SystemTime, now: SystemTime) -> Option<Duration> {
     end.duration_since(now).ok().filter(|left| !left.is_zero())
 }

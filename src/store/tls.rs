@@ -1,4 +1,4 @@
-//! TLS to the servers of stores: the roots that are trusted, and what an error of a handshake means.
+//! TLS to the servers of stores: root certificates, and descriptions of handshake errors.
 
 use std::io;
 
@@ -15,24 +15,23 @@ pub(super) async fn roots(store: &'static str) -> Result<Vec<u8>, StoreError> {
             let message = format!("the root certificates for TLS cannot be read: {error}");
             Err(StoreError::misconfigured(store, message))
         }
-        // The runtime is shutting down.
+        // Reading fails only because the runtime is shutting down.
         Err(error) => {
-            Err(StoreError::unavailable(store, "this process is ending").with_source(error))
+            Err(StoreError::unavailable(store, "this process is shutting down").with_source(error))
         }
     }
 }
 
-/// Returns rustls's error, which is inside of the connection's.
+/// Returns rustls's error from inside a connection's error.
 pub(super) fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Returns what failed in a handshake, and what to do. `own_root` names the other ways to trust an
-/// authority.
+/// Describes a failed handshake and what to do. `own_root` names other ways to trust an authority.
 pub(super) fn handshake_failed(error: &TlsError, own_root: &str) -> String {
     match error {
         TlsError::InvalidCertificate(problem) => match problem {
-            // The latter by another authority with the same name.
+            // A bad signature means that another authority with the same name signed it.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
                 "the server's certificate is not trusted, because its authority is unknown: set SSL_CERT_FILE \
                  to a file with the authority's certificate in PEM{own_root}"

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, DAY};
 
-/// A clock that follows tokio's, so that with paused time there is one time only, and that can be
-/// moved beyond it by hand. Clones show the same time.
+/// Clock for tests that follows Tokio's clock and can be moved independently of it.
 ///
-/// The wall clock starts at 2026-01-01T00:00:00Z.
+/// With paused Tokio time, both show the same time. Clones share their time. The wall clock starts at
+/// 2026-01-01T00:00:00Z.
 ///
 /// ```
 /// use notion_auth::{clock::Clock, testing::TestClock};
@@ -24,47 +24,47 @@ use crate::clock::{Clock, DAY};
 #[derive(Debug, Clone)]
 pub struct TestClock {
     origin: Instant,
-    hands: Arc<Mutex<Hands>>,
+    offsets: Arc<Mutex<Offsets>>,
 }
 
 #[derive(Debug)]
-struct Hands {
+struct Offsets {
     monotonic: Duration,
     wall: SystemTime,
 }
 
 impl TestClock {
-    /// A clock that starts now.
+    /// Creates a clock that starts now.
     #[must_use]
     pub fn new() -> Self {
         Self {
             origin: Instant::now(),
-            hands: Arc::new(Mutex::new(Hands {
+            offsets: Arc::new(Mutex::new(Offsets {
                 monotonic: DAY,
                 wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
             })),
         }
     }
 
-    /// Turns both clocks on without a timer firing, as when every task was kept from running.
+    /// Advances both clocks without firing timers, as if all tasks were suspended.
     pub fn advance(&self, by: Duration) {
-        let mut hands = self.hands();
-        hands.monotonic += by;
-        hands.wall += by;
+        let mut offsets = self.offsets();
+        offsets.monotonic += by;
+        offsets.wall += by;
     }
 
-    /// Turns only the wall clock on, as when the machine was suspended.
+    /// Advances the wall clock only, as if the machine was suspended.
     pub fn step_wall_forward(&self, by: Duration) {
-        self.hands().wall += by;
+        self.offsets().wall += by;
     }
 
-    /// Sets only the wall clock back, as an operator or a time server may.
+    /// Sets the wall clock back, as an operator or time server may do.
     pub fn step_wall_back(&self, by: Duration) {
-        self.hands().wall -= by;
+        self.offsets().wall -= by;
     }
 
-    fn hands(&self) -> std::sync::MutexGuard<'_, Hands> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    fn offsets(&self) -> std::sync::MutexGuard<'_, Offsets> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,10 +76,10 @@ impl Default for TestClock {
 
 impl Clock for TestClock {
     fn monotonic(&self) -> Duration {
-        self.hands().monotonic + self.origin.elapsed()
+        self.offsets().monotonic + self.origin.elapsed()
     }
 
     fn wall(&self) -> SystemTime {
-        self.hands().wall + self.origin.elapsed()
+        self.offsets().wall + self.origin.elapsed()
     }
 }

@@ -1,4 +1,4 @@
-//! For your own tests: a local stand-in for Notion, and providers that know it.
+//! Tools for your own tests: a mock Notion server, providers, a clock, and store conformance tests.
 
 mod clock;
 mod conformance;

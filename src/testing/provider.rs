@@ -5,8 +5,8 @@ use crate::{
     provider::{NotionAuthProvider, NotionAuthProviderBuilder},
 };
 
-/// A provider that has one token for every request, whosever it is: for tests of code that sends
-/// requests, with no OAuth in them.
+/// Creates a provider that uses one token for every request, whatever its subject. For tests of code that
+/// sends requests and does not use OAuth.
 ///
 /// ```
 /// use notion_auth::testing;
@@ -16,7 +16,7 @@ use crate::{
 /// ```
 ///
 /// # Errors
-/// When a header cannot carry the token, or the URL is neither https nor on this machine.
+/// If the token is not a valid header value, or the URL is neither https nor on this machine.
 pub fn fixed_token(token: &str, api_url: &str) -> Result<NotionAuthProvider, BoxError> {
     let app = NotionAppCredentials::builder().token(token).build()?;
     Ok(NotionAuthProvider::builder()
@@ -26,11 +26,11 @@ pub fn fixed_token(token: &str, api_url: &str) -> Result<NotionAuthProvider, Box
 }
 
 impl MockNotion {
-    /// The credentials of the app that this server knows.
+    /// Returns the app credentials that this server accepts.
     ///
     /// # Errors
-    /// When the server was built with a client id, client secret or redirect URI that no app can
-    /// have.
+    /// If the server was built with a client ID, client secret or redirect URI that is not valid for an
+    /// app.
     pub fn app_credentials(&self) -> Result<NotionAppCredentials, AppCredentialsError> {
         NotionAppCredentials::builder()
             .authorization_url(self.authorization_url())
@@ -41,11 +41,11 @@ impl MockNotion {
             .build()
     }
 
-    /// A provider's builder that knows this server: its app, its API, and, if it is in process, its
-    /// service as the transport.
+    /// Returns a provider builder that is configured for this server: its app, its API's URL, and, for a
+    /// server in process, its service as the transport.
     ///
     /// # Errors
-    /// As [`app_credentials`](Self::app_credentials).
+    /// The same as [`app_credentials`](Self::app_credentials).
     pub fn provider_builder(&self) -> Result<NotionAuthProviderBuilder, AppCredentialsError> {
         let builder = NotionAuthProvider::builder()
             .app(self.app_credentials()?)
@@ -57,10 +57,10 @@ impl MockNotion {
         })
     }
 
-    /// A new connection, as if a user had allowed it: what an exchange would have given.
+    /// Returns the credentials of a new connection, as an exchange would.
     ///
     /// # Panics
-    /// Never: a grant's answer is a token answer.
+    /// Never, because a grant contains a valid token response.
     #[must_use]
     #[expect(clippy::expect_used, reason = "it is what this server answers with")]
     pub fn connect(&self) -> NotionUserCredentials {

@@ -8,9 +8,9 @@ use std::{
 
 use crate::{example, process::Process};
 
-/// The example, with the stand-in for Notion in it.
+/// The example, which includes a mock Notion server.
 pub(crate) struct Application {
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) url: String,
     _process: Process,
 }

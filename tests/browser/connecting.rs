@@ -19,7 +19,7 @@ async fn a_visitor_connects_and_sees_the_workspace_and_the_apis_answer() {
 }
 
 #[tokio::test]
-async fn a_visitor_who_denies_is_told_so_and_can_start_again() {
+async fn denying_visitor_sees_it_and_can_start_again() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;

@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) fn build(example: &str, features: &[&str]) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What Cargo tells this test about itself would make it build dependencies anew.
+    // Cargo's variables of this test would cause it to rebuild dependencies.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {

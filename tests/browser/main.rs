@@ -1,8 +1,8 @@
-//! The example `connect`, as a visitor's browser sees it: headless Chromium drives it.
+//! Tests the example `connect` in headless Chromium.
 //!
-//! The site is `localhost` and the stand-in for Notion `127.0.0.1`: to a browser they are different
-//! sites, and the way back from one to the other carries only what `SameSite` lets through. The
-//! stand-in ends a connection whose code comes twice, so what still works was exchanged once.
+//! The site is `localhost` and the mock Notion server `127.0.0.1`. For a browser these are different sites, so `SameSite`
+//! applies to the redirects between them. The mock server revokes a connection whose code is exchanged twice, so a
+//! working connection proves that it was exchanged once.
 #![allow(
     clippy::expect_used,
     clippy::panic,

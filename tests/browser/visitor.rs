@@ -47,7 +47,7 @@ impl Visitor {
         self.browser.goto(url).await.expect("the page loads");
     }
 
-    /// Goes to where the page at hand sends the browser.
+    /// Follows a link of the current page.
     pub(crate) async fn follow(&self, url: &str) {
         self.run("location.assign(arguments[0])", url).await;
     }

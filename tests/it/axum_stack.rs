@@ -1,4 +1,4 @@
-//! axum: errors as responses, and the extractor of a subject's connection.
+//! axum integration: errors as responses, and the extractor of a subject's connection.
 
 use axum::{
     Extension, Router,
@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use crate::{faulty_store::FaultyStore, support::World};
 
-/// A state of which the provider is a part.
+/// An application state that contains the provider.
 #[derive(Clone)]
 struct Site {
     provider: NotionAuthProvider,
@@ -44,7 +44,7 @@ fn router(provider: &NotionAuthProvider) -> Router {
         .with_state(Site { provider })
 }
 
-/// What the router answers to a visitor who was signed in by the host's session layer.
+/// Returns the router's response to a visitor whom a session layer has signed in.
 async fn visit(world: &World, visitor: &str) -> Response {
     let session = Extension(Subject::new(visitor));
     let router = router(&world.provider).layer(session);
@@ -56,20 +56,21 @@ async fn text(response: Response<Body>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// Whether it is an error in Notion's envelope that says how to mend it; and the whole message.
+/// Asserts that the body is an error in Notion's format whose message contains `remedy`, and returns the
+/// message.
 #[track_caller]
-fn assert_says(body: &str, status: u16, code: &str, cure: &str) {
+fn assert_says(body: &str, status: u16, code: &str, remedy: &str) {
     let body: Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["object"], "error");
     assert_eq!(body["status"], status);
     assert_eq!(body["code"], code);
     let message = body["message"].as_str().unwrap();
     assert!(message.starts_with("notion-auth: "), "{message}");
-    assert!(message.contains(cure), "{message}");
+    assert!(message.contains(remedy), "{message}");
 }
 
 #[tokio::test]
-async fn a_handler_is_given_the_connection_of_the_request_s_subject() {
+async fn handler_receives_the_connection_of_the_subject() {
     let world = World::new();
     let ann = world.connect("ann").await.workspace_name.unwrap();
     let ben = world.connect("ben").await.workspace_name.unwrap();
@@ -85,7 +86,7 @@ async fn a_handler_is_given_the_connection_of_the_request_s_subject() {
 }
 
 #[tokio::test]
-async fn the_provider_alone_is_state_enough() {
+async fn provider_alone_is_a_valid_state() {
     let world = World::new();
     world.connect("ann").await;
     let router = Router::new()
@@ -97,7 +98,7 @@ async fn the_provider_alone_is_state_enough() {
 }
 
 #[tokio::test]
-async fn who_is_not_connected_is_told_to_connect() {
+async fn subject_without_a_connection_gets_401_and_connect() {
     let world = World::new();
     let response = visit(&world, "ann").await;
     assert_eq!(response.status(), 401);
@@ -111,7 +112,7 @@ async fn who_is_not_connected_is_told_to_connect() {
 }
 
 #[tokio::test]
-async fn whose_connection_has_ended_is_told_to_connect_again() {
+async fn ended_connection_gets_401_and_connect_again() {
     let world = World::new();
     world.connect("ann").await;
     let dead = Fault::refuse(400, "invalid_grant");
@@ -124,7 +125,7 @@ async fn whose_connection_has_ended_is_told_to_connect_again() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_sent_is_a_500_that_says_why() {
+async fn token_that_cannot_be_sent_is_a_500_with_the_reason() {
     let world = World::new();
     let credentials = NotionUserCredentials::new(AccessToken::new("two words"));
     let ann = Subject::new("ann");
@@ -137,7 +138,7 @@ async fn a_token_that_cannot_be_sent_is_a_500_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
+async fn unavailable_store_is_a_503_with_retry_after() {
     let store = FaultyStore::memory();
     let world = World::with(notion_auth::testing::MockNotion::in_process(), |builder| {
         builder.store(store.clone()).plaintext_at_rest()
@@ -154,7 +155,7 @@ async fn a_store_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_missing_session_layer_is_this_side_s_mistake_and_says_what_to_add() {
+async fn missing_session_layer_is_an_error_that_names_it() {
     let world = World::new();
     world.connect("ann").await;
     let request = Request::<Body>::default();
@@ -165,7 +166,7 @@ async fn a_missing_session_layer_is_this_side_s_mistake_and_says_what_to_add() {
 }
 
 #[tokio::test]
-async fn an_error_is_the_same_response_as_without_axum() {
+async fn error_is_the_same_response_as_without_axum() {
     let world = World::new();
     let error: AuthError = world.provider.acquire(&"ann".into()).await.unwrap_err();
     let (head, body) = error.to_response().into_parts();

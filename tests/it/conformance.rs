@@ -1,4 +1,4 @@
-//! The public suite for stores: which faults of a store it finds, what it says, and that it ends.
+//! The conformance suite for stores: the faults that it finds, its messages, and its duration.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -157,7 +157,7 @@ impl CredentialStore for Store {
     }
 }
 
-/// What the suite says, and how long it takes.
+/// Runs the suite. Returns its failure message, if any, and its duration.
 async fn suite(fault: Fault) -> (Option<String>, Duration) {
     let began = Instant::now();
     let store = Store::new(fault).await;

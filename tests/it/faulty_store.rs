@@ -1,4 +1,4 @@
-//! A store around another one, whose operations a test watches, slows down, fails or redirects.
+//! A store wrapper whose operations a test observes, delays, fails or redirects.
 
 use std::{
     fmt,
@@ -31,15 +31,15 @@ pub(crate) enum Operation<'a> {
     Health,
 }
 
-/// What a test does around operations.
+/// Hooks of a test around operations.
 #[async_trait]
 pub(crate) trait Hooks: Send + Sync + 'static {
-    /// An error is the operation's answer, and the operation is not done.
+    /// Runs before the operation. An error is returned instead of running it.
     async fn before(&self, _: Operation<'_>) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// The operation is done. An error replaces its answer.
+    /// Runs after the operation. An error replaces its result.
     async fn after(&self, _: Operation<'_>) -> Result<(), StoreError> {
         Ok(())
     }
@@ -47,9 +47,9 @@ pub(crate) trait Hooks: Send + Sync + 'static {
 
 impl Hooks for () {}
 
-/// Clones are handles to the same store.
+/// Clones are handles of the same store.
 pub(crate) struct FaultyStore<H = Faults> {
-    /// Taken in turn, as by several processes on one database.
+    /// Used in turn, as by several processes with one database.
     handles: Arc<Mutex<Vec<Arc<dyn CredentialStore>>>>,
     turn: Arc<AtomicUsize>,
     is_private: bool,
@@ -72,7 +72,7 @@ impl<H: Hooks> FaultyStore<H> {
         }
     }
 
-    /// Its records outlive the process.
+    /// Makes the store report that its records outlive the process.
     #[allow(dead_code, reason = "the tests of some features use it")]
     pub(crate) fn persistent(self) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl<H: Hooks> FaultyStore<H> {
         }
     }
 
-    /// No other process writes to it.
+    /// Makes the store report that no other process writes to it.
     pub(crate) fn private(self) -> Self {
         Self {
             is_private: true,
@@ -89,7 +89,7 @@ impl<H: Hooks> FaultyStore<H> {
         }
     }
 
-    /// Loses all records.
+    /// Replaces the inner store, and thereby all records.
     pub(crate) fn replace(&self, inner: impl CredentialStore) {
         *self.handles.lock().unwrap() = vec![Arc::new(inner)];
     }
@@ -114,7 +114,7 @@ impl<H: Hooks> FaultyStore<H> {
 
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 impl FaultyStore<()> {
-    /// Two handles to one database, taken in turn.
+    /// Creates a store that alternates between two handles of one database.
     pub(crate) fn alternating<S: CredentialStore>(handles: [S; 2]) -> Self {
         let handles = handles.map(|handle| Arc::new(handle) as Arc<dyn CredentialStore>);
         Self::over(handles.to_vec(), ())
@@ -193,14 +193,14 @@ impl<H> fmt::Debug for FaultyStore<H> {
 }
 
 impl FaultyStore {
-    /// A store in memory with settable faults, whose time is tokio's.
+    /// Creates an in-memory store with Tokio's time and configurable faults.
     pub(crate) fn memory() -> Self {
         let memory = MemoryStore::with_clock(TestClock::new());
         Self::new(memory, Faults::default())
     }
 }
 
-/// Faults that a test sets and takes back.
+/// Faults that a test sets and removes.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     is_down: AtomicBool,
@@ -211,27 +211,27 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// From now on, each operation fails at once.
+    /// Makes each operation fail immediately.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::Relaxed);
     }
 
-    /// The next swap is done, and not answered: from then on the store is down.
+    /// Makes the next swap succeed without a response, and the store unavailable after that.
     pub(crate) fn lose_swaps(&self) {
         self.loses_swaps.store(true, Ordering::Relaxed);
     }
 
-    /// From now on, what was read is answered this long after it was read. A purge and a health check take as long.
+    /// Delays the response to later reads by this time. A purge and a health check take as long.
     pub(crate) fn set_read_delay(&self, delay: Duration) {
         *self.read_delay.lock().unwrap() = delay;
     }
 
-    /// How many times a record was read.
+    /// Returns the number of loads.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::Relaxed)
     }
 
-    /// From now on, it is answered this long after the nonce was consumed.
+    /// Delays the response to later nonces by this time, after they were consumed.
     pub(crate) fn set_nonce_delay(&self, delay: Duration) {
         *self.nonce_delay.lock().unwrap() = delay;
     }

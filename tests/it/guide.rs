@@ -1,11 +1,11 @@
-//! The guide's page "what can go wrong" says what the code says.
+//! The guide's page on errors quotes the messages of the code.
 
 use std::{fs, path::Path};
 
 const PAGE: &str = include_str!("../../src/guide/trouble.md");
 
 #[test]
-fn each_message_that_the_guide_quotes_is_the_codes() {
+fn every_message_quoted_by_the_guide_is_in_the_code() {
     let mut code = String::new();
     read(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
@@ -14,7 +14,7 @@ fn each_message_that_the_guide_quotes_is_the_codes() {
     let quoted: Vec<&str> = PAGE.split('"').skip(1).step_by(2).collect();
     assert!(quoted.len() > 10, "{quoted:?}");
     for message in quoted {
-        // An ellipsis stands for what differs, and a colon may join two errors.
+        // An ellipsis stands for variable text, and a colon may join two errors.
         for part in message.split(['…', ':']) {
             let part = part.trim();
             assert!(code.contains(part), "no error says `{part}`");
@@ -22,7 +22,7 @@ fn each_message_that_the_guide_quotes_is_the_codes() {
     }
 }
 
-/// All code below that folder, with its long literals in one line.
+/// Reads all code in the folder, with long literals joined into one line.
 fn read(folder: &Path, code: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

@@ -60,7 +60,7 @@ async fn both_headers_are_set_and_the_token_is_sensitive() {
 }
 
 #[tokio::test]
-async fn an_authorization_of_the_callers_is_replaced_never_kept_beside() {
+async fn authorization_of_the_caller_is_replaced() {
     let mut request = get("https://api.notion.com/");
     let headers = request.headers_mut();
     headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
@@ -110,7 +110,7 @@ async fn the_apps_version_is_the_one_that_is_sent() {
 }
 
 #[tokio::test]
-async fn a_request_to_another_place_is_an_error_and_is_not_sent() {
+async fn request_to_another_origin_is_an_error_and_is_not_sent() {
     for uri in [
         "https://evil.example/v1/users/me",
         "http://api.notion.com/v1/users/me",

@@ -136,11 +136,11 @@ async fn an_app_without_an_oauth_client_gives_its_token_to_hosts_with_another_cl
     let provider = fixed_token("ntn_test", "http://127.0.0.1:8080").unwrap();
     let anybody = Subject::new("anybody");
     let acquired = provider.acquire(&anybody).await.unwrap();
-    assert_eq!(acquired.expose_token(), "ntn_test");
+    assert_eq!(acquired.expose(), "ntn_test");
     // There is nothing better: the 401 is to be passed on.
     let again = provider.refused(&anybody, &acquired).await.unwrap();
     assert_eq!(again.generation(), acquired.generation());
-    assert_eq!(again.expose_token(), "ntn_test");
+    assert_eq!(again.expose(), "ntn_test");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn no_subject_gets_anothers_token() {
         for (number, token) in tokens.iter().enumerate() {
             let subject = Subject::new(number.to_string());
             let acquired = provider.acquire(&subject).await.unwrap();
-            assert_eq!(acquired.expose_token(), token, "round {round}");
+            assert_eq!(acquired.expose(), token, "round {round}");
         }
     }
 }

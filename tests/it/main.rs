@@ -1,4 +1,4 @@
-//! What this crate promises, one test for each promise.
+//! Integration tests: each one checks a promise of this crate.
 #![allow(
     clippy::expect_used,
     clippy::panic,

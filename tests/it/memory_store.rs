@@ -1,4 +1,4 @@
-//! The store in memory keeps the contract.
+//! The in-memory store keeps the contract.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ async fn conformance_of_the_memory_store_on_several_threads() {
     store_conformance(MemoryStore::new()).await;
 }
 
-/// A clock whose coarse reading never moves.
+/// A clock whose coarse reading never changes.
 #[derive(Debug)]
 struct CoarseStandsStill(TestClock);
 

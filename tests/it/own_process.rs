@@ -1,16 +1,17 @@
-//! A test that needs other environment variables than this process has, which are those of all its tests.
+//! Runs a test in its own process, because all tests of a process share its environment variables.
 
 use std::{
     env,
     process::{Command, Stdio},
 };
 
-/// Names the test that a process is for.
+/// Names the test of a child process.
 const MARK: &str = "NOTION_AUTH_TEST_ALONE";
 
-/// Whether this is the process for `test` (its full name) alone. If not, runs it in such a process, with
-/// `variables` set, or removed where there is no value, and expects it to pass: there is nothing left to do
-/// here.
+/// Returns whether this process runs `test` (its full name) alone.
+///
+/// If not, runs it in such a process and expects it to pass. `variables` are set there, or removed if they
+/// have no value.
 #[track_caller]
 pub(crate) fn is_alone(test: &str, variables: &[(&str, Option<&str>)]) -> bool {
     if env::var_os(MARK).is_some_and(|it| it == test) {

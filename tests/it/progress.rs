@@ -1,4 +1,4 @@
-//! Signs of life from a run that was made long by hand: a bar on a terminal, elsewhere a line now and then.
+//! Progress of long runs: a bar on a terminal, otherwise a line once per minute.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// So that an ordinary run shows nothing, and a long one not too much.
+/// Long enough that an ordinary run prints nothing.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 pub(crate) struct Progress {
@@ -29,7 +29,7 @@ impl Progress {
         }
     }
 
-    /// So much is done; `note` says what came of it.
+    /// Shows how much is done. `note` describes the result so far.
     pub(crate) fn show(&self, done: u64, note: String) {
         self.bar.set_position(done);
         let mut next_line = self.next_line.lock().expect("nobody panics here");

@@ -164,7 +164,7 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
         sleep(Duration::from_secs(61)).await;
         let subject = Subject::new("ann");
         let acquired = world.provider.acquire(&subject).await.unwrap();
-        acquired.expose_token().clone_into(&mut revoked);
+        acquired.expose().clone_into(&mut revoked);
     }
     assert_eq!(world.notion.ledger().refreshes().len(), 3);
 }

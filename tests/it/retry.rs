@@ -1,4 +1,4 @@
-//! Too many requests: waited out, sent again, and nothing else sent twice.
+//! Rate limited requests are retried after a pause, and no others.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::support::{Body, World};
 
-/// One request of Ann's through the policy, outside of the layer: the answer, how long it took on
-/// paused time, in whole seconds, and how many requests reached Notion.
+/// A request of Ann's through the policy, outside of the layer: the response, its duration on paused time
+/// in whole seconds, and the number of requests that reached Notion.
 struct Sent {
     result: Result<StatusCode, BoxError>,
     seconds: u64,
@@ -49,7 +49,7 @@ fn limited(retry_after: u64) -> Fault {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limited_request_waits_as_long_as_it_is_told_and_is_sent_again() {
+async fn limited_request_waits_for_retry_after_and_is_sent_again() {
     let sent = send(RetryRateLimited::new(), [limited(7)]).await;
     sent.assert(200, 2, 7);
     let sent = send(RetryRateLimited::new(), [limited(7), limited(3)]).await;
@@ -57,13 +57,13 @@ async fn a_limited_request_waits_as_long_as_it_is_told_and_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overload_is_waited_out_too() {
+async fn overloaded_request_is_sent_again() {
     let sent = send(RetryRateLimited::new(), [Fault::StatusBefore(529)]).await;
     sent.assert(200, 2, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_word_the_pauses_double() {
+async fn pauses_double_without_retry_after() {
     let unsaid = || Fault::RateLimited { retry_after: None };
     let faults = [unsaid(), unsaid(), unsaid()];
     let sent = send(RetryRateLimited::new().retries(3), faults).await;
@@ -71,7 +71,7 @@ async fn without_a_word_the_pauses_double() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_answer_goes_to_the_caller() {
+async fn last_response_is_returned_to_the_caller() {
     let always = || (0..9).map(|_| limited(1));
     let sent = send(RetryRateLimited::new(), always()).await;
     sent.assert(429, 3, 2);
@@ -80,7 +80,7 @@ async fn the_last_answer_goes_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_told_to_wait_for_too_long_gets_the_answer_at_once() {
+async fn pause_above_the_maximum_returns_the_response() {
     let sent = send(RetryRateLimited::new(), [limited(61)]).await;
     sent.assert(429, 1, 0);
     let sent = send(RetryRateLimited::new(), [limited(60)]).await;
@@ -91,7 +91,7 @@ async fn who_is_told_to_wait_for_too_long_gets_the_answer_at_once() {
     let day = 24 * 60 * 60;
     let sent = send(RetryRateLimited::new(), [limited(day)]).await;
     sent.assert(429, 1, 0);
-    // More is a mistake, and not a reason to be gone for longer.
+    // A longer pause is a mistake of the server, and does not extend the wait.
     for mistake in [day + 1, u64::MAX] {
         let sent = send(RetryRateLimited::new(), [limited(mistake)]).await;
         sent.assert(200, 2, 60);
@@ -99,7 +99,7 @@ async fn who_is_told_to_wait_for_too_long_gets_the_answer_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_else_is_sent_again() {
+async fn other_failures_are_not_sent_again() {
     for status in [400, 403, 404, 409, 500, 502, 503, 504] {
         let sent = send(RetryRateLimited::new(), [Fault::StatusBefore(status)]).await;
         sent.assert(status, 1, 0);
@@ -110,7 +110,7 @@ async fn nothing_else_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_try_is_the_same_subject_s_with_the_credentials_of_its_moment() {
+async fn each_retry_has_the_subject_and_its_current_credentials() {
     let world = World::new();
     let first = world.connect("ann").await;
     world.connect("ben").await;
@@ -124,7 +124,7 @@ async fn each_try_is_the_same_subject_s_with_the_credentials_of_its_moment() {
         .body(Body::from(r#"{"query":"a"}"#))
         .unwrap();
     let sent = tokio::spawn(client.oneshot(request));
-    // While it waits, the token that it was sent with is replaced.
+    // The token of the first attempt is replaced during the pause.
     tokio::time::sleep(Duration::from_secs(10)).await;
     world.provider.refresh(&"ann".into()).await.unwrap();
     assert_eq!(sent.await.unwrap().unwrap().status(), 200);
@@ -132,13 +132,13 @@ async fn each_try_is_the_same_subject_s_with_the_credentials_of_its_moment() {
     let second = world.provider.acquire(&"ann".into()).await.unwrap();
     let calls = world.notion.ledger().api_calls().to_vec();
     let tokens: Vec<_> = calls.iter().map(|call| call.token.as_deref()).collect();
-    let expected = [first.access_token.expose(), second.expose_token()].map(Some);
+    let expected = [first.access_token.expose(), second.expose()].map(Some);
     assert_eq!(tokens, expected);
     assert_ne!(expected[0], expected[1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_pauses_takes_no_place_in_a_limit_within() {
+async fn pausing_request_releases_its_permit_of_an_inner_limit() {
     let world = World::new();
     world.connect("ann").await;
     world.notion.script(Call::Api, [limited(30)]);

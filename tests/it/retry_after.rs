@@ -1,4 +1,4 @@
-//! `Retry-After`, as servers and proxies write it: of an API call and of an OAuth call alike.
+//! `Retry-After` as servers and proxies write it, for API calls and OAuth calls.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use crate::support::{Body, get};
 
 const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// The values of the header, and the pause in milliseconds. `LONGEST`: as long as is waited at most.
+/// Values of the header, and the pause in milliseconds. `LONGEST` is the maximum pause.
 const CASES: [(&[&str], u64); 34] = [
     (&["7"], 7_000),
     (&[" 7\t"], 7_000),
@@ -27,7 +27,7 @@ const CASES: [(&[&str], u64); 34] = [
     (&["Sun, 06 Nov 1994 08:49:50 GMT"], 13_000),
     (&["Sunday, 06-Nov-94 08:49:50 GMT"], 13_000),
     (&["Sun Nov  6 08:49:50 1994"], 13_000),
-    // Past, or now.
+    // In the past, or now.
     (&["Sun, 06 Nov 1994 08:49:37 GMT"], 0),
     (&["Sat, 05 Nov 1994 08:49:37 GMT"], 0),
     (&["Sat, 05 Nov 1994 08:49:36 GMT"], LONGEST),
@@ -69,7 +69,7 @@ fn limited(values: &[&str]) -> Response<Body> {
     response.body(Body::default()).expect("a response")
 }
 
-/// The status in the end of an API call that is limited once, and the pause on paused time.
+/// Returns the final status of an API call that is limited once, and its pause on paused time.
 async fn api_call(values: &[&str]) -> (StatusCode, Duration) {
     let was_limited = AtomicBool::new(false);
     let answer = |_: Request<Body>| {
@@ -88,7 +88,7 @@ async fn api_call(values: &[&str]) -> (StatusCode, Duration) {
     (response.status(), begun.elapsed())
 }
 
-/// The pause that an OAuth call is told.
+/// Returns the pause that an OAuth call reports.
 async fn oauth_call(values: &[&str]) -> Option<Duration> {
     let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
     let transport = service_fn(move |_| {
@@ -129,7 +129,7 @@ async fn retry_after_is_read_as_seconds_decimals_and_dates() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_of_more_than_the_longest_pause_is_not_cut_short() {
+async fn retry_after_above_the_maximum_is_not_shortened() {
     for value in ["61", "86400", "Mon, 07 Nov 1994 08:49:37 GMT"] {
         let (status, took) = api_call(&[value]).await;
         let expected = (StatusCode::TOO_MANY_REQUESTS, Duration::ZERO);
@@ -152,7 +152,7 @@ async fn retry_after_date_without_the_servers_date_counts_from_now() {
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
     let cases = [
         (httpdate::fmt_http_date(an_hour_ago), Duration::ZERO),
-        // Absurd by the clock of any machine.
+        // Far from the clock of any machine.
         ("Sun, 06 Nov 1994 08:49:50 GMT".to_owned(), A_MINUTE),
     ];
     for (value, expected) in cases {
@@ -168,7 +168,7 @@ async fn retry_after_date_without_the_servers_date_counts_from_now() {
     }
 }
 
-/// Tokio's timers have steps of a millisecond.
+/// Tokio's timers have a resolution of one millisecond.
 #[track_caller]
 fn assert_took(took: Duration, expected: Duration) {
     let latest = expected + Duration::from_millis(1);

@@ -1,5 +1,5 @@
-//! Canaries are planted in every place that holds a secret, and looked for in every place that
-//! people read.
+//! Plants canaries in every place that holds a secret, and searches for them in all output that people
+//! read.
 
 use std::{
     error::Error as StdError,
@@ -24,14 +24,14 @@ use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 use crate::support::{World, subscribe};
 
-/// What people read, collected.
+/// Output that people read.
 #[derive(Clone, Default)]
 pub(crate) struct Readable(Arc<Mutex<Vec<u8>>>);
 
 impl Readable {
-    /// Collects what this thread logs, for as long as the guard lives.
+    /// Collects the logs of this thread while the guard lives.
     pub(crate) fn collect_logs(&self) -> tracing::subscriber::DefaultGuard {
-        // Also what goes to the crate `log`. Another test may have begun with that.
+        // Includes the crate `log`. Another test may have installed the tracer already.
         let _ = tracing_log::LogTracer::init();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -58,7 +58,7 @@ impl Readable {
         self.0.lock().unwrap().extend_from_slice(bytes);
     }
 
-    /// All of it.
+    /// Returns all collected output.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
@@ -103,7 +103,7 @@ impl<'a> MakeWriter<'a> for Readable {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
+async fn no_log_error_debug_or_response_shows_a_secret() {
     let readable = Readable::default();
     let _guard = readable.collect_logs();
     #[cfg(feature = "metrics")]
@@ -122,7 +122,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let subject = Subject::new("ann-canary@example.org");
     let authorization = flow.authorize(&subject).unwrap();
     let state = authorization.pending.expose_state().to_owned();
-    // The authorization URL, which has the state in it, included.
+    // This includes the authorization URL, which contains the state.
     readable.debug(&authorization);
     readable.debug(&authorization.pending);
     let callback = world.notion.consent(authorization.url.as_str()).unwrap();
@@ -142,7 +142,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
         .store_credentials(&subject, credentials.clone())
         .await
         .unwrap();
-    // The code a second time, and another state.
+    // The code is used a second time, and with another state.
     let error = flow.exchange_code(&code).await.unwrap_err();
     readable.error(&error);
     let again = flow.authorize(&subject).unwrap();
@@ -150,7 +150,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let error = flow.exchange(again.pending, &subject, answer).await;
     readable.error(&error.unwrap_err());
 
-    // Everything that holds a secret, printed.
+    // `Debug` of every type that holds a secret.
     let key = RecordKey::new("notion", subject.clone());
     let record = world.store.load(&key).await.unwrap().record.unwrap();
     let acquired = world.provider.acquire(&subject).await.unwrap();
@@ -176,7 +176,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
         readable.debug(value);
     }
 
-    // Every way a refresh can end, with a server that repeats what it was sent.
+    // All outcomes of a refresh, with a server that repeats what it received.
     let refresh_token = credentials.refresh_token.as_ref().map(RefreshToken::expose);
     let echo = format!(
         "{} {} {}",
@@ -250,7 +250,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
 }
 
 #[test]
-fn tokens_are_written_only_by_the_wrapper_that_says_so() {
+fn tokens_are_serialized_only_by_the_exposing_wrapper() {
     let json = r#"{"access_token":"ntn_canary","refresh_token":"nrt_canary"}"#;
     let credentials: NotionUserCredentials = serde_json::from_str(json).unwrap();
     let written = serde_json::to_string(&credentials.expose_tokens()).unwrap();

@@ -1,4 +1,4 @@
-//! What a hit costs in memory. Exact, so a test; times belong to benches.
+//! Memory of a cache hit. It is exact, and therefore a test. Times are measured by the benchmarks.
 
 use std::{convert::Infallible, future::Ready};
 
@@ -35,7 +35,7 @@ impl Service<Request<Body>> for Inner {
     }
 }
 
-/// Services whose futures are of different sizes and have room for a tag or none.
+/// Services whose futures have different sizes, with or without a niche for a tag.
 struct Of<F>(std::marker::PhantomData<F>);
 
 impl<F> Clone for Of<F> {
@@ -82,7 +82,7 @@ fn assert_small<F: Future<Output = Result<Response<Body>, Infallible>>>() {
 }
 
 #[test]
-fn the_future_of_a_hit_is_at_most_16_bytes_larger_than_the_inner_one() {
+fn future_of_a_hit_is_at_most_16_bytes_over_the_inner_one() {
     assert_small::<Opaque<0>>();
     assert_small::<Opaque<1>>();
     assert_small::<Opaque<7>>();
@@ -102,7 +102,7 @@ fn request() -> Request<Body> {
     request
 }
 
-/// How often `send` allocates for a request that was made before.
+/// Returns the number of allocations to send a request that was created before.
 fn allocations(send: impl FnOnce(Request<Body>)) -> u64 {
     let request = request();
     allocation_counter::measure(|| send(request)).count_total
@@ -139,7 +139,7 @@ fn connected() -> NotionAuthProvider {
 }
 
 #[test]
-fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
+fn hit_allocates_nothing_beyond_two_raw_inserts() {
     let mut service = NotionAuthLayer::refreshing(connected())
         .without_replay()
         .layer(Inner);
@@ -162,7 +162,7 @@ fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
     hit();
     assert_eq!(hit(), raw);
 
-    // What else a request's extensions hold, and other credentials, cost no more.
+    // Other extensions and other credentials cost nothing more.
     let mut crowded = |identify: &dyn Fn(&mut http::Extensions)| {
         let mut request = request();
         request.extensions_mut().insert("of another middleware");
@@ -194,7 +194,7 @@ fn a_hit_allocates_nothing_beyond_two_raw_inserts() {
     assert_eq!(integration, raw, "with the integration token");
 }
 
-/// Polls a future that is ready at once.
+/// Polls a future that must be ready.
 mod poll {
     use std::{
         pin::pin,

@@ -1,5 +1,4 @@
-//! The layer in the stacks that people have: hyper-util's client, axum's router, both over real
-//! sockets.
+//! The layer in common stacks over real sockets: hyper-util's client and axum's router.
 
 use axum::{
     Router,
@@ -28,7 +27,7 @@ async fn connected() -> (MockNotion, NotionAuthProvider) {
     (notion, provider)
 }
 
-/// Serves a router on a socket of its own, and answers its address.
+/// Serves a router on its own socket. Returns its address.
 async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -45,7 +44,7 @@ async fn get(url: String) -> (StatusCode, serde_json::Value) {
 }
 
 #[tokio::test]
-async fn a_hyper_util_client_with_the_layer_calls_the_api() {
+async fn hyper_util_client_with_the_layer_calls_the_api() {
     let (notion, provider) = connected().await;
     let client = ServiceBuilder::new()
         .layer(NotionAuthLayer::refreshing(provider).without_replay())
@@ -63,7 +62,7 @@ async fn a_hyper_util_client_with_the_layer_calls_the_api() {
 
 type ProxyClient = NotionAuth<HttpsClient<Body>, EmptyBody>;
 
-/// A proxying handler that holds a layered client: the usual way.
+/// A proxying handler with a layered client, which is the usual way.
 async fn proxy(
     State((client, api)): State<(ProxyClient, String)>,
     mut request: Request,
@@ -86,7 +85,7 @@ fn respond(error: BoxError) -> Response<String> {
 }
 
 #[tokio::test]
-async fn an_axum_handler_that_holds_a_layered_client_proxies_through_a_refresh() {
+async fn axum_handler_with_a_layered_client_proxies_during_a_refresh() {
     let (notion, provider) = connected().await;
     let client = NotionAuthLayer::refreshing(provider.clone())
         .replaying(EmptyBody)
@@ -99,7 +98,7 @@ async fn an_axum_handler_that_holds_a_layered_client_proxies_through_a_refresh()
     let (status, body) = get(format!("{server}/v1/users/me")).await;
     assert_eq!(status, 200, "{body}");
     let acquired = provider.acquire(&"ann".into()).await.unwrap();
-    notion.revoke_access_token(acquired.expose_token());
+    notion.revoke_access_token(acquired.expose());
     let (status, body) = get(format!("{server}/v1/users/me")).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(notion.ledger().refreshes().len(), 1);
@@ -117,11 +116,11 @@ async fn an_axum_handler_that_holds_a_layered_client_proxies_through_a_refresh()
 }
 
 #[tokio::test]
-async fn as_a_route_service_behind_handle_error_it_serves_a_router() {
+async fn layer_in_a_route_service_with_handle_error_serves_a_router() {
     let (notion, provider) = connected().await;
     let api = notion.base_url();
     let upstream = https_client::<Body>();
-    // The route's URIs have no host: the inner service knows where they go.
+    // The route's URIs have no host, because the inner service decides the destination.
     let upstream = tower::service_fn(move |mut request: Request| {
         let path = request.uri().path_and_query().unwrap().to_string();
         *request.uri_mut() = format!("{api}{path}").parse::<Uri>().unwrap();
@@ -132,7 +131,7 @@ async fn as_a_route_service_behind_handle_error_it_serves_a_router() {
             respond(error)
         }))
         .map_request(|mut request: Request| {
-            // It names this server, and not where the request is going.
+            // `Host` names this server, not the request's destination.
             request.headers_mut().remove("host");
             request.extensions_mut().insert(Subject::new("ann"));
             request

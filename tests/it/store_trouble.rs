@@ -1,4 +1,4 @@
-//! A store that is slow, hangs or is down, and changes that come while it is being read.
+//! Slow, hanging and unavailable stores, and changes during a read.
 
 use std::{
     sync::{Arc, Mutex},
@@ -25,7 +25,7 @@ fn world_on(store: &FaultyStore, notion: MockNotion) -> World {
     World::with(notion, |builder| builder.store(store.clone()))
 }
 
-/// What the provider's observer was told.
+/// Events that the provider's observer received.
 type Events = Arc<Mutex<Vec<Event>>>;
 
 fn observed_on(store: &FaultyStore) -> (World, Events) {
@@ -39,7 +39,7 @@ fn observed_on(store: &FaultyStore) -> (World, Events) {
     (world, events)
 }
 
-/// Another provider on the same store, with nothing in its cache.
+/// Another provider with the same store and an empty cache.
 fn another_on(store: &FaultyStore, world: &World) -> NotionAuthProvider {
     let builder = world.notion.provider_builder().unwrap();
     let builder = builder.store(store.clone()).clock(world.clock.clone());
@@ -47,7 +47,7 @@ fn another_on(store: &FaultyStore, world: &World) -> NotionAuthProvider {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delete_during_a_failing_background_refresh_stands() {
+async fn delete_during_a_failing_background_refresh_is_kept() {
     let world = world_on(&FaultyStore::memory().private(), MockNotion::in_process());
     let credentials = world
         .connect_expiring("ann", Duration::from_secs(3600))
@@ -77,7 +77,7 @@ async fn record_read_before_a_delete_is_not_cached_after_it() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
-    // Its store is its own, so whatever it has in its cache stays there.
+    // Its store is replaced, so its cache stays as it is.
     let provider = another_on(&store, &world);
     store.hooks.set_read_delay(Duration::from_millis(100));
     let loading = tokio::spawn({
@@ -88,7 +88,7 @@ async fn record_read_before_a_delete_is_not_cached_after_it() {
     store.hooks.set_read_delay(Duration::ZERO);
 
     provider.delete_credentials(&"ann".into()).await.unwrap();
-    // Whether this one still gets what was there when it began is all the same.
+    // It does not matter whether this read returns the earlier record.
     let _ = loading.await.unwrap();
     sleep(Duration::from_secs(24 * 3600)).await;
     let error = provider.acquire(&"ann".into()).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn reconnect_during_a_load_is_not_reported_as_a_regression() {
 
     let new = world.connect("ann").await;
     let renewed = renewing.await.unwrap().unwrap();
-    assert_eq!(renewed.expose_token(), new.access_token.expose());
+    assert_eq!(renewed.expose(), new.access_token.expose());
     let events = events.lock().unwrap();
     let is_regression = |event: &Event| matches!(event, Event::StoreRegressed { .. });
     assert!(!events.iter().any(is_regression), "{events:?}");
@@ -213,7 +213,7 @@ async fn hung_store_operation_does_not_block_its_subject() {
     let error = send(world.client(), world.get("ann")).await.unwrap_err();
     assert!(auth_error(&error).is_transient(), "{error}");
 
-    // The store is well again, but that call never comes back.
+    // The store works again, but that call never returns.
     store.hooks.set_read_delay(Duration::ZERO);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
@@ -225,7 +225,7 @@ async fn hung_store_operation_does_not_block_its_subject() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_of_the_provider_end_though_the_store_hangs() {
+async fn provider_operations_end_if_the_store_hangs() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;
@@ -268,7 +268,7 @@ async fn restored_backup_is_reported_and_its_refresh_token_is_not_spent() {
     let backup = stored().await;
     world.provider.refresh(&"ann".into()).await.unwrap();
     let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
-    world.notion.revoke_access_token(acquired.expose_token());
+    world.notion.revoke_access_token(acquired.expose());
     sleep(Duration::from_secs(61)).await;
 
     let current = stored().await;
@@ -289,7 +289,7 @@ async fn restored_backup_is_reported_and_its_refresh_token_is_not_spent() {
     };
     assert!(events.lock().unwrap().contains(&regressed));
 
-    // The current record is back.
+    // The current record is restored.
     restore(&store, &current).await;
     sleep(Duration::from_secs(10)).await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
@@ -306,7 +306,7 @@ async fn reconnect_after_a_restored_backup_is_used_by_all_processes() {
     }
     let peer = another_on(&store, &world);
     assert_eq!(peer.acquire(&ann).await.unwrap().generation(), 5);
-    // The store has forgotten all of it.
+    // The restored store contains none of it.
     let restored = MemoryStore::with_clock(world.clock.clone());
     store.replace(restored);
     sleep(Duration::from_secs(61)).await;
@@ -314,11 +314,12 @@ async fn reconnect_after_a_restored_backup_is_used_by_all_processes() {
     let new = world.connect("ann").await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     sleep(Duration::from_secs(61)).await;
-    // A peer that still has what was, asks behind a request and then has what is.
+    // A peer that still has the earlier credentials reads the store in the background and has the new ones
+    // afterwards.
     drop(peer.acquire(&ann).await);
     sleep(Duration::from_secs(2)).await;
     let acquired = peer.acquire(&ann).await.unwrap();
-    assert_eq!(acquired.expose_token(), new.access_token.expose());
+    assert_eq!(acquired.expose(), new.access_token.expose());
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +334,7 @@ async fn reconnect_after_its_tombstone_was_purged_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn second_delete_lets_no_earlier_read_be_cached() {
+async fn second_delete_prevents_caching_of_earlier_reads() {
     let store = FaultyStore::memory().private();
     let world = world_on(&store, MockNotion::in_process());
     world.connect("ann").await;

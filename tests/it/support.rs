@@ -1,4 +1,4 @@
-//! A provider, a mock server, requests between them, and records as the store has them.
+//! A provider, a mock server, requests between them, and stored records.
 
 use std::{
     sync::OnceLock,
@@ -27,7 +27,7 @@ use tracing::{Dispatch, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 pub(crate) type Body = Full<Bytes>;
 pub(crate) type Client = NotionAuth<MockNotionService>;
 
-/// Notion in process, and a provider whose time is tokio's.
+/// An in-process Notion, and a provider with Tokio's time.
 pub(crate) struct World {
     pub(crate) notion: MockNotion,
     pub(crate) clock: TestClock,
@@ -55,12 +55,12 @@ impl World {
         }
     }
 
-    /// Another process that shares the store.
+    /// Returns a provider of another process with the same store.
     pub(crate) fn another_provider(&self) -> NotionAuthProvider {
         self.provider_with(|builder| builder)
     }
 
-    /// The same with other settings.
+    /// Returns a provider of another process with other settings.
     pub(crate) fn provider_with(
         &self,
         set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
@@ -68,7 +68,7 @@ impl World {
         provider_on(&self.notion, &self.store, &self.clock, set)
     }
 
-    /// Connects the subject, and answers what was stored.
+    /// Connects the subject. Returns the stored credentials.
     pub(crate) async fn connect(&self, subject: &str) -> NotionUserCredentials {
         let credentials = self.notion.connect();
         self.provider
@@ -78,7 +78,7 @@ impl World {
         credentials
     }
 
-    /// Connects the subject with credentials that end after this time, and answers them.
+    /// Connects the subject with credentials that expire after this time. Returns them.
     pub(crate) async fn connect_expiring(
         &self,
         subject: &str,
@@ -93,7 +93,7 @@ impl World {
         credentials
     }
 
-    /// The paved path: refreshing and replaying.
+    /// Returns a client with the recommended layer: refreshing and replaying.
     pub(crate) fn client(&self) -> Client {
         NotionAuthLayer::refreshing(self.provider.clone()).layer(self.notion.service())
     }
@@ -104,7 +104,7 @@ impl World {
         request
     }
 
-    /// Asserts that the stored tokens of the subject are those that are good at Notion.
+    /// Asserts that the subject's stored tokens are those that are valid at Notion.
     pub(crate) async fn assert_nothing_lost(&self, subject: &str) {
         let stored = self
             .provider
@@ -140,17 +140,17 @@ fn provider_on(
     set(builder).build().expect("the settings are valid")
 }
 
-/// The key of the subject's record in the default namespace.
+/// Returns the key of the subject's record in the default namespace.
 pub(crate) fn record_key(subject: &str) -> RecordKey {
     RecordKey::new("notion", subject.into())
 }
 
-/// The JSON of a record.
+/// Returns the JSON of a record.
 pub(crate) fn record_json(record: &StoredRecord) -> Value {
     serde_json::from_slice(record.bytes.as_slice()).expect("a record is JSON")
 }
 
-/// A record of this JSON, under a new revision.
+/// Returns a record with this JSON and a new revision.
 pub(crate) fn record_of(json: &Value) -> StoredRecord {
     StoredRecord {
         revision: Revision::from_bytes(fastrand::u64(..).to_be_bytes()),
@@ -162,7 +162,7 @@ pub(crate) fn record_of(json: &Value) -> StoredRecord {
     }
 }
 
-/// Writes a record over whatever is there, past all providers.
+/// Writes over any record, bypassing all providers.
 pub(crate) async fn write_record(
     store: &impl CredentialStore,
     key: &RecordKey,
@@ -174,7 +174,7 @@ pub(crate) async fn write_record(
     assert!(written.expect("the store answers"), "a concurrent change");
 }
 
-/// Changes the JSON of the subject's record, past all providers.
+/// Edits the JSON of the subject's record, bypassing all providers.
 pub(crate) async fn edit_record(
     store: &impl CredentialStore,
     subject: &str,
@@ -187,10 +187,11 @@ pub(crate) async fn edit_record(
     write_record(store, &key, &record_of(&json)).await;
 }
 
-/// Makes `subscriber` this thread's, for as long as the guard lives.
+/// Makes `subscriber` the default of this thread while the guard lives.
 ///
-/// While there is no other in the process, `tracing` asks only the thread that comes by a span or an
-/// event first, which may be another test's, and takes its answer for everybody's. So there is another.
+/// With a single subscriber in the process, `tracing` asks only the first thread that reaches a span or
+/// event, which may be another test's, and caches its answer for all threads. A second subscriber prevents
+/// this.
 pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
     ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));

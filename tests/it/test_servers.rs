@@ -1,4 +1,4 @@
-//! The servers themselves. Some tests start this program again, to see what outlives it: nothing.
+//! Tests of the servers. Some start this program again, to check that nothing outlives it.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use crate::servers::{
 };
 
 #[test]
-fn postgres_has_what_it_stored_after_a_stop_and_after_a_crash() {
+fn postgres_keeps_its_data_after_a_stop_and_a_crash() {
     let Some(mut postgres) = postgres::start() else {
         return;
     };
@@ -39,7 +39,7 @@ fn postgres_has_what_it_stored_after_a_stop_and_after_a_crash() {
 }
 
 #[test]
-fn postgres_stops_though_clients_have_open_transactions() {
+fn postgres_stops_despite_open_transactions() {
     let Some(mut postgres) = postgres::start() else {
         return;
     };
@@ -71,7 +71,7 @@ fn postgres_is_durable_and_takes_settings() {
 }
 
 #[test]
-fn tests_that_share_a_postgres_do_not_meet() {
+fn tests_with_a_shared_postgres_are_isolated() {
     let Some(postgres) = postgres::shared() else {
         return;
     };
@@ -87,7 +87,7 @@ fn tests_that_share_a_postgres_do_not_meet() {
 }
 
 #[test]
-fn redis_has_what_it_stored_after_a_stop_and_after_a_crash() {
+fn redis_keeps_its_data_after_a_stop_and_a_crash() {
     let Some(mut redis) = redis::start() else {
         return;
     };
@@ -114,7 +114,7 @@ fn redis_takes_settings() {
 }
 
 #[test]
-fn a_cluster_refuses_keys_of_different_slots() {
+fn cluster_refuses_keys_of_different_slots() {
     let Some(mut redis) = redis::start_cluster() else {
         return;
     };
@@ -128,7 +128,7 @@ fn a_cluster_refuses_keys_of_different_slots() {
 }
 
 #[test]
-fn pgbouncer_lends_its_few_connections_to_all() {
+fn pgbouncer_shares_few_connections_among_many_clients() {
     let Some(postgres) = postgres::shared() else {
         return;
     };
@@ -157,7 +157,7 @@ fn pgbouncer_lends_its_few_connections_to_all() {
 }
 
 #[test]
-fn pgbouncer_starts_without_its_postgres_and_finds_it_when_it_is_back() {
+fn pgbouncer_starts_without_postgres_and_connects_later() {
     let Some(mut postgres) = postgres::start() else {
         return;
     };
@@ -173,7 +173,7 @@ fn pgbouncer_starts_without_its_postgres_and_finds_it_when_it_is_back() {
 }
 
 #[test]
-fn nothing_is_left_of_a_server_that_is_dropped() {
+fn dropped_server_leaves_nothing_behind() {
     let Some(postgres) = postgres::start() else {
         return;
     };
@@ -196,7 +196,7 @@ fn nothing_is_left_of_a_server_that_is_dropped() {
 }
 
 #[test]
-fn nothing_is_left_of_a_server_when_its_test_panics() {
+fn server_of_a_panicking_test_leaves_nothing_behind() {
     let Some(redis) = redis::start() else {
         return;
     };
@@ -210,7 +210,7 @@ fn nothing_is_left_of_a_server_when_its_test_panics() {
 }
 
 #[test]
-fn nothing_is_left_of_servers_in_statics_when_the_process_ends() {
+fn servers_in_statics_leave_nothing_behind() {
     let Some(mut another) = Another::starts() else {
         return;
     };
@@ -220,7 +220,7 @@ fn nothing_is_left_of_servers_in_statics_when_the_process_ends() {
 }
 
 #[test]
-fn nothing_is_left_of_servers_when_the_process_is_killed() {
+fn servers_of_a_killed_process_leave_nothing_behind() {
     let Some(mut another) = Another::starts() else {
         return;
     };
@@ -240,15 +240,15 @@ fn servers_of_another_process() {
     };
     Trace::of(postgres).say();
     Trace::of(&redis).say();
-    // In a terminal nobody would end it.
+    // In a terminal the input would not end.
     if !io::stdin().is_terminal() {
         io::copy(&mut io::stdin(), &mut io::sink()).expect("it comes to its end");
     }
 }
 
-/// Another process with a shared PostgreSQL and a Redis.
+/// Another process with a shared PostgreSQL and a Redis server.
 struct Another {
-    /// It ends when its input does.
+    /// Ends when its input is closed.
     process: Child,
     traces: [Trace; 2],
 }
@@ -283,7 +283,7 @@ impl Another {
     }
 }
 
-/// Where one sees whether something is left of a server.
+/// Traces that a server would leave behind.
 struct Trace {
     port: u16,
     directory: PathBuf,
@@ -320,7 +320,7 @@ fn nobody_is_on(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
 }
 
-/// What comes without a message is asked for again and again.
+/// Polls a condition that has no notification.
 fn eventually(holds: impl Fn() -> bool) {
     let since = Instant::now();
     while !holds() {

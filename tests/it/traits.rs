@@ -1,4 +1,4 @@
-//! What users may do with the types, checked when this compiles.
+//! Trait implementations of public types, checked at compile time.
 
 use std::cell::Cell;
 
@@ -39,7 +39,7 @@ assert_impl_all!(Mode: Copy, Send, Sync);
 assert_impl_all!(MemoryStore: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(PendingFlow: serde::Serialize, serde::de::DeserializeOwned, Clone, Send, Sync);
 
-// No way to print, compare or serialise a token that does not say so.
+// There must be no way to print, compare or serialize a token implicitly.
 assert_not_impl_any!(notion_auth::AccessToken: std::fmt::Display, PartialEq, serde::Serialize);
 assert_not_impl_any!(NotionUserCredentials: std::fmt::Display, PartialEq, serde::Serialize);
 assert_not_impl_any!(NotionAppCredentials: std::fmt::Display, PartialEq, serde::Serialize);
@@ -48,7 +48,7 @@ assert_not_impl_any!(ExplicitCredentials: std::fmt::Display, serde::Serialize);
 assert_not_impl_any!(CallbackAnswer: std::fmt::Display, serde::Serialize);
 assert_not_impl_any!(StoredRecord: std::fmt::Display, serde::Serialize);
 
-/// A service, a body and an error that are not `Send`: none of them needs to be.
+/// A service, a body and an error that are not `Send`, which none of them must be.
 #[derive(Clone)]
 struct Local(std::rc::Rc<Cell<u32>>);
 
@@ -71,7 +71,7 @@ impl Service<Request<std::rc::Rc<()>>> for Local {
 }
 
 #[tokio::test]
-async fn neither_service_nor_body_need_be_send() {
+async fn service_and_body_need_not_be_send() {
     let provider = notion_auth::testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
     let count = std::rc::Rc::new(Cell::new(0));
     let layer = NotionAuthLayer::refreshing(provider).without_replay();

@@ -1,10 +1,10 @@
-//! A certificate authority of the tests' own, which no system trusts.
+//! A certificate authority of the tests, which no system trusts.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A server's certificate and its key, in PEM.
+/// A server's certificate and key, in PEM.
 pub(crate) struct Issued {
     pub(super) certificate: String,
     pub(super) key: String,
@@ -18,7 +18,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
 
-    /// The authority's own certificate.
+    /// Returns the authority's certificate.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }

@@ -1,4 +1,4 @@
-//! Where a server has its files, and who removes them.
+//! Directories of servers, and their removal.
 
 use std::{
     env,
@@ -15,13 +15,15 @@ use std::{
 
 use super::{authority::Issued, user::User};
 
-/// Where [`Directory::write_certificate`] puts its files.
+/// File name of the certificate of [`Directory::write_certificate`].
 pub(super) const CERTIFICATE: &str = "server.crt";
 pub(super) const KEY: &str = "server.key";
 
-/// Reads which process is to be ended, the last line counts, until nobody is left who could write. It
-/// comes to that also when the tests are killed, and the directory goes then, too. A process has ended
-/// when it is a zombie: the tests are no longer there to bury it, and the system may take its time.
+/// A shell script that reads process IDs from its input, of which the last one counts, until the input is
+/// closed.
+///
+/// The input is also closed if the tests are killed. The script then ends the process and removes the
+/// directory. A zombie counts as ended, because its parent is gone and the system may reap it later.
 const KEEPER: &str = r#"
 directory=$1 signal=$2 process= tries=100
 runs() {
@@ -40,16 +42,16 @@ fi
 rm -rf "$directory"
 "#;
 
-/// A new directory, which is removed when this is dropped or the tests end.
+/// A new directory, which is removed on drop or when the tests end.
 pub(crate) struct Directory {
     path: PathBuf,
-    /// To whom it belongs, and as whom its programs run, if not as who runs the tests.
+    /// The owner of the directory and user of its programs, if it is not the user of the tests.
     user: Option<User>,
     keeper: Child,
 }
 
 impl Directory {
-    /// The keeper ends the server in it with this signal.
+    /// Creates a directory. The keeper ends its server with this signal.
     pub(super) fn new(signal: &str) -> Self {
         let name = format!("notion-auth-{:016x}", fastrand::u64(..));
         let path = env::temp_dir().join(name);
@@ -57,7 +59,7 @@ impl Directory {
             .mode(0o700)
             .create(&path)
             .expect("a directory for a server");
-        // In a group of its own it does not hear the terminal's signals, which end the tests.
+        // In its own process group, it does not receive the terminal's signals, which end the tests.
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])
             .args([path.as_os_str(), OsStr::new(signal)])
@@ -74,7 +76,8 @@ impl Directory {
         }
     }
 
-    /// For a server that refuses to run as root: where the tests do, it runs as another user.
+    /// Creates a directory for a server that refuses to run as root. If the tests run as root, it runs as
+    /// another user.
     pub(super) fn without_root(signal: &str) -> Self {
         let mut directory = Self::new(signal);
         let owner = directory.path.metadata().expect("it exists").uid();
@@ -90,7 +93,7 @@ impl Directory {
         &self.path
     }
 
-    /// A program that runs in it, as its user. What it prints is kept.
+    /// Creates the command of a program that runs in the directory as its user. Its output is kept.
     pub(super) fn command(&self, program: &Path) -> Command {
         let log = File::options()
             .create(true)
@@ -109,7 +112,7 @@ impl Directory {
         command
     }
 
-    /// For the directory's user alone, as PostgreSQL demands of a key.
+    /// Writes the certificate and key, readable by the directory's user alone, as PostgreSQL requires.
     pub(super) fn write_certificate(&self, issued: &Issued) {
         for (name, text) in [(CERTIFICATE, &issued.certificate), (KEY, &issued.key)] {
             let path = self.path.join(name);
@@ -123,13 +126,13 @@ impl Directory {
         }
     }
 
-    /// What its programs printed.
+    /// Returns the output of the programs.
     pub(super) fn said(&self) -> String {
         let log = fs::read(self.log()).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// What the keeper is to end. If somebody ended the keeper, the directory stays, and that is all.
+    /// Sets the process that the keeper ends. If the keeper was killed, only the directory is left behind.
     pub(super) fn runs(&mut self, process: Option<u32>) {
         let line = process.map(|id| id.to_string()).unwrap_or_default();
         let mut ear = self.keeper.stdin.as_ref().expect("it listens");
@@ -141,7 +144,7 @@ impl Directory {
     }
 }
 
-/// A server's or client's program, to which no variable of the machine's `PG…` applies.
+/// Creates the command of a server's or client's program, without the `PG…` variables of the machine.
 pub(crate) fn program_without_settings(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
@@ -154,7 +157,7 @@ pub(crate) fn program_without_settings(program: &Path) -> Command {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Closes its input first, which is what it waits for.
+        // Closes the keeper's input, for which it waits.
         let _ = self.keeper.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! What is installed, and what becomes of tests where it is not.
+//! Finds installed programs. Tests are skipped without them.
 
 use std::{
     env, fs,
@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where Debian has the programs that only administrators start.
+/// Debian's directory of programs for administrators.
 const ADMINISTRATION: &str = "/usr/sbin";
 
-/// Where Debian has PostgreSQL: below, a directory for each version.
+/// Debian's directory of PostgreSQL, with a subdirectory for each version.
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 
-/// The first of these that is on the `PATH`, or where administrators have it.
+/// Finds the first of these programs on the `PATH`, or in the administrators' directory.
 pub(super) fn program(names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| {
         path()
@@ -22,7 +22,7 @@ pub(super) fn program(names: &[&str]) -> Option<PathBuf> {
     })
 }
 
-/// The directory of PostgreSQL's programs: on the `PATH`, or else Debian's of the newest version.
+/// Finds the directory of PostgreSQL's programs: on the `PATH`, or the newest version of Debian's.
 pub(super) fn postgresql() -> Option<PathBuf> {
     let complete = |directory: &PathBuf| {
         let programs = ["initdb", "pg_isready", "postgres", "psql"];
@@ -37,11 +37,11 @@ pub(super) fn postgresql() -> Option<PathBuf> {
     })
 }
 
-/// `None`, and says so. Where `CI` is set, it must be there.
+/// Prints that the program is missing and returns `None`. Panics if `CI` is set.
 pub(super) fn skipped<T>(what: &str, package: &str) -> Option<T> {
     let why = format!("no {what}: apt-get install {package}");
     assert!(env::var_os("CI").is_none(), "{why}");
-    // Not by a macro: what those print is not shown with a test that passes.
+    // Macros would print to the captured output, which is not shown for passing tests.
     let _ = writeln!(io::stderr(), "skipped, {why}");
     None
 }

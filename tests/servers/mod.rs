@@ -1,14 +1,13 @@
-//! Servers that a test starts for itself, from what is installed: PostgreSQL, Redis, and PgBouncer in
-//! front of PostgreSQL. [`postgres`], [`redis`] and [`pgbouncer`] say how each is started and asked.
+//! Servers that tests start from installed programs: PostgreSQL, Redis, and PgBouncer in front of
+//! PostgreSQL. See [`postgres`], [`redis`] and [`pgbouncer`].
 //!
-//! A [`server`] has a port and a fresh [`directory`] of its own. It can be stopped, as by who
-//! maintains it, or killed, as by a crash, and started again where it was, with what it stored. It is
-//! gone when its handle is dropped; and when the whole process ends, however it ends, a *keeper*
-//! outlives the process for a moment: it ends the server and removes the directory. So a server that
-//! tests share may lie in a static, which is never dropped.
+//! A [`server`] has its own port and a new [`directory`]. A test can stop it, kill it, and start it again
+//! with its stored data. It is removed when its handle is dropped. When the whole process ends, for any
+//! reason, a *keeper* process stops the server and removes the directory. Tests can therefore share a
+//! server in a static, which is never dropped.
 //!
-//! All this blocks the thread: nothing else happens in a test of one thread until the server is there,
-//! or gone.
+//! All functions block the thread. In a single-threaded test, nothing else runs until the server has
+//! started or stopped.
 #![allow(
     dead_code,
     reason = "the library's tests and the gateway's each use a part"

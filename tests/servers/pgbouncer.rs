@@ -1,4 +1,4 @@
-//! PgBouncer in front of a PostgreSQL, with a connection lent for a transaction at a time.
+//! PgBouncer in front of PostgreSQL, in transaction mode.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -9,18 +9,18 @@ use super::{
     server::{Program, Server},
 };
 
-/// How many connections it has to a database, at most.
+/// Maximum number of its connections to a database.
 pub(crate) const CONNECTIONS: usize = 4;
 
-/// A PgBouncer of one's own. [`stop`](Server::stop) waits for open transactions.
+/// A PgBouncer server for one test. [`stop`](Server::stop) waits for open transactions.
 pub(crate) type PgBouncer = Server<Installation>;
 
-/// Starts one. `None`, and says so, if it is not installed.
+/// Starts a server. Prints a message and returns `None` if PgBouncer is not installed.
 pub(crate) fn start(postgres: &Postgres) -> Option<PgBouncer> {
     start_with(postgres, &[])
 }
 
-/// Starts one with these settings.
+/// Starts a server with these settings.
 pub(crate) fn start_with(postgres: &Postgres, settings: &[(&str, &str)]) -> Option<PgBouncer> {
     let Some(program) = installed::program(&["pgbouncer"]) else {
         return installed::skipped("PgBouncer", "pgbouncer");
@@ -40,7 +40,7 @@ pub(crate) fn start_with(postgres: &Postgres, settings: &[(&str, &str)]) -> Opti
 }
 
 impl PgBouncer {
-    /// Whoever comes is PostgreSQL's superuser behind it.
+    /// Returns a URL whose clients are PostgreSQL's superuser.
     pub(crate) fn url_of(&self, database: &str) -> String {
         format!(
             "postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable",
@@ -51,7 +51,7 @@ impl PgBouncer {
 
 pub(crate) struct Installation {
     program: PathBuf,
-    /// Where PostgreSQL's programs are.
+    /// Directory of PostgreSQL's programs.
     clients: PathBuf,
     /// PostgreSQL's port.
     behind: u16,
@@ -71,8 +71,8 @@ impl Program for Installation {
         command
     }
 
-    /// Asked for its own database, for which it does not need PostgreSQL. It is the only one on its
-    /// port: without, it would end.
+    /// Asks for its own database, which works without PostgreSQL. If another process had the port, it would
+    /// have exited.
     fn answers(&self, _directory: &Directory, port: u16, _process: u32) -> bool {
         postgres::is_ready(&self.clients, "127.0.0.1", port, "pgbouncer")
     }

@@ -9,13 +9,14 @@ use std::{
     },
 };
 
-/// Below the ephemeral ports of Linux and other systems. A client's connection could take an ephemeral
-/// port while the server is stopped, and a client that tries again and again to reach the stopped server
-/// on such a port is connected to itself in the end.
+/// Ports below the ephemeral ports of Linux and other systems.
+///
+/// While a server is stopped, a client's connection could take an ephemeral port. A client that repeatedly
+/// connects to such a port is finally connected to itself.
 const PORTS: std::ops::Range<u16> = 5_000..16_384;
 
-/// A port of `127.0.0.1` that is free now, and that no other test of this process gets. It is even; the next is for the
-/// same server.
+/// Returns a free port of `127.0.0.1` that no other test of this process gets. It is even; the next one is
+/// for the same server.
 pub(crate) fn free() -> u16 {
     static FIRST: OnceLock<u16> = OnceLock::new();
     static COUNT: AtomicU16 = AtomicU16::new(0);

@@ -14,22 +14,23 @@ use super::{
     server::{Program, Server},
 };
 
-/// A PostgreSQL of one's own. It asks nobody for a password.
+/// A PostgreSQL server for one test, without passwords.
 pub(crate) type Postgres = Server<Installation>;
 
-/// Starts one, durable as it is by default. `None`, and says so, if it is not installed.
+/// Starts a durable server, as by default. Prints a message and returns `None` if PostgreSQL is not
+/// installed.
 pub(crate) fn start() -> Option<Postgres> {
     start_with(&[])
 }
 
-/// Starts one with these settings.
+/// Starts a server with these settings.
 pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Postgres> {
     Some(start_installed(Installation::find(settings)?, None))
 }
 
-/// Starts one that also speaks TLS.
+/// Starts a server that also supports TLS.
 pub(crate) fn start_with_tls(issued: &Issued) -> Option<Postgres> {
-    // Relative to the directory of its data.
+    // Relative to the data directory.
     let (certificate, key) = (format!("../{CERTIFICATE}"), format!("../{KEY}"));
     let settings = [
         ("ssl", "on"),
@@ -42,14 +43,14 @@ pub(crate) fn start_with_tls(issued: &Issued) -> Option<Postgres> {
     ))
 }
 
-/// The one that tests share, each with a [`fresh_database`]. It cannot be stopped.
+/// Returns the server that tests share, each with a [`fresh_database`]. It cannot be stopped.
 pub(crate) fn shared() -> Option<&'static Postgres> {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
     let installation = Installation::find(&[])?;
     Some(SHARED.get_or_init(|| start_installed(installation, None)))
 }
 
-/// Makes a database for a test, and answers its name.
+/// Creates a database for a test. Returns its name.
 pub(crate) fn fresh_database(postgres: &Postgres) -> String {
     let name = format!("test_{:016x}", fastrand::u64(..));
     postgres.psql(&postgres.url(), &format!("CREATE DATABASE {name}"));
@@ -57,12 +58,12 @@ pub(crate) fn fresh_database(postgres: &Postgres) -> String {
 }
 
 impl Postgres {
-    /// The superuser's, in the database `postgres`.
+    /// Returns the superuser's URL of the database `postgres`.
     pub(crate) fn url(&self) -> String {
         self.url_of("postgres", "postgres")
     }
 
-    /// `sslmode` is in it so that the variable PGSSLMODE does not apply.
+    /// Returns a URL with `sslmode`, so that the variable PGSSLMODE does not apply.
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
         format!(
             "postgres://{user}@{}/{database}?sslmode=disable",
@@ -70,13 +71,13 @@ impl Postgres {
         )
     }
 
-    /// Its port behind another name of this machine.
+    /// Returns the server's address with another name of this machine.
     pub(crate) fn address(&self, host: &str) -> String {
         format!("{host}:{}", self.port)
     }
 
-    /// What the statements answer to an ordinary client: a line for each row, with `|` between columns.
-    /// The address may be another server's.
+    /// Runs statements in `psql`. Returns a line for each row, with `|` between columns. The address may be
+    /// another server's.
     pub(crate) fn psql(&self, url: &str, statements: &str) -> String {
         let options = ["-XAqt", "-v", "ON_ERROR_STOP=1", "-c", statements, url];
         let output = program_without_settings(&self.program.directory.join("psql"))
@@ -90,7 +91,7 @@ impl Postgres {
     }
 }
 
-/// Its programs, and with which settings they start a server.
+/// PostgreSQL's programs, and the server's settings.
 pub(crate) struct Installation {
     pub(crate) directory: PathBuf,
     settings: Vec<(String, String)>,
@@ -113,10 +114,10 @@ impl Installation {
 }
 
 impl Program for Installation {
-    /// "Fast": rolls back what is open and waits for nobody.
+    /// "Fast" shutdown: rolls back open transactions and does not wait for clients.
     const STOP: &'static str = "INT";
-    /// "Immediate", after which it recovers from its log. `KILL` would hit only the first of its
-    /// processes, and leave shared memory behind.
+    /// "Immediate" shutdown, after which the server recovers from its log. `KILL` would only reach its
+    /// first process and leave shared memory behind.
     const KILL: &'static str = "QUIT";
 
     fn command(&self, directory: &Directory, port: u16) -> Command {
@@ -136,13 +137,13 @@ impl Program for Installation {
         command
     }
 
-    /// Asked at the socket in its directory, where only it can be.
+    /// Asks at the socket in the server's directory, where no other server can be.
     fn answers(&self, directory: &Directory, port: u16, _process: u32) -> bool {
         is_ready(&self.directory, directory.path(), port, "postgres")
     }
 }
 
-/// Whether somebody talks there as PostgreSQL does. The host may be the directory of a socket.
+/// Returns whether a PostgreSQL server responds. The host may be the directory of a socket.
 pub(super) fn is_ready(
     programs: &Path,
     host: impl AsRef<OsStr>,
@@ -165,7 +166,7 @@ fn start_installed(installation: Installation, issued: Option<&Issued>) -> Postg
     if let Some(issued) = issued {
         directory.write_certificate(issued);
     }
-    // Only its making is not synced: the server's own writes are.
+    // Only the creation of the data directory is not synced. The server's own writes are.
     let made = directory
         .command(&installation.directory.join("initdb"))
         .args(["-D", "data", "-U", "postgres", "-A", "trust"])

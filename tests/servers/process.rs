@@ -8,7 +8,7 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Nobody says when a server answers or has ended, so it is asked again and again.
+/// Interval of polling, because there is no notification when a server is ready or has exited.
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) struct Process {
@@ -27,7 +27,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it answers: not so if it has ended.
+    /// Waits until the server is ready. Returns `false` if it has exited.
     pub(super) fn waits_until(&mut self, answers: impl Fn() -> bool) -> bool {
         let since = Instant::now();
         while !self.has_ended() {
@@ -40,9 +40,9 @@ impl Process {
         false
     }
 
-    /// Sends it the signal, and answers whether it has ended of that.
+    /// Sends the signal. Returns whether the process has exited.
     pub(super) fn ends_of(&mut self, signal: &str) -> bool {
-        // By the shell, which has it built in: the standard library knows only `KILL`.
+        // Uses the shell's built-in command, because the standard library only supports `KILL`.
         let _ = Command::new("sh")
             .args(["-c", r#"kill -s "$1" "$2""#, "sh"])
             .args([signal, &self.id().to_string()])

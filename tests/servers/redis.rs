@@ -1,4 +1,4 @@
-//! Redis, or Valkey, which is the same here.
+//! Redis, or Valkey, which behaves the same here.
 
 use std::{
     io::{self, Write as _},
@@ -13,22 +13,22 @@ use super::{
     server::{Program, Server},
 };
 
-/// A Redis of one's own, which has written what it acknowledges.
+/// A Redis server for one test, which acknowledges only durable writes.
 pub(crate) type Redis = Server<Installation>;
 
-/// Starts one. `None`, and says so, if it is not installed.
+/// Starts a server. Prints a message and returns `None` if Redis is not installed.
 pub(crate) fn start() -> Option<Redis> {
     start_with(&[])
 }
 
-/// Starts one with these settings.
+/// Starts a server with these settings.
 pub(crate) fn start_with(settings: &[(&str, &str)]) -> Option<Redis> {
     let installation = Installation::find(settings, false)?;
     let directory = Directory::new(Installation::KILL);
     Some(Server::new(installation, directory))
 }
 
-/// Starts one that also speaks TLS, at another port.
+/// Starts a server that also supports TLS, at another port.
 pub(crate) fn start_with_tls(issued: &Issued) -> Option<Redis> {
     let mut installation = Installation::find(&[], false)?;
     installation.has_tls = true;
@@ -37,15 +37,16 @@ pub(crate) fn start_with_tls(issued: &Issued) -> Option<Redis> {
     Some(Server::new(installation, directory))
 }
 
-/// Starts a cluster of a single node, which refuses commands whose keys are in different slots. It
-/// takes two seconds: so long a node waits for others who might know better.
+/// Starts a cluster of one node, which refuses commands with keys in different slots. It takes two seconds,
+/// during which the node waits for other nodes.
 pub(crate) fn start_cluster() -> Option<Redis> {
     let installation = Installation::find(&[], true)?;
     let directory = Directory::new(Installation::KILL);
     Some(Server::new(installation, directory))
 }
 
-/// Starts a Valkey, if there is one. Not every system has a package of it, so this is never demanded.
+/// Starts a Valkey server, if it is installed. It is never required, because not every system has a
+/// package.
 pub(crate) fn start_valkey() -> Option<Redis> {
     let Some(program) = installed::program(&["valkey-server"]) else {
         let _ = writeln!(io::stderr(), "skipped, no Valkey");
@@ -66,18 +67,18 @@ impl Redis {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// Where it speaks TLS.
+    /// Returns the URL of the TLS port.
     pub(crate) fn tls_url(&self, host: &str) -> String {
         format!("rediss://{host}:{}/", self.port + 1)
     }
 
-    /// Its port behind another name of this machine.
+    /// Returns the server's address with another name of this machine.
     pub(crate) fn address(&self, host: &str) -> String {
         format!("{host}:{}", self.port)
     }
 
-    /// What a command answers on a connection of its own, if it is one line or one text. An error of
-    /// the command is an error here.
+    /// Runs a command on a new connection. Returns its response, which must be one line or one string. An
+    /// error response is an error.
     pub(crate) fn ask(&self, command: &[&str]) -> io::Result<String> {
         resp::ask(self.port, command)
     }
@@ -143,7 +144,7 @@ impl Program for Installation {
         let says = |command: &[&str], what: &str| {
             resp::ask(port, command).is_ok_and(|answer| answer.contains(what))
         };
-        // It tells who it is before it has read what it stored; then it does not say `PONG`.
+        // It answers `INFO` before it has loaded its data, but not yet `PONG`.
         if !says(&["INFO", "server"], &itself) || !says(&["PING"], "PONG") {
             return false;
         }

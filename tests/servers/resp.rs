@@ -1,4 +1,4 @@
-//! Redis's own language, as much of it as the tests of its servers speak.
+//! Redis's protocol, as far as the tests of its servers need it.
 
 use std::{
     io::{self, BufRead, BufReader, Read as _, Write as _},
@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-/// Who has the port may be another, who listens and never says a word.
+/// Another program may have the port, and never respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks on a connection of its own. What is an error in the language is one here; a number is
-/// answered as text, and nothing as nothing.
+/// Sends a command on a new connection. An error response is an error. A number is returned as text, and
+/// nil as an empty text.
 pub(super) fn ask(port: u16, command: &[&str]) -> io::Result<String> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     connection.set_read_timeout(Some(PATIENCE))?;

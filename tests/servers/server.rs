@@ -1,27 +1,27 @@
-//! What all servers have in common: a life.
+//! The life cycle that all servers share.
 
 use std::{process::Command, thread};
 
 use super::{directory::Directory, port, process::Process};
 
-/// How often another port is tried.
+/// Number of ports that are tried.
 const ATTEMPTS: usize = 5;
 
-/// A kind of server.
+/// Kind of server.
 pub(crate) trait Program {
-    /// The signal on which it leaves in order, and soon.
+    /// Signal for an orderly and fast shutdown.
     const STOP: &'static str;
-    /// The signal on which it leaves at once and puts nothing in order.
+    /// Signal for an immediate exit without cleanup.
     const KILL: &'static str;
 
     fn command(&self, directory: &Directory, port: u16) -> Command;
 
-    /// Whether this process, and not another that got the port, does what it is for.
+    /// Returns whether this process, and not another one with the same port, is ready.
     fn answers(&self, directory: &Directory, port: u16, process: u32) -> bool;
 }
 
-/// A server on a port of `127.0.0.1`. Gone, with all that it stored, when this is dropped. What it
-/// printed is shown if a panic drops it.
+/// A server on a port of `127.0.0.1`. It is removed with its data on drop. If a panic drops it, its output
+/// is printed.
 pub(crate) struct Server<P: Program> {
     pub(crate) program: P,
     pub(crate) port: u16,
@@ -30,7 +30,7 @@ pub(crate) struct Server<P: Program> {
 }
 
 impl<P: Program> Server<P> {
-    /// Starts one which has its files in the directory.
+    /// Starts a server with its files in the directory.
     pub(super) fn new(program: P, directory: Directory) -> Self {
         let mut server = Self {
             program,
@@ -47,24 +47,25 @@ impl<P: Program> Server<P> {
         panic!("the server does not start");
     }
 
-    /// As who maintains it stops it. Waits for what must come to its end.
+    /// Stops the server in an orderly way. Waits until it has exited.
     pub(crate) fn stop(&mut self) {
         self.end(P::STOP);
     }
 
-    /// As if it crashed.
+    /// Kills the server, as a crash does.
     pub(crate) fn kill(&mut self) {
         self.end(P::KILL);
     }
 
-    /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill): same port, same files.
+    /// Starts the server again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same port and
+    /// files.
     pub(crate) fn start(&mut self) {
         assert!(self.process.is_none(), "the server runs");
         assert!(self.starts(), "the server does not start again");
     }
 
-    /// Whether it does, and answers. If it ends instead, the port was somebody else's, in all
-    /// likelihood.
+    /// Starts the server and waits until it is ready. If it exits instead, another process probably has the
+    /// port.
     fn starts(&mut self) -> bool {
         let mut command = self.program.command(&self.directory, self.port);
         let process = self.process.insert(Process::start(&mut command));

@@ -1,4 +1,4 @@
-//! As whom a server runs that refuses to run as root.
+//! User of servers that refuse to run as root.
 
 use std::fs;
 

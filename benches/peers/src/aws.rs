@@ -1,5 +1,5 @@
-//! aws-smithy-runtime: the lazy identity cache and the bearer scheme, called as its orchestrator calls
-//! them for an attempt. The rest of the orchestrator is left out.
+//! aws-smithy-runtime: the lazy identity cache and the bearer scheme, called as its orchestrator does for
+//! an attempt. The rest of the orchestrator is left out.
 
 use std::time::{Duration, SystemTime};
 
@@ -89,7 +89,7 @@ fn components() -> RuntimeComponents {
         .expect("components")
 }
 
-/// Gives a token for an hour.
+/// Returns a token that is valid for an hour.
 #[derive(Debug)]
 struct Login;
 

@@ -1,4 +1,4 @@
-//! azure_core: the bearer policy, before a policy that answers at once instead of a transport. The
+//! azure_core: the bearer policy in front of a policy that answers immediately instead of a transport. The
 //! pipeline's other policies (retries, telemetry) are left out.
 
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Policy for Transport {
     }
 }
 
-/// Gives a token for an hour.
+/// Returns a token that is valid for an hour.
 #[derive(Debug)]
 struct Login;
 

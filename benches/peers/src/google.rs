@@ -1,4 +1,4 @@
-//! google-cloud-auth: the headers of cached credentials, put on a request as Google's own clients do.
+//! google-cloud-auth: the headers of cached credentials, added to a request as Google's clients do.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -42,7 +42,7 @@ async fn headers(credentials: &Credentials) -> HeaderMap {
     }
 }
 
-/// What `gcloud auth application-default login` leaves, but for who answers.
+/// Credentials as from `gcloud auth application-default login`, except for the token endpoint.
 fn credentials() -> Credentials {
     let endpoint = start_endpoint(&json!({
         "access_token": token(),
@@ -61,7 +61,7 @@ fn credentials() -> Credentials {
     credentials.expect("credentials")
 }
 
-/// Answers the first request with that JSON, at the URL that is returned.
+/// Starts a server that answers the first request with this JSON. Returns its URL.
 fn start_endpoint(answer: &Value) -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/token", listener.local_addr()?);
@@ -70,7 +70,7 @@ fn start_endpoint(answer: &Value) -> io::Result<String> {
     let response = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
-        // The answer is the same for each request: its first bytes are enough to be asked.
+        // The response is the same for each request, so only the first byte is read.
         stream.read_exact(&mut [0])?;
         stream.write_all(response.as_bytes())?;
         io::copy(&mut stream, &mut io::sink())

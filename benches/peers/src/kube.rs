@@ -22,8 +22,8 @@ pub(crate) fn floor() -> Case {
     through(FLOOR, inner())
 }
 
-/// As in a pod: the token is kept for a minute. The file is gone afterwards, whereupon kube-client stays with the token
-/// that it has.
+/// Credentials as in a pod. The token is cached for a minute. kube-client keeps the cached token when the
+/// file is gone.
 pub(crate) fn token_file(with_version: bool) -> Case {
     let path = env::temp_dir().join(format!("notion-auth-peers-{}", process::id()));
     fs::write(&path, token()).expect("a file for the token");
@@ -36,7 +36,7 @@ pub(crate) fn token_file(with_version: bool) -> Case {
     case
 }
 
-/// As outside of one: a program gave a token that is good for an hour or so.
+/// Credentials as outside of a cluster: an exec plugin returned a token with an expiry.
 pub(crate) fn exec(with_version: bool) -> Case {
     let answer = json!({
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -73,7 +73,7 @@ fn with_auth(name: &str, with_version: bool, auth: AuthInfo) -> Case {
     }
 }
 
-/// The bare service for requests with a body, which the layer wants, and with its error.
+/// The bare service for requests with a body, which the layer requires, and with the layer's error type.
 fn inner() -> impl Service<WithBody, Response = Response<()>, Error = BoxError> + Clone {
     service_fn(|request: WithBody| {
         let Ok(response) = Inner.call(request.map(drop)).into_inner();

@@ -1,10 +1,11 @@
-//! What it costs to put credentials on a request, beside what other crates do that look up a token for each request.
+//! Cost of adding credentials to a request, compared with other crates that look up a token for each
+//! request.
 //!
-//! Each of them is used by its public API, has a token cached that is not about to expire, and is measured around a
-//! service that answers at once. What it takes beyond that service alone is its price. Requests are made before and
-//! dropped after the measurement, so a token that was copied is freed for nothing.
+//! Each crate is used through its public API, with a cached token that is not about to expire, around a
+//! service that answers immediately. Its cost is the time over that service alone. Requests are created
+//! before the measurement and dropped after it, so the time to free a copied token is not included.
 
-// A benchmark ends where it cannot go on, and says why.
+// A benchmark panics if it cannot continue.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]
 
 #[path = "../../harness/mod.rs"]
@@ -40,21 +41,21 @@ const AGAINST_STATIC: &str = "against two static headers";
 
 const AND_A_VERSION: &str = ", and a version";
 
-/// The name of a case that may also set Notion's version, as a constant, the way that is next at hand. The name of that
-/// header is none of those that `http` knows, which makes it the dearer one of the two.
+/// Returns the name of a case, which may also set Notion's version as a constant. `http` has no standard
+/// name for that header, so it costs more than `Authorization`.
 fn named(peer: &str, with_version: bool) -> String {
     format!("{peer}{}", if with_version { AND_A_VERSION } else { "" })
 }
 
 const MIDDLEWARE: &str = "reqwest-middleware";
 
-/// Makes tokens be cached, and does nothing while requests are measured.
+/// Runtime that fills the token caches. It is idle during measurements.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_current_thread();
     builder.enable_all().build().expect("a runtime")
 });
 
-/// The benchmark's `main`. `counter` is the program that counts allocations.
+/// Entry point of the benchmark. `counter` is the program that counts allocations.
 pub fn bench(counter: &str) -> ExitCode {
     let print = |times: &Reports, goals: &mut Goals| {
         let mut allocations = Reports::default();
@@ -66,14 +67,14 @@ pub fn bench(counter: &str) -> ExitCode {
 
 fn measure() {
     let cases = cases();
-    // As in an application. One of the peers makes a timer for each request, which needs it.
+    // As in an application. One of the peers creates a timer for each request, which needs a runtime.
     let _context = RUNTIME.enter();
     report_times(cases, 61, 40, |_| {
         &[(AGAINST_OURS, OURS), (AGAINST_STATIC, STATIC)]
     });
 }
 
-/// Reports how many allocations a request costs in each case. `count` does what it is given and counts them.
+/// Reports the allocations per request of each case. `count` calls its argument and counts them.
 pub fn measure_allocations(count: impl Fn(&mut dyn FnMut()) -> u64) {
     let cases = cases();
     let _context = RUNTIME.enter();
@@ -81,7 +82,7 @@ pub fn measure_allocations(count: impl Fn(&mut dyn FnMut()) -> u64) {
 }
 
 fn cases() -> Vec<Case> {
-    // reqwest makes no client without, although nothing here is encrypted.
+    // reqwest requires a provider, although nothing here is encrypted.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cached = provider(1_000, None);
     let expiring = provider(1_000, Some(MONTH));
@@ -112,17 +113,17 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Requests of one subject, sent by that service.
+/// Sends requests of one subject through this service.
 fn through<S: Service<Request<()>> + 'static>(name: &str, service: S) -> Case {
     Case::new(name, FLOOR, || request(500), by(service))
 }
 
-/// A token of 64 characters, as everybody has.
+/// Returns a token of 64 characters, the same for all crates.
 fn token() -> String {
     format!("ntn_{}", "0123456789".repeat(6))
 }
 
-/// The output of a future that is ready when it is polled for the first time.
+/// Returns the output of a future that must be ready at the first poll.
 #[inline]
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -133,7 +134,7 @@ fn now<F: Future>(future: F) -> F::Output {
 
 fn print(times: &Reports, allocations: &Reports, goals: &mut Goals) {
     let cases = cases();
-    // A bare service's case is its own floor.
+    // The bare service is its own floor.
     let cases = cases.iter().filter(|case| case.name != case.floor);
     let rows = cases.clone().map(|case| {
         let count = |name| allocations.get(name, ALLOCATIONS);
@@ -162,7 +163,7 @@ fn print(times: &Reports, allocations: &Reports, goals: &mut Goals) {
     }
 }
 
-/// The package that a case's name begins with.
+/// Returns the package with which a case's name begins.
 fn package(name: &str) -> &str {
     name.split(',').next().unwrap_or(name)
 }
@@ -171,7 +172,7 @@ fn is_peer(name: &str) -> bool {
     !matches!(package(name), OURS | "tower-http")
 }
 
-/// The name with the version that the lock file has of the package; of ours and tower-http, as it is.
+/// Returns the name with the package's version in the lock file, except for this crate and tower-http.
 fn full_name(name: &str) -> String {
     if !is_peer(name) {
         return name.to_owned();

@@ -1,4 +1,4 @@
-//! reqwest-middleware: a client whose last middleware answers at once, so that nothing is sent; and
+//! reqwest-middleware: a client whose last middleware answers immediately, so that nothing is sent, and
 //! `NotionAuthProvider::acquire` in a middleware of a dozen lines.
 
 use std::cell::RefCell;

@@ -20,19 +20,19 @@ const CONNECTIONS: u32 = 10;
 const ACQUIRE: Duration = Duration::from_secs(3);
 const PROBE: Duration = Duration::from_secs(1);
 
-/// A pool, and why it gave no connection.
+/// A connection pool, with a diagnosis when it provides no connection.
 #[derive(Clone)]
 pub(super) struct Connections {
     pub(super) pool: PgPool,
     last_probe: Arc<Mutex<Option<(Instant, Probed)>>>,
 }
 
-/// What a connection beside the pool met. Shared by the operations that wait for it.
+/// The result of a connection attempt outside the pool. It is shared by the operations that wait for it.
 type Probed = Result<(), Arc<sqlx::Error>>;
 
 impl Connections {
-    /// A pool of this crate. Idle connections that no longer lead to a primary are closed before use; sqlx's own
-    /// check has no time limit.
+    /// Creates a pool of this crate. Idle connections that no longer lead to a primary are closed before
+    /// use. sqlx's own check has no time limit.
     pub(super) fn with_options(options: PgConnectOptions) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -57,9 +57,11 @@ impl Connections {
         }
     }
 
-    /// The pool tries a refused connection again and again, and says only that it took too long.
+    /// Finds out why the pool provided no connection. The pool retries refused connections and only reports
+    /// a timeout.
     async fn why_none_came(&self) -> StoreError {
-        // One probe at a time: a server in trouble is spared a connection for each operation.
+        // One probe at a time, so that a server in trouble does not get a connection attempt for each
+        // operation.
         let mut last = self.last_probe.lock().await;
         let probed = match &*last {
             Some((at, probed)) if at.elapsed() < PROBE => probed.clone(),
@@ -70,7 +72,7 @@ impl Connections {
         };
         match probed {
             Ok(()) => {
-                // Idle connections, if there are any, lead nowhere: the pool would have to wait for each.
+                // Idle connections are unusable here: the pool would wait for each of them.
                 while let Some(mut connection) = self.pool.try_acquire() {
                     connection.close_on_drop();
                 }
@@ -86,7 +88,7 @@ impl Connections {
 }
 
 async fn is_writable(connection: &mut PgConnection) -> bool {
-    // On a standby it is on.
+    // `transaction_read_only` is on at a standby.
     let read = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(connection);
     let Ok(Ok(row)) = timeout(PROBE, read).await else {
         return false;

@@ -12,12 +12,12 @@ use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 /// The store's name in errors and logs.
 pub(super) const NAME: &str = "postgres";
 
-/// sqlx's text for a server that answers `N` to a request for TLS.
+/// sqlx's error text when the server answers `N` to a request for TLS.
 const NO_TLS: &str = "server does not support TLS";
 
 const OWN_ROOT: &str = ", or add `sslrootcert` to the URL with such a file";
 
-/// What an error means, and what to do.
+/// Converts an error of sqlx, with advice.
 pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
     let error = error.into();
     let (kind, message) = match &*error {
@@ -34,7 +34,7 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
                  the network between",
             ),
         },
-        // The causes of these may be values of parameters, or a file's content.
+        // The causes of these errors may contain values of parameters or a file's content.
         sqlx::Error::Tls(cause) if cause.to_string() == NO_TLS => {
             return StoreError::misconfigured(
                 NAME,
@@ -64,7 +64,7 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
         ),
         _ => (
             Unavailable,
-            "what is at the server's address does not answer as PostgreSQL does: check its host and port",
+            "the server's address does not answer as PostgreSQL does: check its host and port",
         ),
     };
     StoreError::new(kind, NAME, message).with_source(error)
@@ -72,7 +72,7 @@ pub(super) fn failed(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
 
 pub(super) const NO_TABLE: &str = "a table is missing: call `migrate()`, or run `schema_sql()`, and check the role's `search_path`";
 
-/// The server is a standby, or takes no changes.
+/// Returns the error for a standby or a read-only server.
 pub(super) fn read_only(reason: &str) -> StoreError {
     StoreError::unavailable(
         NAME,
@@ -83,8 +83,8 @@ pub(super) fn read_only(reason: &str) -> StoreError {
     )
 }
 
-/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. Only what the operator must act
-/// on is explained.
+/// Converts an error by its SQLSTATE, see <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Advice is given only where the operator must act.
 fn refused(error: &dyn DatabaseError) -> StoreError {
     let code = error.code().unwrap_or_default();
     let class = code.get(..2).unwrap_or_default();
@@ -123,13 +123,14 @@ fn refused(error: &dyn DatabaseError) -> StoreError {
     StoreError::new(kind, NAME, format!("{advice} ({reason})"))
 }
 
-/// The server's message, if it has no values in it. Its details, which are left out, show rows.
+/// Returns the server's message if it contains no values. Its details are left out, because they contain
+/// rows.
 fn shown<'a>(error: &'a dyn DatabaseError, class: &str) -> Option<&'a str> {
     let error = error.try_downcast_ref::<PgDatabaseError>()?;
-    // A message with a context is of a trigger or a function, and may show a row; except the server's own for
-    // a cancelled statement, which are of this file.
+    // A message with a context comes from a trigger or a function and may contain a row. The exception is
+    // the server's own message for a cancelled statement, from this file.
     let is_of_a_function = error.r#where().is_some() && error.file() != Some("postgres.c");
-    // The names in these are the URL's, and may be misplaced parts of a password.
+    // The names in these messages are those of the URL, and may be misplaced parts of a password.
     let has_names = matches!(class, "08" | "28" | "3D");
     (!is_of_a_function && !has_names && class != "P0").then(|| error.message())
 }

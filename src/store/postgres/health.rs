@@ -7,8 +7,8 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// Settings of the server that the contract rests on: name, good values, and why and how to get one. In the order of
-/// [`READ`].
+/// Server settings that the contract depends on: name, valid values, and the consequence and remedy. In the
+/// order of [`READ`].
 const SETTINGS: [(&str, &[&str], &str); 4] = [
     (
         "fsync",
@@ -40,7 +40,7 @@ const READ: &str = "\
                current_setting('synchronous_commit', true), current_setting('server_encoding', true) \
            ], ' ', 'unknown')";
 
-/// Names of settings that may have any value.
+/// Names of settings whose value is not checked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accepted(Vec<&'static str>);
 
@@ -51,7 +51,7 @@ impl Accepted {
             let known = known.join(", ");
             return Err(StoreError::misconfigured(
                 NAME,
-                format!("{name:?} is no setting that `health()` checks: those are {known}"),
+                format!("{name:?} is not a setting that `health()` checks: those are {known}"),
             ));
         };
         self.0.push(found);
@@ -59,7 +59,7 @@ impl Accepted {
     }
 }
 
-/// Checks that the server keeps what it accepts.
+/// Checks that the server's settings make changes durable.
 pub(super) async fn check(
     transaction: &mut Transaction,
     accepted: &Accepted,

@@ -1,12 +1,14 @@
-//! Credentials in PostgreSQL, for processes on any number of hosts.
+//! Credential store in PostgreSQL, for processes on any number of hosts.
 //!
-//! - [`store`]: the type and its options; [`url`]: the connection URL and the variables `PG…`, checked
-//! - [`operations`]: the contract, one statement for each operation
-//! - [`transaction`]: each operation is a short transaction of its own
-//! - [`connections`]: connections that no longer lead to a primary are not used again, and why none came
-//! - [`schema`]: the tables, how they are made, and by what they are recognized; [`health`]: whether the server
-//!   keeps what it was given
-//! - [`failure`]: errors, without the values that they may show
+//! - [`store`]: the type and its options
+//! - [`url`]: validates the connection URL and the `PG…` variables
+//! - [`operations`]: implements the contract with one statement per operation
+//! - [`transaction`]: runs each operation in a short transaction
+//! - [`connections`]: replaces connections that no longer lead to a primary, and finds out why there is
+//!   none
+//! - [`schema`]: creates and recognizes the tables
+//! - [`health`]: checks that the server's settings make changes durable
+//! - [`failure`]: converts errors, without the values that they may contain
 
 mod connections;
 mod failure;

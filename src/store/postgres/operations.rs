@@ -20,7 +20,7 @@ use crate::{
 
 // `$n * interval '1 microsecond'` is computed with floating point, see `LATEST`; `extract` is exact.
 
-/// Always one row.
+/// Returns exactly one row.
 const LOAD: &str = "\
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, revision, state, bot_id, \
            (extract(epoch FROM updated_at) * 1000000)::bigint AS updated_at, bytes \
@@ -62,10 +62,11 @@ const PURGE: &str = "\
         DELETE FROM notion_auth_nonces WHERE ends_at <= now() RETURNING 1 \
     ) SELECT (SELECT count(*) FROM tombstones) + (SELECT count(*) FROM nonces)";
 
-/// Microseconds up to which a time that is computed with floating point is exact: the year 2255.
+/// Largest number of microseconds that is exact as a floating-point number: the year 2255.
 const LATEST: i64 = 1 << 53;
 
-/// Bytes of namespace and subject together. An entry of the server's index has 2,704 at most.
+/// Maximum size of namespace and subject together, in bytes. An index entry of the server has at most
+/// 2,704.
 const LONGEST_KEY: usize = 2_600;
 
 #[async_trait]
@@ -180,7 +181,8 @@ fn stored(row: &PgRow, revision: i64) -> Result<StoredRecord, sqlx::Error> {
     })
 }
 
-/// The server keeps no NUL in a text. A bot id is only searched by, and must not hinder a save.
+/// Removes NUL characters, which the server cannot store. A bot ID is only used for filters and must not
+/// prevent a save.
 fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{fffd}")),
@@ -188,7 +190,7 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Checks that the server can keep a record under this key.
+/// Checks that the server can store a record with this key.
 fn check_key(key: &RecordKey) -> Result<(), StoreError> {
     let subject = key.subject();
     check_text(format_args!("the namespace"), key.namespace())?;
@@ -206,7 +208,8 @@ fn check_key(key: &RecordKey) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Of `what` only the `Debug` is shown, which for a subject is its digest.
+/// Checks that the server can store the text. Errors show `what` by its `Debug`, which for a subject is a
+/// digest.
 fn check_text(what: impl fmt::Debug, text: &str) -> Result<(), StoreError> {
     if text.contains('\0') {
         return Err(StoreError::misconfigured(

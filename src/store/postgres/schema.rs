@@ -4,7 +4,7 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// The statements that make both tables.
+/// The statements that create both tables.
 pub(super) const SQL: &str = concat!(
     include_str!("credentials.sql"),
     "\n",
@@ -16,14 +16,14 @@ const TABLES: [(&str, &str); 2] = [
     ("notion_auth_nonces", include_str!("nonces.sql")),
 ];
 
-/// The comment of a table begins with this, and then has the version of its columns.
+/// Prefix of a table's comment. The version of its columns follows.
 const OWNER: &str = "notion-auth";
 const VERSION: u32 = 1;
 
-/// Processes that migrate wait for each other by this number: "notion_a".
+/// Advisory lock that serializes migrations: "notion_a".
 const LOCK: i64 = 0x6e6f_7469_6f6e_5f61;
 
-/// Makes the tables that are missing, if those that are there are this crate's.
+/// Creates the missing tables, if the existing ones belong to this crate.
 pub(super) async fn make(transaction: &mut Transaction) -> Result<(), StoreError> {
     statement("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
@@ -42,7 +42,7 @@ pub(super) async fn make(transaction: &mut Transaction) -> Result<(), StoreError
     Ok(())
 }
 
-/// Checks that records can be kept in the tables, and stay.
+/// Checks that the tables can store records durably.
 pub(super) async fn check(transaction: &mut Transaction) -> Result<(), StoreError> {
     for (name, _) in TABLES {
         match Table::find(transaction, name).await? {
@@ -58,13 +58,13 @@ pub(super) async fn check(transaction: &mut Transaction) -> Result<(), StoreErro
     Ok(())
 }
 
-/// A table, as the server's catalogue has it.
+/// A table, as in the server's catalogue.
 struct Table {
     name: &'static str,
     comment: String,
     is_logged: bool,
     role: String,
-    /// The needed privileges that the role lacks.
+    /// The required privileges that the role lacks.
     missing: String,
 }
 
@@ -91,7 +91,7 @@ impl Table {
         }))
     }
 
-    /// Checks that it is this crate's, and of this version.
+    /// Checks that the table belongs to this crate and has this version.
     fn check_version(&self) -> Result<(), StoreError> {
         let name = self.name;
         let mut words = self.comment.split(' ');
@@ -113,7 +113,7 @@ impl Table {
         Err(StoreError::misconfigured(NAME, refusal))
     }
 
-    /// Checks that it is this crate's, and that records can be kept in it, and stay.
+    /// Checks that the table belongs to this crate and can store records durably.
     fn check(&self) -> Result<(), StoreError> {
         self.check_version()?;
         let (name, role, missing) = (self.name, &self.role, &self.missing);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::store::{StoreError, StoreErrorKind, tls};
 
-/// Credentials in PostgreSQL, for processes on any number of hosts.
+/// Credential store in PostgreSQL, for processes on any number of hosts.
 ///
 /// ```no_run
 /// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, PostgresStore};
@@ -29,8 +29,8 @@ use crate::store::{StoreError, StoreErrorKind, tls};
 /// # Ok(()) }
 /// ```
 ///
-/// Or with the application's own pool. [`sqlx`](crate::sqlx) is re-exported: its major version is part of this
-/// crate's API, and this feature needs its Rust version, 1.94.
+/// With the application's own pool, use [`new`](Self::new). [`sqlx`](crate::sqlx) is re-exported. Its major
+/// version is part of this crate's API, and this feature requires Rust 1.94 as sqlx does.
 ///
 /// ```no_run
 /// # async fn example(pool: notion_auth::sqlx::PgPool) -> Result<(), notion_auth::BoxError> {
@@ -43,32 +43,36 @@ use crate::store::{StoreError, StoreErrorKind, tls};
 ///
 /// # Requirements
 ///
-/// - The primary. A standby may lag behind, so every operation on it is an error.
-/// - The tables `notion_auth_credentials` and `notion_auth_nonces`, in a schema of the role's `search_path`. For
-///   a schema of their own: `ALTER ROLE app SET search_path = auth`.
+/// - The primary server. Every operation on a standby is an error, because a standby may lag behind.
+/// - The tables `notion_auth_credentials` and `notion_auth_nonces`, in a schema of the role's
+///   `search_path`. For a separate schema, use `ALTER ROLE app SET search_path = auth`.
 /// - A role with USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on both tables.
-/// - If there is a pooler, its session or transaction mode. Each operation is a transaction of its own, and leaves
-///   nothing on its connection.
+/// - With a pooler, its session or transaction mode. Each operation is one transaction, and leaves no state
+///   on its connection.
 ///
 /// # Durability
 ///
-/// An operation that returned `Ok` is on the primary's disk, by settings that [`health`] checks. **It is on a second
-/// machine only if replication is synchronous** (`synchronous_standby_names`). Otherwise a failover may undo the
-/// last refreshes, and their refresh tokens are spent. The same happens when a backup is restored.
+/// When an operation returns `Ok`, its change is on the primary's disk, if the settings that [`health`]
+/// checks are correct. **It is on a second machine only if replication is synchronous**
+/// (`synchronous_standby_names`). With asynchronous replication, a failover may undo the last refreshes,
+/// whose refresh tokens are then spent. Restoring a backup has the same effect.
 ///
 /// # Recovery
 ///
-/// A connection on which an operation failed is closed, so that the next one gets another. In a pool that
-/// [`connect`](Self::connect) makes, each idle connection is checked before use, for at most a second: after a
-/// failover or a restart, no operation fails on an old one. An operation waits for a connection for at most 3
-/// seconds. Then one connection beside the pool finds out why none came.
+/// A connection on which an operation failed is closed, and the next operation uses another one. In a pool
+/// created by [`connect`](Self::connect), each idle connection is checked before use, for at most one
+/// second. Therefore no operation fails because of an old connection after a failover or restart. An
+/// operation waits for a connection for at most 3 seconds. After that, one connection attempt outside the
+/// pool determines the cause.
 ///
-/// Times are the server's, so the clocks of the processes may differ.
+/// All times are the server's, so the clocks of the processes may differ.
 ///
-/// Plaintext, also with keys: namespace, subject, and all of the record except the credentials. A server that logs
-/// statements with their parameters logs what is saved.
+/// # Encryption
 ///
-/// Clones are handles to the same pool.
+/// Credentials are encrypted if the provider has keys. Namespace, subject, and the rest of the record are
+/// always plaintext. A server that logs statements with their parameters logs what is saved.
+///
+/// Clones are handles of the same pool.
 ///
 /// [`health`]: crate::store::CredentialStore::health
 #[derive(Clone)]
@@ -79,12 +83,12 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to the server at `postgres://user:password@host:port/database`, with up to 10 connections.
-    /// Makes no tables: see [`migrate`](Self::migrate).
+    /// It does not create the tables, see [`migrate`](Self::migrate).
     ///
     /// # TLS
     ///
-    /// A connection to another machine uses TLS with a checked certificate, unless the URL's `sslmode`, or
-    /// else the variable `PGSSLMODE`, has another of libpq's values:
+    /// A connection to another machine uses TLS with a verified certificate, unless `sslmode` in the URL,
+    /// or else the variable `PGSSLMODE`, has another of libpq's values:
     ///
     /// | `sslmode` | the connection |
     /// |---|---|
@@ -94,25 +98,26 @@ impl PostgresStore {
     /// | `disable` | plain text, for a network that you trust |
     /// | `allow`, `prefer` | refused, because the connection may be plain text |
     ///
-    /// To a server on this machine (`localhost`, a loopback address or a Unix socket) all are accepted, and
-    /// `prefer` is the default.
+    /// To a server on this machine (`localhost`, a loopback address or a Unix socket), all values are
+    /// accepted, and `prefer` is the default.
     ///
-    /// The authorities that count are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-    /// `sslrootcert` is a file with more of them. sqlx adds it to the others, so prefer `verify-full` to
+    /// Trusted authorities are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. `sslrootcert`
+    /// is a file with additional ones. Because sqlx adds it to the others, prefer `verify-full` to
     /// `verify-ca`.
     ///
     /// # Parameters
     ///
-    /// The other parameters are `sslcert` and `sslkey` (a client's certificate), `host`, `hostaddr`, `port`, `user`, `password`,
-    /// `dbname`, `application_name`, `options` and `statement-cache-capacity`. What the URL leaves out is read from
-    /// libpq's environment variables, such as `PGPASSWORD`. `~/.pgpass` and `PGPASSFILE` are not read.
+    /// The other parameters are `sslcert` and `sslkey` (a client certificate), `host`, `hostaddr`, `port`,
+    /// `user`, `password`, `dbname`, `application_name`, `options` and `statement-cache-capacity`. Values
+    /// that are missing in the URL are read from libpq's environment variables, such as `PGPASSWORD`.
+    /// `~/.pgpass` and `PGPASSFILE` are not read.
     ///
-    /// For anything else, give [`new`](Self::new) a pool. Its options are not checked.
+    /// For other options, pass a pool to [`new`](Self::new). Its options are not checked.
     ///
     /// # Errors
-    /// When the URL is not valid, has an unknown parameter or one that is set twice, the root certificates
-    /// cannot be read, the server's certificate is not trusted, or it does not let the role in. No error shows a
-    /// parameter's value. A server that does not answer within 4 seconds is no error here: it may be starting.
+    /// If the URL is not valid or has an unknown or repeated parameter, the root certificates cannot be read, the
+    /// server's certificate is not trusted, or it refuses the role. No error shows a parameter's value. A server that
+    /// does not answer within 4 seconds is no error here, because it may be starting.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let Checked {
             mut options,
@@ -121,7 +126,7 @@ impl PostgresStore {
         if needs_roots {
             options = options.ssl_root_cert_from_pem(tls::roots(NAME).await?);
         }
-        // Poolers refuse what is asked for beside this.
+        // Poolers reject startup parameters that they do not know.
         options = options.extra_float_digits(None);
         if options.get_application_name().is_none() {
             options = options.application_name(env!("CARGO_PKG_NAME"));
@@ -135,7 +140,7 @@ impl PostgresStore {
         Ok(Self::of(connections))
     }
 
-    /// Uses the application's pool, whose options, such as TLS, are the application's.
+    /// Uses the application's pool. The application is responsible for its options, such as TLS.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::of(Connections::of_pool(pool))
@@ -148,24 +153,29 @@ impl PostgresStore {
         }
     }
 
-    /// Lets [`health`](crate::store::CredentialStore::health) accept any value of this setting of the server:
-    /// `fsync`, `full_page_writes`, `synchronous_commit` or `server_encoding`. To accept one of the first three is to
-    /// accept that a crash loses connections.
+    /// Makes [`health`](crate::store::CredentialStore::health) accept any value of this server setting:
+    /// `fsync`, `full_page_writes`, `synchronous_commit` or `server_encoding`.
+    ///
+    /// Accepting another value of one of the first three means that a crash may lose connections.
     ///
     /// # Errors
-    /// When it is none of these.
+    /// If the name is none of these.
     pub fn accept_setting(mut self, name: &str) -> Result<Self, StoreError> {
         self.accepted = self.accepted.and(name)?;
         Ok(self)
     }
 
-    /// Creates the tables that are missing. Several processes may do so at once, and each that starts: if the tables
-    /// are there, no privilege to create them is needed. Existing ones are never changed.
+    /// Creates the tables that are missing.
     ///
-    /// Dropping the future leaves them created or not created.
+    /// Several processes may do this at the same time, and each process may do it at every start: if the
+    /// tables exist, no privilege to create them is needed. Existing tables are never changed.
     ///
     /// # Errors
-    /// When the server can't be reached, the role may not create tables, or a table of that name is another
+    /// If the server cannot be reached, the role may not create tables, or a table with that name belongs
+    /// to another application or to a newer version of this crate.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the tables are either created or not.
     /// application's or of a newer version of this crate.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut transaction = Transaction::begin(&self.connections).await?;
@@ -173,14 +183,14 @@ impl PostgresStore {
         transaction.commit().await
     }
 
-    /// Returns the statements by which [`migrate`](Self::migrate) creates the tables, for migrations of your own. The
-    /// tables' comments are part of it: the tables are recognized by them.
+    /// Returns the statements by which [`migrate`](Self::migrate) creates the tables, for your own
+    /// migrations. Keep the tables' comments, by which the tables are recognized.
     #[must_use]
     pub fn schema_sql() -> &'static str {
         schema::SQL
     }
 
-    /// Returns the pool, such as to close it.
+    /// Returns the pool, for example to close it.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.connections.pool

@@ -13,25 +13,25 @@ use crate::store::StoreError;
 
 pub(super) type Statement<'a> = Query<'a, Postgres, PgArguments>;
 
-/// A process that is suspended between its change and its commit loses the change after 3 s. Those who wait for
-/// the row give up after 4 s, and the provider after 5 s.
+/// A process that is suspended between its change and its commit loses the change after 3 s. Statements
+/// that wait for the row fail after 4 s, and the provider's operation after 5 s.
 ///
-/// Isolation is set because under a stricter default of the database an `UPDATE` that waited would fail, where it
-/// must look at the row again. Notices are off because sqlx logs them, and a trigger may put a row into one.
+/// The isolation level is set because, under a stricter default, an `UPDATE` that waited would fail instead
+/// of reading the row again. Notices are off because sqlx logs them, and a trigger may put a row into one.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL client_min_messages = 'error'; \
      SET LOCAL idle_in_transaction_session_timeout = '3s'; \
      SET LOCAL lock_timeout = '4s'; \
      SELECT pg_is_in_recovery()";
 
-/// One operation on one connection of a primary.
+/// One operation on one connection to a primary.
 ///
-/// One statement is a transaction too: sqlx sends it in two steps, between which a pooler in transaction mode may
-/// switch the connection.
+/// A single statement needs a transaction too: sqlx sends it in two steps, between which a pooler in
+/// transaction mode may switch the connection.
 ///
-/// If it does not commit, its connection is closed, whatever the reason: the connection may lead to a standby or
-/// nowhere. sqlx's own transaction, dropped while it begins, would go back to the pool open, and whatever the
-/// application did next on that connection would never be committed.
+/// If the transaction does not commit, its connection is closed, because it may lead to a standby or to an
+/// unreachable server. sqlx's own transaction, if dropped while it begins, would return to the pool still
+/// open, and the application's next changes on that connection would never be committed.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
     is_committed: bool,
@@ -47,7 +47,7 @@ impl Transaction {
         let rows = rows.await.map_err(failed)?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound);
         match row.and_then(|row| row.try_get(0)).map_err(failed)? {
-            // A lagging standby would make a spent token look unspent.
+            // On a lagging standby, a spent token would look unspent.
             true => Err(read_only("pg_is_in_recovery() is true")),
             false => Ok(transaction),
         }
@@ -73,12 +73,13 @@ impl Drop for Transaction {
     }
 }
 
-/// A statement that leaves nothing prepared behind: behind a pooler, the next one may be on another connection.
+/// Creates a statement that leaves no prepared statement behind, because a pooler may switch the
+/// connection.
 pub(super) fn statement(sql: &'static str) -> Statement<'static> {
     sqlx::query(sql).persistent(false)
 }
 
-/// Executes one statement, and returns how many rows it changed.
+/// Executes a statement. Returns the number of rows that it changed.
 pub(super) async fn execute(
     connections: &Connections,
     statement: Statement<'_>,
@@ -90,7 +91,7 @@ pub(super) async fn execute(
     Ok(done.rows_affected())
 }
 
-/// Executes one statement, and returns its rows.
+/// Executes a statement. Returns its rows.
 pub(super) async fn fetch(
     connections: &Connections,
     statement: Statement<'_>,

@@ -1,7 +1,7 @@
-//! The connection URL of PostgreSQL, and what the environment adds to it.
+//! PostgreSQL's connection URL, and the environment variables that complete it.
 //!
-//! sqlx reads the variables `PG…` for what a URL leaves out. Both are checked here, and decide together
-//! whether the connection uses TLS.
+//! sqlx reads the `PG…` variables for values that are missing in a URL. Both are checked here, and decide
+//! together whether the connection uses TLS.
 
 use std::{env, fs, net::IpAddr};
 
@@ -23,7 +23,7 @@ const GRAMMAR: Grammar = Grammar {
     parameters: &PARAMETERS,
 };
 
-/// What sqlx 0.9 knows.
+/// The parameters that sqlx 0.9 supports.
 const PARAMETERS: [Parameter; 13] = [
     Parameter {
         name: "sslmode",
@@ -102,10 +102,11 @@ const PARAMETERS: [Parameter; 13] = [
 const MODES: &str = "one of `disable`, `require`, `verify-ca` and `verify-full`, or, if the server is on this \
                      machine, `allow` or `prefer`";
 
-/// The options of a connection, which is plain text to another machine only if `sslmode=disable` is set.
+/// Validated connection options. A connection to another machine is plain text only if `sslmode=disable` is
+/// set.
 pub(super) struct Checked {
     pub(super) options: PgConnectOptions,
-    /// Whether the server's certificate is checked by the process's root certificates.
+    /// Whether the server's certificate is verified with the process's root certificates.
     pub(super) needs_roots: bool,
 }
 
@@ -123,8 +124,8 @@ pub(super) fn check(
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err(GRAMMAR.invalid("its scheme is another"));
     }
-    // sqlx looks for a missing password in ~/.pgpass, and logs the lines that it cannot read there. For
-    // the server, an empty password is the same as none.
+    // sqlx searches ~/.pgpass for a missing password, and logs lines that it cannot parse. For the server,
+    // an empty password is the same as none.
     if url.password().is_none() && !has_password {
         url.query_pairs_mut().append_pair("password", "");
     }
@@ -133,7 +134,7 @@ pub(super) fn check(
     let host = options.get_host().to_owned();
     let is_local = options.get_socket().is_some() || host.starts_with('/') || is_loopback(&host);
     let mode = tls.mode(is_local)?;
-    // sqlx looks up an IPv6 address in brackets as if it were a name.
+    // sqlx would resolve an IPv6 address in brackets as a name.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Ok(Checked {
         options: options.host(host).ssl_mode(mode),
@@ -142,12 +143,12 @@ pub(super) fn check(
     })
 }
 
-/// The process's environment. An empty variable is not set.
+/// Reads a variable of the process's environment. An empty variable counts as unset.
 pub(super) fn environment(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// What the URL and the environment say of TLS.
+/// The TLS settings of the URL and the environment.
 struct Tls {
     mode: Option<PgSslMode>,
     root: Option<Root>,
@@ -155,9 +156,9 @@ struct Tls {
 
 #[derive(PartialEq, Eq)]
 enum Root {
-    /// Certificates that `sslrootcert` or `PGSSLROOTCERT` names.
+    /// Certificates in the file of `sslrootcert` or `PGSSLROOTCERT`.
     Own,
-    /// libpq's word `system`.
+    /// libpq's keyword `system`.
     Platform,
 }
 
@@ -171,13 +172,13 @@ impl Tls {
             None => variable(name).map(|value| (name.to_owned(), value)),
         };
         let mode = match setting("sslmode", "PGSSLMODE") {
-            // sqlx ignores a variable that is not valid.
+            // sqlx would ignore an invalid variable.
             Some((name, value)) => Some(
                 value
                     .parse()
                     .map_err(|_| GRAMMAR.error(format!("{name} must be {MODES}")))?,
             ),
-            // To trust an authority says that there is TLS.
+            // A trusted authority implies TLS.
             None => url.parameter("sslrootcert").map(|_| PgSslMode::VerifyFull),
         };
         let root = match setting("sslrootcert", "PGSSLROOTCERT") {
@@ -203,7 +204,7 @@ impl Tls {
         Ok(Self { mode, root })
     }
 
-    /// The mode for a server on this machine, or on another one.
+    /// Returns the mode for a server on this machine or on another one.
     fn mode(&self, is_local: bool) -> Result<PgSslMode, StoreError> {
         use PgSslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
 
@@ -219,7 +220,7 @@ impl Tls {
                 "`sslmode=verify-ca` needs `sslrootcert`: without it, the certificate of every host would \
                  be good. Add it, or write `sslmode=verify-full`",
             )),
-            // As libpq does it. sqlx would accept any certificate.
+            // The same as libpq does. sqlx would accept any certificate.
             Some(Require) if has_own => Ok(VerifyCa),
             Some(Allow | Prefer) if !is_local => Err(GRAMMAR.error(
                 "by `sslmode`, in the URL or PGSSLMODE, the connection to another machine may be plain \
@@ -230,8 +231,8 @@ impl Tls {
     }
 }
 
-/// Reads a file of certificates or a key. sqlx reads it again for each connection, and its error would
-/// name neither the file nor the parameter.
+/// Reads a file of certificates or a key. sqlx reads it again for each connection, and its error names
+/// neither the file nor the parameter.
 fn read_pem(name: &str, value: &str) -> Result<Vec<u8>, StoreError> {
     // sqlx accepts the content itself in a variable, but not in a URL.
     let is_variable = !name.starts_with('`');

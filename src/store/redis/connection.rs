@@ -1,4 +1,4 @@
-//! The connection to the server, which is replaced when it fails, and the call of a script on it.
+//! The connection to the server, which is replaced when it fails, and script calls.
 
 use std::{
     io,
@@ -16,38 +16,39 @@ use tokio::time::{Instant, timeout};
 use super::failure::{ends_connection, failed};
 use crate::store::StoreError;
 
-/// For one command, with all that precedes it. Less than the provider waits for one operation.
+/// Time limit of a command, including connecting. Less than the provider waits for an operation.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// For the answer to a command.
+/// Time limit for the response to a command.
 const RESPONSE: Duration = Duration::from_secs(3);
 
-/// For a new connection, with TLS and authentication.
+/// Time limit for a new connection, with TLS and authentication.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// After so long without an answer, a connection is checked before it is used. Servers and networks end idle
-/// connections, and a command on such a connection has an unknown outcome.
+/// Time without a response after which a connection is checked before use. Servers and networks close idle
+/// connections, and the outcome of a command on such a connection would be unknown.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// For the answer to that check.
+/// Time limit for the response to that check.
 const CHECK: Duration = Duration::from_secs(1);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// One connection for all operations. It is thrown away when it fails, and the next command makes a new one.
+/// One connection for all operations. When it fails, it is dropped, and the next command opens a new one.
 ///
-/// The redis crate's `ConnectionManager` keeps a connection after a time-out, and to a server that has become a
-/// replica.
+/// The redis crate's `ConnectionManager` keeps a connection after a timeout, and one to a server that has
+/// become a replica.
 pub(super) struct Connection {
     client: ConnectionInfo,
     slot: tokio::sync::Mutex<Slot>,
 }
 
-/// Locked while a connection is made or checked, so that this happens once.
+/// Locked while a connection is opened or checked, so that this happens once.
 #[derive(Default)]
 struct Slot {
     live: Option<Arc<Live>>,
-    /// How many connections in a row were not made, or failed before they had answered a command.
+    /// Number of consecutive connections that could not be opened, or failed before they answered a
+    /// command.
     failures: u32,
     last_failure: Option<Failure>,
 }
@@ -59,9 +60,10 @@ struct Live {
 
 struct State {
     answered_at: Instant,
-    /// Since when there is a question, and no answer to any. It may be that of an operation that was dropped since.
+    /// Time since which no command has been answered. The command may be that of an operation that was
+    /// dropped.
     unanswered_since: Option<Instant>,
-    /// Whether it has answered a command, and not only a check.
+    /// Whether the connection has answered a command, not only a check.
     is_proven: bool,
     failure: Option<Failure>,
 }
@@ -73,7 +75,7 @@ struct Failure {
 }
 
 impl Connection {
-    /// To the client's server, by its address, TLS, user, password and database.
+    /// Creates a connection to the client's server, by its address, TLS, user, password and database.
     pub(super) fn new(client: &Client) -> Self {
         Self {
             client: client.get_connection_info().clone(),
@@ -81,7 +83,7 @@ impl Connection {
         }
     }
 
-    /// Sends the command, once.
+    /// Sends the command once.
     pub(super) async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.ask(command).await.map_err(failed)
     }
@@ -96,7 +98,7 @@ impl Connection {
         .await
     }
 
-    /// Makes a connection, if there is none.
+    /// Opens a connection if there is none.
     pub(super) async fn establish(&self) -> Result<(), StoreError> {
         self.live().await.map(drop).map_err(failed)
     }
@@ -131,7 +133,7 @@ impl Connection {
     }
 }
 
-/// A script that Redis runs in one step, if it is a primary.
+/// A script that Redis runs atomically, if the server is a primary.
 macro_rules! script {
     ($name:literal) => {
         concat!(
@@ -142,7 +144,7 @@ macro_rules! script {
 }
 pub(super) use script;
 
-/// Returns the call of a script; the script's own arguments come after that.
+/// Returns the call of a script, to which the script's own arguments are appended.
 pub(super) fn call(script: &str, keys: &[String]) -> Cmd {
     let mut call = cmd("EVAL");
     call.arg(script).arg(keys.len()).arg(keys);
@@ -155,9 +157,10 @@ impl Slot {
         self.last_failure = Some(failure);
     }
 
-    /// How long after the last failure that is the answer, instead of a new connection.
+    /// Returns how long the last failure is returned instead of opening a new connection.
     ///
-    /// The first failure has no pause: most often the server ended the connection, and takes a new one.
+    /// There is no pause after the first failure, because most often the server closed an idle connection
+    /// and accepts a new one.
     fn pause(&self) -> Duration {
         match self.failures {
             0 | 1 => Duration::ZERO,
@@ -190,7 +193,7 @@ impl Live {
         }
     }
 
-    /// Sends the command, and notes whether the connection can still be used.
+    /// Sends the command, and records whether the connection is still usable.
     async fn ask<T: FromRedisValue>(
         &self,
         command: &Cmd,
@@ -211,7 +214,7 @@ impl Live {
         answer
     }
 
-    /// Whether it can be used.
+    /// Checks whether the connection is usable.
     async fn check(&self) -> Result<(), Failure> {
         let (is_idle, is_silent) = {
             let state = self.state();
@@ -224,7 +227,7 @@ impl Live {
         if is_silent {
             self.state().failure = Some(Failure::now(&timed_out()));
         } else if is_idle {
-            // The outcome is noted. Any answer will do.
+            // `ask` records the outcome. Any response is sufficient.
             let _ = self.ask::<Value>(&cmd("PING"), CHECK).await;
         }
         match &self.state().failure {
@@ -238,10 +241,10 @@ impl Live {
     }
 }
 
-/// Makes a connection that has authenticated and answers.
+/// Opens a connection, authenticates, and checks that it answers.
 ///
-/// The redis crate authenticates too, but says of every refusal that the password is wrong; and with RESP3 it
-/// sends `HELLO`, which some managed servers refuse.
+/// The redis crate can authenticate too, but reports every refusal as a wrong password. With RESP3 it sends
+/// `HELLO`, which some managed servers refuse.
 async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         have_provider();
@@ -272,11 +275,10 @@ async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, RedisEr
     }
 }
 
-/// Where the features of a program's dependencies name more than one provider, rustls would panic for want of a
-/// choice.
+/// Selects a default provider. rustls would panic if the program's dependencies enable more than one.
 fn have_provider() {
     if CryptoProvider::get_default().is_none() {
-        // Another thread may have been faster, which is as good.
+        // It is not a problem if another thread was faster.
         let _ = ring::default_provider().install_default();
     }
 }

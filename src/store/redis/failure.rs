@@ -12,7 +12,7 @@ use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
 /// The store's name in errors and logs.
 pub(super) const NAME: &str = "redis";
 
-/// What an error of Redis means: its kind, the server's own words, and what to do.
+/// Converts an error of Redis: its kind, the server's message, and advice.
 pub(super) fn failed(error: RedisError) -> StoreError {
     match error.code() {
         Some(code) => refused(code, error.detail().unwrap_or_default()),
@@ -20,8 +20,8 @@ pub(super) fn failed(error: RedisError) -> StoreError {
     }
 }
 
-/// Whether the connection must be replaced: there was no answer, or it is that of a server that is not a ready
-/// primary. By now, another server may be at the same address.
+/// Returns whether the connection must be replaced: there was no response, or it came from a server that is
+/// not a ready primary. Another server may have the same address by now.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     match error.code() {
         None => true,
@@ -65,14 +65,14 @@ fn refused(code: &str, details: &str) -> StoreError {
         ),
         "MOVED" | "ASK" | "CROSSSLOT" | "DENIED" => (Misconfigured, ""),
         "ERR" if begins(details, &["AUTH "]) => (Misconfigured, PASSWORD),
-        // Redis 7.0, of a command in a script.
+        // The error of a command in a script, in Redis 7.0.
         "ERR" if begins(details, &["The user executing the script can't"]) => {
             (Misconfigured, PERMISSION)
         }
         "ERR" if begins(details, &SETTINGS) => (Misconfigured, ""),
         _ => (Unavailable, ""),
     };
-    // What follows are the command's arguments, which may be secret.
+    // The command's arguments follow, which may be secret.
     let details = details.split(", with args").next().unwrap_or_default();
     let details: String = details.chars().take(LONGEST).collect();
     let answer = format!("the server answered \"{code} {details}\"");
@@ -83,7 +83,7 @@ fn refused(code: &str, details: &str) -> StoreError {
     StoreError::new(kind, NAME, message)
 }
 
-/// Of what the server says. Some answers are a page of advice.
+/// Maximum length of a quoted message. Some servers answer with a page of advice.
 const LONGEST: usize = 200;
 
 const PASSWORD: &str = "correct the user and password in the URL, as in redis://user:password@host";
@@ -91,7 +91,7 @@ const PASSWORD: &str = "correct the user and password in the URL, as in redis://
 const PERMISSION: &str = "allow the user the commands that the documentation of `RedisStore` lists, on the keys that \
                           begin with the prefix";
 
-/// How an `ERR` begins that waiting does not end.
+/// Prefixes of `ERR` messages that waiting does not resolve.
 const SETTINGS: [&str; 5] = [
     "DB index is out of range",
     "invalid DB index",
@@ -104,17 +104,17 @@ fn begins(details: &str, with: &[&str]) -> bool {
     with.iter().any(|it| details.starts_with(it))
 }
 
-/// No answer at all, or none that is one.
+/// Converts an error without a valid response.
 fn lost(error: RedisError) -> StoreError {
     if let Some(message) = handshake(&error) {
         return StoreError::misconfigured(NAME, message).with_source(error);
     }
     let (kind, message) = match error.kind() {
-        // Its cause may be a part of the URL.
+        // The cause may contain a part of the URL.
         ErrorKind::InvalidClientConfig => {
             return StoreError::misconfigured(NAME, "the settings of the client are not valid");
         }
-        // Its cause may show what was answered, which may be secret.
+        // The cause may contain the response, which may be secret.
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return strange(),
         _ if error.is_timeout() => (
             Unavailable,
@@ -134,7 +134,7 @@ fn lost(error: RedisError) -> StoreError {
     StoreError::new(kind, NAME, message).with_source(error)
 }
 
-/// What failed in a TLS handshake, if that is where the connection ended.
+/// Describes the failed TLS handshake, if that is what ended the connection.
 fn handshake(error: &RedisError) -> Option<String> {
     let shared = error.source()?;
     let shared = shared.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
@@ -142,10 +142,10 @@ fn handshake(error: &RedisError) -> Option<String> {
     Some(handshake_failed(error, ""))
 }
 
-/// An answer that Redis does not give. It is not shown, because it may be secret.
+/// Returns the error for a response that Redis does not send. It is not shown, because it may be secret.
 pub(super) fn strange() -> StoreError {
     StoreError::unavailable(
         NAME,
-        "the server's answer is not one of Redis: correct the address",
+        "the server's response is not one of Redis: correct the address",
     )
 }

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// A setting that decides whether the server keeps what it acknowledged.
+/// A server setting that decides whether acknowledged changes are durable.
 struct Setting {
     name: &'static str,
     must_be: &'static str,
-    /// What may happen if it is anything else.
+    /// What may happen if the setting has another value.
     otherwise: &'static str,
 }
 
@@ -41,7 +41,7 @@ const EVICTION: Setting = Setting {
 };
 const SETTINGS: [Setting; 4] = [APPEND_ONLY, FSYNC, FSYNC_ON_REWRITE, EVICTION];
 
-/// The settings that the application has accepted as they are.
+/// Settings whose values the application accepts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accepted(pub(super) Vec<&'static str>);
 
@@ -58,7 +58,7 @@ impl Accepted {
         Ok(())
     }
 
-    /// Why the setting is refused as it is, if it is.
+    /// Returns why the setting's value is refused, if it is.
     fn refuses(&self, setting: &Setting, value: Option<&str>) -> Option<String> {
         let Setting {
             name,
@@ -81,7 +81,7 @@ impl Accepted {
     }
 }
 
-/// Checks that the server keeps what it accepts.
+/// Checks that the server's settings make changes durable.
 pub(super) async fn check(
     connection: &Connection,
     keys: &Keys,
@@ -96,7 +96,7 @@ pub(super) async fn check(
         _ => "no",
     });
     let mut found = vec![(APPEND_ONLY, append_only.map(str::to_owned))];
-    // Without the file it does not matter when that is written.
+    // Without an append-only file, its settings do not matter.
     if append_only != Some("no") {
         for setting in [FSYNC, FSYNC_ON_REWRITE] {
             let value = configured(connection, &setting).await?;
@@ -117,7 +117,7 @@ pub(super) async fn check(
     Err(StoreError::misconfigured(NAME, refused.join(". And ")))
 }
 
-/// Returns the setting's value. `None` if the server refuses that.
+/// Returns the setting's value, or `None` if the server does not allow reading it.
 async fn configured(
     connection: &Connection,
     setting: &Setting,
@@ -131,7 +131,7 @@ async fn configured(
     }
 }
 
-/// Returns a field of what `INFO` returns: `name:value`, line by line.
+/// Returns a field of the output of `INFO`, which has lines `name:value`.
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = info.lines().filter_map(|line| line.split_once(':'));
     lines.find_map(|(found, value)| (found == name).then_some(value))

@@ -8,25 +8,26 @@ use crate::store::{Nonce, StoreError};
 const DEFAULT: &str = "notion-auth:";
 const LONGEST: usize = 64;
 
-/// The names of keys.
+/// Names of the store's keys.
 ///
-/// All keys of a namespace have the same [`Tag`]. Prefixes have no braces, so that the tag is the first thing in
-/// braces, which alone decides the hash slot.
+/// All keys of a namespace have the same [`Tag`]. Prefixes contain no braces, so that the tag is the first
+/// text in braces, which alone determines the hash slot.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub(super) prefix: String,
 }
 
-/// A namespace in braces: a hash tag.
+/// The namespace in braces, which is Redis's *hash tag*.
 ///
-/// The namespace is encoded, so that it has no braces. It is not empty, because Redis ignores an empty tag.
+/// The namespace is encoded, so that it contains no braces. It is never empty, because Redis ignores an
+/// empty tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tag(String);
 
 impl Tag {
     pub(super) fn of(namespace: &str) -> Self {
         match namespace {
-            // Not the encoding of any namespace.
+            // This is not the encoding of any namespace.
             "" => Self("{%}".to_owned()),
             _ => Self(format!(
                 "{{{}}}",
@@ -51,7 +52,7 @@ impl Keys {
             return Err(StoreError::misconfigured(
                 NAME,
                 format!(
-                    "a prefix of keys is made of 1 to {LONGEST} ASCII letters, digits and \"-_.:/\", such as \
+                    "a key prefix must have 1 to {LONGEST} ASCII letters, digits and \"-_.:/\", such as \
                      {DEFAULT:?}"
                 ),
             ));
@@ -59,17 +60,18 @@ impl Keys {
         Ok(Self { prefix })
     }
 
-    /// A hash.
+    /// Returns the key of a record, which is a hash.
     pub(super) fn record(&self, Tag(tag): &Tag, subject: &str) -> String {
         format!("{}record:{tag}:{subject}", self.prefix)
     }
 
-    /// A sorted set of the subjects that have a record. All scores are 0, so that it is in byte order.
+    /// Returns the key of the index: a sorted set of the subjects with a record. All scores are 0, so it is
+    /// in byte order.
     pub(super) fn index(&self, Tag(tag): &Tag) -> String {
         format!("{}{tag}", self.index_prefix())
     }
 
-    /// A string that expires.
+    /// Returns the key of a nonce, which is a string with an expiry.
     pub(super) fn nonce(&self, nonce: &Nonce) -> String {
         let Tag(tag) = Tag::of(nonce.namespace());
         let mut key = format!("{}nonce:{tag}:", self.prefix);
@@ -80,12 +82,12 @@ impl Keys {
         key
     }
 
-    /// The pattern of all indexes, as `SCAN` reads it. In no prefix is a special character.
+    /// Returns the `SCAN` pattern of all indexes. Prefixes contain no special characters.
     pub(super) fn indexes(&self) -> String {
         format!("{}{{*}}", self.index_prefix())
     }
 
-    /// The namespace of the index that has this key.
+    /// Returns the namespace of the index with this key.
     pub(super) fn tag_of_index(&self, key: &str) -> Option<Tag> {
         let tag = key.strip_prefix(&self.index_prefix())?;
         Some(Tag(tag.to_owned()))

@@ -1,16 +1,20 @@
-//! Credentials in Redis or Valkey.
+//! Credential store in Redis or Valkey.
 //!
-//! [`store`] is the contract, one script for each step; [`keys`] says what is kept where. [`url`] reads a URL,
-//! [`connection`] is the one connection, [`health`] checks what the server must be set to, and [`failure`] says what
-//! its errors mean.
+//! - [`store`]: implements the contract with one script per step
+//! - [`keys`]: the layout of keys
+//! - [`url`]: parses the connection URL
+//! - [`connection`]: the connection, which is replaced when it fails
+//! - [`health`]: checks the server's settings
+//! - [`failure`]: converts errors
 //!
 //! # One namespace, one hash slot
 //!
-//! A record is a hash. Redis lists no hashes in order, so a sorted set, the index, has the subjects of the namespace.
-//! A script changes both in one step. Tombstones and nonces expire by themselves. The index's entry of an expired
-//! tombstone stays until a purge; lists pass over it.
+//! A record is a hash. Redis cannot list hashes in order, so a sorted set, the index, contains the subjects
+//! of the namespace. A script changes both in one step. Tombstones and nonces expire by themselves. The
+//! index entry of an expired tombstone stays until a purge, and lists skip it.
 //!
-//! The scripts are sent whole, by `EVAL` over RESP2: some managed servers refuse `SCRIPT LOAD` and `HELLO`.
+//! Scripts are sent as source, by `EVAL` over RESP2, because some managed servers refuse `SCRIPT LOAD` and
+//! `HELLO`.
 
 mod connection;
 mod failure;

@@ -23,7 +23,7 @@ use crate::{
     subject::Subject,
 };
 
-/// Credentials in Redis 7 or newer, or Valkey, shared by processes and hosts.
+/// Credential store in Redis 7 or newer, or Valkey, shared by processes and hosts.
 ///
 /// ```no_run
 /// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, RedisStore};
@@ -39,44 +39,47 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// # What the server must be set to
+/// # Required server settings
 ///
-/// By default Redis is a cache, and a refresh token that it forgets is a connection that is lost.
-/// [`health`](CredentialStore::health) refuses other settings than these, and names them:
+/// By default Redis is configured as a cache, and a connection is lost if its refresh token is lost.
+/// [`health`](CredentialStore::health) refuses settings other than these, and names them:
 ///
 /// | setting | must be | otherwise |
 /// |---|---|---|
-/// | `appendonly` | `yes` | a restart loses what came after the last snapshot |
+/// | `appendonly` | `yes` | a restart loses the changes since the last snapshot |
 /// | `appendfsync` | `always` | a crash of the machine loses, with `everysec`, the last second |
 /// | `no-appendfsync-on-rewrite` | `no` | the same, while the server rewrites its file |
 /// | `maxmemory-policy` | `noeviction` | the server removes credentials when memory is short |
 ///
-/// If you accept the loss, or a managed server does not let you set or read a setting, accept it by name:
+/// If you accept the loss, or a managed server does not let you read or change a setting, accept it with
 /// [`accept_setting`](Self::accept_setting).
 ///
 /// # Failures
 ///
-/// A connection that fails is replaced by a new one, also after a time-out, or if the server at the address has
-/// become a replica. New connections are made one at a time, after a failure at most once a second. An operation
-/// fails after at most 4 seconds.
+/// A failed connection is replaced, including after a timeout or if the server has become a replica.
+/// Connections are opened one at a time, and after a failure at most once per second. An operation fails
+/// after at most 4 seconds.
 ///
-/// Replicas follow later. A primary that dies may take the last changes with it, and with them a rotation
-/// that it had acknowledged: Notion then refuses that connection, and its user must connect again. Where
-/// this must not happen, keep credentials in PostgreSQL with a synchronous replica. The store's clock is the
-/// primary's, so set it by small steps, and the replicas' too.
+/// Replication is asynchronous. If a primary fails, its last changes may be lost, including a rotation that
+/// it had acknowledged. Notion then refuses that connection, and its user must connect again. If this is
+/// not acceptable, use PostgreSQL with a synchronous replica. The store's clock is the primary's. Adjust
+/// it, and those of the replicas, only in small steps.
 ///
-/// # What it keeps
+/// # Stored data
 ///
-/// A record is the hash `notion-auth:record:{namespace}:subject`. In plaintext, also with keys, are namespace, subject,
-/// state, times, the refresh lease, the bot id, and the workspace's name and icon. All keys of a namespace are in one
-/// hash slot. The store speaks with one server, by RESP2: a server of its own, a cluster of one node, or a proxy.
-/// [`list`](CredentialStore::list) with a filter reads the states of all records in its range.
+/// A record is the hash `notion-auth:record:{namespace}:subject`. Namespace, subject, state, times, the
+/// refresh lease, the bot ID, and the workspace's name and icon are always plaintext, also with keys. All
+/// keys of a namespace are in one hash slot. The store uses one server by RESP2: a single server, a cluster
+/// of one node, or a proxy. [`list`](CredentialStore::list) with a filter reads the states of all records
+/// in its range.
 ///
-/// On keys that begin with `notion-auth:`, the user needs `HGET`, `HMGET`, `HSET`, `DEL`, `EXISTS`, `PERSIST`,
-/// `PEXPIRE`, `SET`, `ZADD`, `ZREM` and `ZRANGEBYLEX`. Besides, it needs `EVAL`, `TIME`, `INFO`, `PING`, `SCAN` and
-/// `CONFIG GET`.
+/// # Permissions
 ///
-/// Clones are handles to the same connection.
+/// On keys that begin with `notion-auth:`, the user needs `HGET`, `HMGET`, `HSET`, `DEL`, `EXISTS`,
+/// `PERSIST`, `PEXPIRE`, `SET`, `ZADD`, `ZREM` and `ZRANGEBYLEX`. It also needs `EVAL`, `TIME`, `INFO`,
+/// `PING`, `SCAN` and `CONFIG GET`.
+///
+/// Clones are handles of the same connection.
 #[derive(Clone)]
 pub struct RedisStore {
     connection: Arc<Connection>,
@@ -85,26 +88,26 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a server at `redis://user:password@host:port/database`, `rediss://…` with TLS, or
+    /// Connects to the server at `redis://user:password@host:port/database`, `rediss://…` with TLS, or
     /// `unix:///path`.
     ///
-    /// Within a Tokio runtime.
+    /// Call it within a Tokio runtime.
     ///
     /// # TLS
     ///
-    /// The authorities that count are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. `#insecure`
-    /// is refused. If the process has no default provider of cryptography for rustls yet, it is ring from then on.
+    /// Trusted authorities are the system's, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. `#insecure` is
+    /// refused. If the process has no default crypto provider for rustls yet, this installs ring.
     ///
-    /// `redis://` is plain text. To another machine it needs `?sslmode=disable`, for a network that you trust. This
-    /// machine is `localhost`, a loopback address or a Unix socket.
+    /// `redis://` is plain text. To another machine it requires `?sslmode=disable`, for a network that you
+    /// trust. This machine is `localhost`, a loopback address or a Unix socket.
     ///
-    /// `unix://` has the parameters `db`, `user` and `pass`. There are no others. For anything else, give
-    /// [`new`](Self::new) a client. Its settings are not checked.
+    /// `unix://` has the parameters `db`, `user` and `pass`. There are no others. For other options, pass a
+    /// client to [`new`](Self::new). Its settings are not checked.
     ///
     /// # Errors
-    /// When the URL is not valid, has an unknown parameter or one that is set twice, is plain text to another machine,
-    /// the root certificates cannot be read, or the server is not trusted or refuses the password. No error shows a
-    /// parameter's value. A server that does not answer within 2 seconds is no error here: it may be starting.
+    /// If the URL is not valid, has an unknown or repeated parameter, or is plain text to another machine; if the root
+    /// certificates cannot be read; or if the server is not trusted or refuses the password. No error shows a
+    /// parameter's value. A server that does not answer within 2 seconds is no error here, because it may be starting.
     /// [`health`](CredentialStore::health) checks the server's settings.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         let store = Self::new(url::client(url.as_ref()).await?);
@@ -116,12 +119,12 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Uses a client that the application has made, such as one with a client's certificate
-    /// (`redis::Client::build_with_tls`). Its TLS is the application's. `redis` is
-    /// [`notion_auth::redis`](crate::redis).
+    /// Uses a client created by the application, for example one with a client certificate
+    /// (`redis::Client::build_with_tls`).
     ///
-    /// The first operation connects. The client's address, TLS, user, password and database count; the
-    /// protocol is RESP2.
+    /// The application is responsible for its TLS settings. `redis` is re-exported as
+    /// [`notion_auth::redis`](crate::redis). The first operation connects. Only the client's address, TLS,
+    /// user, password and database are used; the protocol is RESP2.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
@@ -131,17 +134,17 @@ impl RedisStore {
         }
     }
 
-    /// What all keys begin with, instead of `notion-auth:`. Stores with different prefixes do not see each
-    /// other.
+    /// Sets the prefix of all keys, instead of `notion-auth:`. Stores with different prefixes do not see
+    /// each other's records.
     ///
     /// # Errors
-    /// When it is not 1 to 64 ASCII letters, digits, and `-_.:/`.
+    /// If it is not 1 to 64 ASCII letters, digits, and `-_.:/`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Result<Self, StoreError> {
         self.keys = Keys::new(prefix.into())?;
         Ok(self)
     }
 
-    /// Accepts the server's setting of that name as it is, also if it cannot be read.
+    /// Accepts any value of this server setting, even if it cannot be read.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), notion_auth::BoxError> {
@@ -155,7 +158,7 @@ impl RedisStore {
     /// ```
     ///
     /// # Errors
-    /// When it is none of the settings above.
+    /// If it is none of the settings above.
     pub fn accept_setting(mut self, name: &str) -> Result<Self, StoreError> {
         self.accepted.add(name)?;
         Ok(self)
@@ -168,10 +171,10 @@ const FIELDS: [&str; 5] = ["state", "bot", "revision", "updated_at", "bytes"];
 /// The values of [`FIELDS`], or of the first of them.
 type Fields = Vec<Option<Vec<u8>>>;
 
-/// Maximum number of records that one command reads, so that the server is never blocked for long.
+/// Maximum number of records that one command reads, so that the server is not blocked for long.
 const CHUNK: usize = 100;
 
-/// A hundred years, in milliseconds. Redis has no room for `Duration::MAX`.
+/// A hundred years, in milliseconds. Redis does not support `Duration::MAX`.
 const LONGEST_LIFETIME: u128 = 100 * 365 * 24 * 60 * 60 * 1_000;
 
 #[async_trait]
@@ -195,7 +198,7 @@ impl CredentialStore for RedisStore {
             RecordState::Disconnected => TOMBSTONE_AGE.as_millis().to_string(),
             _ => String::new(),
         };
-        // The value of a field that is always there, or `HDEL` would be another step that may be refused.
+        // This field is always written, because `HDEL` would be a separate step that may be refused.
         let bot = match &new.bot_id {
             Some(bot) => format!("={bot}"),
             None => String::new(),
@@ -296,7 +299,7 @@ impl RedisStore {
         Ok((from_micros(now), rows))
     }
 
-    /// Returns subjects of the index, between bounds as `ZRANGEBYLEX` takes them.
+    /// Returns subjects of the index between two bounds of `ZRANGEBYLEX`.
     async fn subjects(
         &self,
         tag: &Tag,
@@ -310,7 +313,7 @@ impl RedisStore {
         self.connection.send(&range).await
     }
 
-    /// Returns the records of those subjects that have one and are asked for.
+    /// Returns the records of these subjects that exist and match the filter.
     async fn records(
         &self,
         tag: &Tag,
@@ -332,7 +335,7 @@ impl RedisStore {
         let (_, rows) = self.read(&FIELDS, &keys_of(&subjects)).await?;
         let mut listed = Vec::new();
         for (subject, fields) in subjects.into_iter().zip(rows) {
-            // It may have changed since its state was read.
+            // The record may have changed since its state was read.
             let record = stored(fields).filter(|it| filter.admits(it.state, it.bot_id.as_deref()));
             if let Some(record) = record {
                 let subject = Subject::new(subject);
@@ -360,17 +363,17 @@ impl RedisStore {
     }
 }
 
-/// The bounds of the subjects that a query is about, as `ZRANGEBYLEX` takes them.
+/// Returns the bounds for `ZRANGEBYLEX` of the subjects that a query selects.
 fn bounds(query: &ListQuery) -> (Vec<u8>, Vec<u8>) {
     let prefix = query.prefix.as_bytes();
     let after = query.after.as_ref().map(Subject::as_str);
-    // From whichever begins later.
+    // Start at the later of the two.
     let from = match after {
         Some(after) if after.as_bytes() >= prefix => [b"(", after.as_bytes()].concat(),
         _ => [b"[", prefix].concat(),
     };
     let to = match prefix.split_last() {
-        // Behind all that begin so. No byte of UTF-8 is 255.
+        // The end is after all subjects with this prefix. UTF-8 contains no byte 255.
         Some((last, rest)) => [b"(", rest, &[last + 1]].concat(),
         None => b"+".to_vec(),
     };
@@ -387,9 +390,11 @@ fn admits(filter: &Filter, fields: Fields) -> bool {
     }
 }
 
-/// The record that has these fields. `None` if it has none of them: then it is not there.
+/// Builds the record from its fields. Returns `None` if it has none of them, because the record is then
+/// absent.
 ///
-/// A hash that was changed by hand may lack some. Then it can't be decoded, but can be listed, replaced and deleted.
+/// A hash that was edited by hand may lack some. It cannot be decoded, but it can be listed, replaced and
+/// deleted.
 fn stored(fields: Fields) -> Option<StoredRecord> {
     if fields.iter().all(Option::is_none) {
         return None;
@@ -401,7 +406,7 @@ fn stored(fields: Fields) -> Option<StoredRecord> {
     let (state, bot) = (text(field()), text(field()));
     let (revision, updated_at) = (text(field()), text(field()));
     Some(StoredRecord {
-        // As the script that swaps has it.
+        // The swap script treats a missing revision in the same way.
         revision: Revision::from_i64(revision.parse().unwrap_or_default()),
         state: RecordState::from_code(&state),
         bot_id: bot.strip_prefix('=').map(str::to_owned),

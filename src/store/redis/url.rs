@@ -1,4 +1,4 @@
-//! The connection URL of Redis.
+//! Redis's connection URL.
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 
@@ -36,7 +36,7 @@ const SOCKET: Grammar = Grammar {
     ..TCP
 };
 
-/// Not the redis crate's. libpq's word, so that both servers have one.
+/// A parameter of this crate, with libpq's name, so that both stores have the same one.
 const PLAINTEXT: Parameter = Parameter {
     name: "sslmode",
     is_valid: |value| value == "disable",
@@ -44,7 +44,7 @@ const PLAINTEXT: Parameter = Parameter {
     ..Parameter::TEXT
 };
 
-/// Returns the client of the server that the URL names. With TLS, it trusts the process's root certificates.
+/// Returns the client for the URL. With TLS, it trusts the process's root certificates.
 pub(super) async fn client(url: &str) -> Result<Client, StoreError> {
     let info = check(url)?;
     let client = match info.addr() {
@@ -60,7 +60,7 @@ pub(super) async fn client(url: &str) -> Result<Client, StoreError> {
     client.map_err(failed)
 }
 
-/// Returns where to connect, by plain text to another machine only if the URL says so.
+/// Parses the URL. Plain text to another machine is allowed only if the URL requests it.
 fn check(text: &str) -> Result<ConnectionInfo, StoreError> {
     if text.trim_end().ends_with("#insecure") {
         return Err(TCP.error(
@@ -78,7 +78,7 @@ fn check(text: &str) -> Result<ConnectionInfo, StoreError> {
     let is_plaintext_allowed = url.parameter("sslmode").is_some();
     url.remove("sslmode");
     let info = url.into_url().into_connection_info();
-    // Its cause may be a part of the URL.
+    // The cause may contain a part of the URL.
     let info = info.map_err(|_| {
         grammar.invalid("its host or the number of the database is missing or wrong")
     })?;

@@ -7,7 +7,7 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
-/// A connection that was made at `at(0)`.
+/// A connection that was created at `at(0)`.
 fn connected() -> Record {
     let new = NewConnection {
         lineage: Lineage::random(),
@@ -29,7 +29,7 @@ fn request(attempt: AttemptId) -> LeaseRequest {
     }
 }
 
-/// The record with a lease since `at(1)`.
+/// The record with a lease acquired at `at(1)`.
 fn leased(attempt: AttemptId, in_doubt: bool) -> Record {
     let record = connected();
     let request = LeaseRequest {
@@ -88,7 +88,7 @@ fn lease_of_another_attempt_is_taken_over_only_as_it_was_seen() {
     let over = over.lease.expect("a lease");
     assert!(over.in_doubt && over.attempt == own && over.since == at(1000));
 
-    // The holder has renewed it.
+    // The holder has renewed the lease.
     let renewed = lease(Some(&record), fence, request(other), at(11)).expect("its own");
     let refused = lease(Some(&renewed), fence, take_over, at(1000));
     assert!(matches!(refused, Err(Leased::Taken { .. })), "{refused:?}");
@@ -153,7 +153,7 @@ fn commit_makes_the_next_generation_once_and_only_of_its_own() {
     assert_eq!(next(Some(&tombstone), own).err(), Some(Committed::Conflict));
     assert_eq!(next(None, own).err(), Some(Committed::Conflict));
 
-    // By a holder that was taken for dead.
+    // A commit by a holder that was considered dead.
     let reason = ReauthorizationReason::RotationLost;
     let lost = invalidate(Some(&record), fence, reason, other, at(2)).expect("it is unmoved");
     let recovered = next(Some(&lost), own).expect("it has the same token");

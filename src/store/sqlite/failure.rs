@@ -3,12 +3,12 @@ use crate::store::StoreError;
 /// The store's name in errors and logs.
 pub(super) const NAME: &str = "sqlite";
 
-/// What an error of SQLite means, and what to do. <https://sqlite.org/rescode.html>
+/// Converts an error of SQLite, with advice. See <https://sqlite.org/rescode.html>.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let stated = match (&error, code(&error)) {
         (sqlx::Error::PoolTimedOut, _) => StoreError::unavailable(
             NAME,
-            "no connection came free in time: the disk is slow, or something holds the database locked",
+            "no connection became free in time: the disk is slow, or the database is locked",
         ),
         (sqlx::Error::PoolClosed, _) => {
             StoreError::unavailable(NAME, "the database was closed by this process")
@@ -19,7 +19,7 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         ),
         (_, Some(1)) => StoreError::misconfigured(
             NAME,
-            "the database has not the tables that it must have: was it changed by hand?",
+            "the database lacks tables that it must have: was it changed by hand?",
         ),
         (_, Some(5 | 6)) => StoreError::unavailable(
             NAME,
@@ -33,7 +33,7 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         (_, Some(10)) => StoreError::unavailable(NAME, "the disk has failed to read or write"),
         (_, Some(11 | 26)) => StoreError::corrupt(
             NAME,
-            "the file is damaged, or is no SQLite database. Restore it from a backup",
+            "the file is damaged, or is not an SQLite database. Restore it from a backup",
         ),
         (_, Some(13)) => StoreError::unavailable(NAME, "the disk is full: make room"),
         (_, Some(14)) => StoreError::misconfigured(
@@ -49,12 +49,12 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     stated.with_source(error)
 }
 
-/// Another connection has the lock that this one needs.
+/// Returns whether another connection holds the lock that this one needs.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     code(error) == Some(5)
 }
 
-/// Only the first byte, which what is above it details.
+/// Returns the primary result code: the low byte of the extended one.
 fn code(error: &sqlx::Error) -> Option<u32> {
     let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
     Some(code & 0xff)

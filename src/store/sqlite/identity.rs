@@ -1,4 +1,4 @@
-//! Which files are open: the database and its write-ahead log may be deleted or replaced under a process.
+//! Detects that the database or its write-ahead log was deleted or replaced while it is open.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 use super::failure::NAME;
 use crate::store::StoreError;
 
-/// The database and its log, by device and inode.
+/// Device and inode of the database and its log.
 ///
 /// The store always keeps a connection open, so that SQLite does not replace the log itself.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct OpenFiles {
 type Identity = (u64, u64);
 
 impl OpenFiles {
-    /// The files of the database at `path`, which is open.
+    /// Reads the identity of the open database at `path`.
     pub(super) fn of(path: &Path) -> Self {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -40,10 +40,10 @@ impl OpenFiles {
         &self.database.0
     }
 
-    /// Checks that the files are still those that were opened.
+    /// Checks that the files are still the ones that were opened.
     ///
     /// # Errors
-    /// When one was deleted or replaced: what is written then is lost with the last connection.
+    /// If one was deleted or replaced. Anything written after that is lost when the last connection closes.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         for (path, identity) in [&self.database, &self.log] {
             let is_same = match (identity_of(path), identity.get()) {
@@ -74,7 +74,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Other systems don't let an open file be deleted.
+/// Other systems do not allow deleting an open file.
 #[cfg(not(unix))]
 fn identity_of(_: &Path) -> Option<Identity> {
     None

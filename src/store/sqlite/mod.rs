@@ -1,8 +1,9 @@
-//! Credentials in a file, by SQLite.
+//! Credential store in a file, by SQLite.
 //!
-//! [`open`] creates the file and its schema, and refuses another application's; [`store`] is the contract, one
-//! statement for each operation; [`identity`] notices that the file was deleted or replaced; [`failure`] says what
-//! SQLite's errors mean and what to do.
+//! - [`open`]: creates the file and its schema, and refuses another application's database
+//! - [`store`]: implements the contract with one statement per operation
+//! - [`identity`]: detects that the file was deleted or replaced
+//! - [`failure`]: converts errors of SQLite, with advice
 
 mod failure;
 mod identity;

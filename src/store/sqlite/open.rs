@@ -9,27 +9,27 @@ use tokio::time::{Instant, sleep};
 use super::failure::{NAME, failed, is_busy};
 use crate::store::StoreError;
 
-/// "nAUT": by this SQLite's header says whose database it is.
+/// "nAUT": the application ID in SQLite's header, by which the database is recognized.
 const APPLICATION: i64 = 0x6e41_5554;
 const SCHEMA: i64 = 1;
 
-/// Less than the provider waits for one operation.
+/// Less than the provider waits for an operation.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Between two tries of what SQLite itself does not wait for.
+/// Pause between two tries of operations for which SQLite does not wait.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Writes wait for each other, so more connections would only wait as well.
 const CONNECTIONS: u32 = 4;
 
-/// The database at that path, made if there is none.
+/// Opens the database at this path. Creates it if there is none.
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     refuse_url(path)?;
     create(path).map_err(|error| {
         StoreError::misconfigured(
             NAME,
             format!(
-                "the database {} cannot be made: its directory must exist, and this process must have \
+                "the database {} cannot be created: its directory must exist, and this process must have \
                  the right to write there",
                 path.display()
             ),
@@ -38,13 +38,13 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     })?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        // What NORMAL leaves in the log may be gone after a power failure, and a rotation with it.
+        // With NORMAL, a power failure may undo the last commits, including a rotation.
         .synchronous(SqliteSynchronous::Full)
-        // Tokens that were replaced or sealed are overwritten, not only given up.
+        // Overwrites tokens that were replaced or encrypted, instead of only freeing their space.
         .pragma("secure_delete", "ON")
         .busy_timeout(PATIENCE);
-    // By a connection of its own, which ends with its transaction if this future is dropped, and which
-    // changes nothing in another application's database.
+    // A separate connection, which closes with its transaction if this future is dropped, and which changes
+    // nothing in another application's database.
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(failed)?;
@@ -53,7 +53,7 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     connection.close().await.map_err(failed)?;
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
-        // One stays open, or SQLite would delete the log with the last.
+        // One connection stays open, because SQLite deletes the log when the last one closes.
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -63,8 +63,8 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         .map_err(failed)
 }
 
-/// SQLite reads `file:` as a URL, by which the database may be in memory. The URL of another database would
-/// become a file's name, and be shown in errors with its password.
+/// Refuses URLs. SQLite parses `file:` as a URL, which may select an in-memory database. The URL of another
+/// database would become a file name, and be shown in errors with its password.
 fn refuse_url(path: &Path) -> Result<(), StoreError> {
     let text = path.to_string_lossy();
     let scheme = text.split_once(':').map(|(scheme, _)| scheme);
@@ -72,7 +72,7 @@ fn refuse_url(path: &Path) -> Result<(), StoreError> {
         Some("") if text == ":memory:" => {
             "`:memory:` keeps nothing: use `MemoryStore`, or give the path of a file"
         }
-        // One letter is a drive.
+        // A single letter is a Windows drive.
         Some(scheme) if scheme.len() > 1 && scheme.bytes().all(is_of_scheme) => {
             "a path is expected and this begins like a URL: give the path of the file alone, with `./` in \
              front if the file's own name has a colon"
@@ -82,12 +82,12 @@ fn refuse_url(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::misconfigured(NAME, message))
 }
 
-/// RFC 3986 section 3.1.
+/// A character of a URI scheme (RFC 3986 section 3.1).
 fn is_of_scheme(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
 
-/// SQLite makes the files beside a database as readable as the database is.
+/// Creates the file. SQLite gives the files next to a database the same permissions.
 #[cfg(unix)]
 fn create(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -103,7 +103,7 @@ fn create(path: &Path) -> io::Result<()> {
             if mode & 0o077 != 0 {
                 tracing::warn!(
                     mode = format!("{:o}", mode & 0o777),
-                    "the credentials' database can be read by other users of this machine: chmod 600"
+                    "the credentials' database is readable by other users of this machine: chmod 600"
                 );
             }
             Ok(())
@@ -121,9 +121,9 @@ fn create(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Makes the schema in an empty database, and refuses one that is not this crate's.
+/// Creates the schema in an empty database, and refuses one that is not this crate's.
 async fn prepare(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    // Of several processes that find it empty, one makes it.
+    // If several processes find the database empty, one of them creates the schema.
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
@@ -133,7 +133,7 @@ async fn prepare(connection: &mut SqliteConnection) -> Result<(), StoreError> {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        // A pragma takes no parameters.
+        // A pragma takes no bound parameters.
         let stamp = sqlx::AssertSqlSafe(format!(
             "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}"
         ));
@@ -145,9 +145,10 @@ async fn prepare(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     transaction.commit().await.map_err(failed)
 }
 
-/// Keeps the database's log ahead of it from now on, so that readers do not wait for writers.
+/// Switches the database to write-ahead logging, so that readers do not wait for writers.
 ///
-/// Where several open a new database at once, SQLite refuses the change at once instead of waiting.
+/// If several processes open a new database at the same time, SQLite refuses the switch immediately instead
+/// of waiting.
 async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -168,7 +169,7 @@ pub(super) enum Version {
     Current,
 }
 
-/// Whose database it is, and of which version.
+/// Reads the application and schema version of the database.
 pub(super) async fn read_version(connection: &mut SqliteConnection) -> Result<Version, StoreError> {
     let (application, schema, tables): (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT application_id FROM pragma_application_id), \

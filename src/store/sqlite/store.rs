@@ -22,7 +22,7 @@ use crate::{
     subject::Subject,
 };
 
-/// Credentials in a file, for the processes of one machine.
+/// Credential store in a file, for the processes of one machine.
 ///
 /// ```no_run
 /// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, SqliteStore};
@@ -37,17 +37,17 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// Several processes may have the same file open. It must be on a local disk: over a network, locks and the log's
-/// shared memory do not work. Stop all processes before you move or replace it; a process that has it open notices, and
-/// fails. While it is in use, two more files are beside it (`-wal`, `-shm`), so a copy of the first alone is no backup:
-/// `sqlite3 notion.db ".backup copy.db"` makes one.
+/// Several processes may open the same file. It must be on a local disk, because locks and the log's shared
+/// memory do not work over a network. Stop all processes before you move or replace the file. Operations
+/// fail in a process that still has it open.
 ///
-/// A process that is suspended in the middle of a write blocks all writes until it goes on. Cached tokens can still be
-/// used.
+/// SQLite keeps two more files next to the database while it is open (`-wal`, `-shm`), so a copy of the
+/// database file alone is not a backup. `sqlite3 notion.db ".backup copy.db"` creates one.
 ///
-/// The store's clock is the machine's.
+/// A process that is suspended during a write blocks all writes until it continues. Cached tokens can still
+/// be used.
 ///
-/// Clones are handles to the same connections.
+/// The store's clock is the machine's. Clones are handles of the same connections.
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
@@ -55,27 +55,28 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database at that path. If there is none, it is created, readable by this user alone.
+    /// Opens the database at this path. Creates it if there is none, readable only by this user.
     ///
     /// # Errors
-    /// When the path is a URL or `:memory:`, or the database can't be opened, created or written, is another
-    /// application's, is of a newer version of this crate, or is locked for more than 4 seconds.
+    /// If the path is a URL or `:memory:`, or if the database cannot be opened, created or written, belongs
+    /// to another application or to a newer version of this crate, or is locked for more than 4 seconds.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;
-        // As SQLite resolves it: the process may change its directory, and the path may be a link.
+        // SQLite resolves the path now. The process may change its working directory later, and the path
+        // may be a link.
         let path = std::fs::canonicalize(&path).unwrap_or(path);
         let files = Arc::new(OpenFiles::of(&path));
         Ok(Self { pool, files })
     }
 
-    /// Closes the database, for all handles, after the operations under way. If no other process has it open, one file
-    /// is left. Operations fail from then on.
+    /// Closes the database for all handles, after running operations have completed. Later operations fail.
+    /// If no other process has the database open, its log is merged, and only one file is left.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// What an error of SQLite means. One about a file that is gone says so.
+    /// Converts an error of SQLite. An error about a file that was deleted says so.
     fn failed(&self, error: sqlx::Error) -> StoreError {
         match self.files.check() {
             Ok(()) => failed(error),
@@ -159,7 +160,7 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        // A filter is a constant, and what it compares a parameter.
+        // The filter is part of the SQL text, and the value it compares with is a parameter.
         let (state, bot) = match &query.filter {
             Filter::Bot(bot) => ("bot", Some(bot.as_str())),
             Filter::All => ("all", None),
@@ -221,7 +222,7 @@ impl CredentialStore for SqliteStore {
             .await
             .map_err(|error| self.failed(error))?;
         let version = read_version(&mut connection).await?;
-        // Changes nothing, but as a write: a database that is read-only is noticed.
+        // Changes nothing, but is a write, which fails if the database is read-only.
         sqlx::query("DELETE FROM nonces WHERE FALSE")
             .execute(&mut *connection)
             .await

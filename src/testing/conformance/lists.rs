@@ -7,7 +7,7 @@ use crate::{
 
 const RULE: &str = "list returns the records that the query asks for, in byte order";
 
-/// In byte order, which is no locale's order.
+/// In byte order, which differs from the order of any locale.
 const SUBJECTS: [&str; 9] = ["", "B", "_", "a", "a%", "a%b", "aB", "ab", "\u{e4}"];
 
 pub(super) async fn check(trial: &Trial) {
@@ -22,7 +22,7 @@ pub(super) async fn check(trial: &Trial) {
         new.bot_id = (number % 2 == 0).then(|| "bot".to_owned());
         written.push((subject, new));
     }
-    // Not in the order in which they are listed.
+    // Written in a different order from the one in which they are listed.
     for (subject, record) in written.iter().rev() {
         trial.insert(&trial.key("list", subject), record).await;
     }
@@ -87,7 +87,7 @@ async fn expect(trial: &Trial, written: &[(&str, StoredRecord)], query: &ListQue
     }
 }
 
-/// As many pages as there are records, and one more.
+/// Requests as many pages as there are records, and one more.
 async fn expect_pages(trial: &Trial) {
     let mut query = ListQuery::default().limit(2);
     let mut seen = Vec::new();
@@ -101,7 +101,7 @@ async fn expect_pages(trial: &Trial) {
     if seen != SUBJECTS {
         broken(
             RULE,
-            format_args!("page after page it returned {seen:?}, expected {SUBJECTS:?}"),
+            format_args!("the pages together returned {seen:?}, expected {SUBJECTS:?}"),
         );
     }
 }

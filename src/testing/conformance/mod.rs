@@ -1,4 +1,4 @@
-//! The contract of a store, rule by rule.
+//! Conformance tests of the `CredentialStore` contract, rule by rule.
 
 #![expect(clippy::panic, reason = "it fails where a store breaks the contract")]
 
@@ -12,12 +12,14 @@ use crate::store::CredentialStore;
 
 /// Checks that a store keeps the contract of [`CredentialStore`], in a few hundred operations.
 ///
-/// It uses namespaces of its own, so the store may hold other records. It takes under 10 seconds if an operation takes
-/// 5 milliseconds, and always ends: an operation that does not answer within 30 seconds breaks the contract. It waits
-/// for nonces to expire by the store's own clock. It purges expired records, and leaves its own behind.
+/// It uses its own namespaces, so the store may contain other records. Its records are not removed at the
+/// end. It purges expired records and tombstones of all namespaces.
 ///
-/// One handle says nothing of several processes: run it also on a store that passes its operations in turn to two handles
-/// of one database.
+/// The check waits for nonces to expire by the store's clock. It takes less than 10 seconds if an operation
+/// takes 5 milliseconds. An operation without an answer within 30 seconds breaks the contract.
+///
+/// To check the store with several processes, also run it on a wrapper that alternates between two handles
+/// of the same database.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -28,7 +30,7 @@ use crate::store::CredentialStore;
 /// ```
 ///
 /// # Panics
-/// When the store breaks the contract. The message names the rule and says what was expected.
+/// If the store breaks the contract. The message names the rule and the expected behaviour.
 pub async fn store_conformance(store: impl CredentialStore) {
     let trial = Trial::new(store);
     trial.check_health().await;

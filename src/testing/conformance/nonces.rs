@@ -32,7 +32,7 @@ pub(super) async fn check(trial: &Trial) {
         &minute,
         MINUTE,
         false,
-        "a nonce of a minute, at once",
+        "a nonce of a minute, consumed again immediately",
     )
     .await;
     trial.purge().await;
@@ -42,7 +42,7 @@ pub(super) async fn check(trial: &Trial) {
         &short,
         LONG,
         false,
-        "a nonce that was consumed again, after a purge",
+        "a nonce consumed again after a purge",
     )
     .await;
 

@@ -28,14 +28,11 @@ pub(super) async fn check(trial: &Trial) {
 async fn only_the_seen_revision_is_replaced(trial: &Trial) {
     let key = trial.key("swap", "ann");
     if trial.record(&key).await.is_some() {
-        broken(RULE, "a record was found where none was written");
+        broken(RULE, "a record was found for a key that was never written");
     }
     let (first, second) = (active(b"first"), active(b"second"));
     if trial.swap(&key, Some(Revision::random()), &first).await {
-        broken(
-            RULE,
-            "a record was written over a revision that was never there",
-        );
+        broken(RULE, "a swap replaced a revision that never existed");
     }
     if trial.record(&key).await.is_some() {
         broken(RULE, "a swap that returned false wrote a record");
@@ -44,11 +41,11 @@ async fn only_the_seen_revision_is_replaced(trial: &Trial) {
     for (seen, what) in [
         (
             None,
-            "a record was written as the first one where there is one",
+            "a swap that expected no record replaced an existing one",
         ),
         (
             Some(second.revision),
-            "a record was written over another revision than the seen one",
+            "a swap replaced another revision than the expected one",
         ),
     ] {
         if trial.swap(&key, seen, &second).await {
@@ -57,7 +54,7 @@ async fn only_the_seen_revision_is_replaced(trial: &Trial) {
     }
     expect(trial, &key, &first).await;
     if !trial.swap(&key, Some(first.revision), &second).await {
-        broken(RULE, "the seen revision was not replaced");
+        broken(RULE, "a swap with the current revision failed");
     }
     expect(trial, &key, &second).await;
 }
@@ -163,7 +160,8 @@ async fn no_update_is_lost(trial: &Trial) {
     }
 }
 
-/// Drops swaps after each number of polls: done or not done, and the next operation goes on.
+/// Drops swaps after each number of polls. Each one must be done or not done, and later operations must
+/// work.
 async fn a_dropped_swap_is_whole(trial: &Trial) {
     const RULE: &str = "cancel safe";
 
@@ -190,7 +188,7 @@ async fn a_dropped_swap_is_whole(trial: &Trial) {
         if current != old && current != new {
             broken(RULE, "a dropped swap wrote a part of the record");
         }
-        // It may have been done since it was read.
+        // The dropped swap may have completed since it was read.
         old = current;
         let next = active(b"next");
         if trial.swap(&key, Some(old.revision), &next).await {
@@ -224,7 +222,10 @@ async fn tombstones_are_purged(trial: &Trial) {
     }
     let purged = trial.purge().await;
     if purged == 0 {
-        broken(RULE, "it returned 0, and an old tombstone was there");
+        broken(
+            RULE,
+            "it returned 0, although there was an expired tombstone",
+        );
     }
     for (key, record, stays) in written {
         let is_there = trial.record(&key).await.is_some();
@@ -239,7 +240,7 @@ async fn tombstones_are_purged(trial: &Trial) {
             expect(trial, &key, &record).await;
         }
     }
-    // The key of a purged record is free.
+    // The key of a purged record can be used again.
     let again = active(b"again");
     trial.insert(&trial.key("purge", "old"), &again).await;
 }
@@ -267,7 +268,7 @@ fn difference(found: &StoredRecord, written: &StoredRecord) -> Option<&'static s
 
 async fn expect(trial: &Trial, key: &crate::store::RecordKey, written: &StoredRecord) {
     let Some(found) = trial.record(key).await else {
-        broken("durable", "a record that was written is not there");
+        broken("durable", "a record that was written is missing");
     };
     if let Some(what) = difference(&found, written) {
         broken(

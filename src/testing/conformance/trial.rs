@@ -13,17 +13,17 @@ use crate::{
     subject::Subject,
 };
 
-/// Longer than any operation takes.
+/// Time limit of every operation.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The store on trial, and namespaces in it that no other program uses.
+/// The store under test, and namespaces that no other program uses.
 #[derive(Clone)]
 pub(super) struct Trial {
     pub(super) store: Arc<dyn CredentialStore>,
     namespace: String,
 }
 
-/// Fails with the rule that the store breaks.
+/// Panics with the rule that the store breaks.
 #[track_caller]
 pub(super) fn broken(rule: &str, how: impl Display) -> ! {
     panic!("the store breaks rule \"{rule}\" of `CredentialStore`: {how}")
@@ -74,7 +74,7 @@ impl Trial {
             broken(
                 "compare and swap",
                 format_args!(
-                    "no record was written for the new subject {:?}: it must not be taken for another one that \
+                    "no record was written for the new subject {:?}: it must not be treated as equal to one that \
                      differs in case, blanks or length",
                     key.subject().as_str()
                 ),
@@ -131,7 +131,7 @@ impl Trial {
     }
 }
 
-/// A record in this state, whose bytes are `bytes`.
+/// Returns a record in this state with these bytes.
 pub(super) fn record(state: RecordState, bytes: &[u8]) -> StoredRecord {
     StoredRecord {
         revision: Revision::random(),

@@ -1,4 +1,4 @@
-//! The API: who asks, in which version, and only then what.
+//! Notion's API: checks the bearer token, then the version, then the request.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, request::Parts};
@@ -33,7 +33,7 @@ pub(super) fn decide(options: &Options, state: &mut State, head: &Parts, body: &
     let authorized = match &bearer {
         Some(bearer) if bearer.live => Ok(bearer.place.clone()),
         Some(_) => Err((Outcome::Revoked, INVALID)),
-        // Also a refresh token: it was issued, but it is no bearer token.
+        // A refresh token was issued by this server, but it is not a bearer token.
         None => Err((Outcome::Unknown, INVALID)),
     };
     let authorized = authorized.and_then(|place| match state.restricted.contains(&place.bot_id) {
@@ -101,7 +101,7 @@ fn invalid_url() -> Refusal {
     Refusal::new(400, "invalid_request_url", "Invalid request URL.")
 }
 
-/// A body that is a JSON object; none at all counts as an empty one.
+/// Parses a body as a JSON object. No body counts as an empty object.
 fn json_body(head: &Parts, body: &Bytes) -> Result<Value, Refusal> {
     if body.is_empty() {
         return Ok(json!({}));

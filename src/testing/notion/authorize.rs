@@ -16,7 +16,7 @@ use crate::html::{document, escape};
 pub(super) const PATH: &str = "/v1/oauth/authorize";
 pub(super) const DECISION_PATH: &str = "/v1/oauth/authorize/decision";
 
-// The pages load nothing from elsewhere and run no script.
+// The pages load nothing and run no script.
 const STYLE: &str = "\
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; display: grid; place-items: center }
@@ -29,17 +29,19 @@ button { cursor: pointer; margin-right: .5rem; background: transparent; color: i
 button[value=allow] { background: #0b61c4; border-color: #0b61c4; color: #fff }
 :focus-visible { outline: 3px solid #5aa2f5; outline-offset: 2px }";
 
-/// An authorization request that holds.
+/// A valid authorization request.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// As it stood in the request: the exchange must repeat it exactly, or leave it out as well.
+    /// The URI exactly as in the request. The exchange must repeat it, or omit it if the request did.
     redirect_uri: Option<String>,
     pub(super) callback: Url,
     state: Option<String>,
 }
 
-/// Checks the query of an authorization request. The error is for a person to read: Notion shows it
-/// on a page, since nothing in a request that does not hold can be trusted as a redirect's target.
+/// Checks the query of an authorization request.
+///
+/// The error is a message for a person. Notion shows it on a page, because an invalid request has no
+/// trustworthy redirect target.
 pub(super) fn check(options: &Options, query: &str) -> Result<Asked, String> {
     let mut query = unique_pairs(query.as_bytes())?;
     let mut expect = |name: &str, expected: &str| match query.remove(name) {
@@ -67,7 +69,7 @@ pub(super) fn check(options: &Options, query: &str) -> Result<Asked, String> {
     })
 }
 
-/// The callback with a fresh code. Without a workspace it is for a new one.
+/// Returns the callback URL with a new code. Without a workspace, a new one is created.
 pub(super) fn allow(shared: &Shared, asked: Asked, workspace: Option<&str>) -> String {
     let code = shared
         .lock()
@@ -81,7 +83,7 @@ pub(super) fn allow(shared: &Shared, asked: Asked, workspace: Option<&str>) -> S
     callback.into()
 }
 
-/// The callback of a refusal: `state` is present and empty, whatever it was.
+/// Returns the callback URL of a denial, in which `state` is present and empty.
 pub(super) fn deny(asked: Asked) -> String {
     let mut callback = asked.callback;
     callback
@@ -91,7 +93,7 @@ pub(super) fn deny(asked: Asked) -> String {
     callback.into()
 }
 
-/// Answers a browser that arrives at the authorization URL.
+/// Answers a browser's request to the authorization URL.
 pub(super) fn show(shared: &Shared, head: &Parts) -> Reply {
     let query = head.uri.query().unwrap_or_default();
     match check(&shared.options, query) {
@@ -103,7 +105,7 @@ pub(super) fn show(shared: &Shared, head: &Parts) -> Reply {
     }
 }
 
-/// Answers the consent page's form.
+/// Handles the form of the consent page.
 pub(super) fn decide(shared: &Shared, body: &Bytes) -> Reply {
     let decided = unique_pairs(body).and_then(|form| {
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
@@ -138,7 +140,8 @@ fn unique_pairs(encoded: &[u8]) -> Result<HashMap<String, String>, String> {
     Ok(pairs)
 }
 
-/// Asks whether the application at `callback` may connect. `query` comes back with the decision.
+/// Renders the page that asks whether the application at `callback` may connect. The form submits `query`
+/// with the decision.
 fn consent_page(callback: &Url, query: &str) -> String {
     let host = escape(callback.host_str().unwrap_or("this application"));
     let query = escape(query);

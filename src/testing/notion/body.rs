@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{error::MockError, state::Handling};
 
-/// The body of an answer: whole, or one that breaks off in the middle.
+/// The body of a response, complete or truncated.
 pub struct MockBody {
     data: Option<Bytes>,
     missing: Missing,
@@ -23,7 +23,7 @@ enum Missing {
 }
 
 impl MockBody {
-    /// The call counts as answered once its last byte has been taken.
+    /// Creates a complete body. The call counts as answered once the last byte has been taken.
     pub(super) fn whole(data: Bytes, handling: Option<Handling>) -> Self {
         let mut body = Self {
             data: Some(data).filter(|data| !data.is_empty()),
@@ -36,7 +36,7 @@ impl MockBody {
         body
     }
 
-    /// Half of `data`, then an error where the rest was announced.
+    /// Creates a body that fails after half of `data`.
     pub(super) fn truncated(mut data: Bytes, handling: Option<Handling>) -> Self {
         let missing = data.split_off(data.len() / 2);
         Self {
@@ -72,7 +72,7 @@ impl Body for MockBody {
         }
         match &mut self.missing {
             Missing::Nothing => Poll::Ready(None),
-            // One turn of waiting, so that the connection flushes what it has before it breaks.
+            // Waits for one poll, so that the connection flushes the first half before it breaks.
             Missing::Bytes { waited, .. } if !*waited => {
                 *waited = true;
                 cx.waker().wake_by_ref();

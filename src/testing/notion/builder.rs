@@ -10,15 +10,15 @@ use super::{
     state::Shared,
 };
 
-/// Nothing listens there: an in-process server is reached through its service only.
+/// Nothing listens at this URL. An in-process server is reached only through its service.
 const IN_PROCESS_BASE_URL: &str = "http://127.0.0.1:1";
 const DEFAULT_REDIRECT_URI: &str = "https://app.example/notion/callback";
 
-/// Builds a [`MockNotion`] that departs from the defaults.
+/// Builder of a [`MockNotion`] with options.
 ///
-/// The defaults are the harsher reading wherever Notion's documents are silent: a refresh token is
-/// good for one use, a second use ends the whole family, the old access token dies at the refresh,
-/// and a reconnect ends the connection before it.
+/// Where Notion's documentation is silent, the defaults are the strictest interpretation: a refresh token
+/// can be used once, a second use revokes the whole token family, a refresh invalidates the old access
+/// token, and a reconnect revokes the earlier connection.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct MockNotionBuilder {
@@ -30,19 +30,18 @@ impl MockNotion {
     /// Starts a server with the default options on a free port of 127.0.0.1.
     ///
     /// # Errors
-    ///
-    /// The operating system's, if no port can be bound.
+    /// If no port can be bound.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// A server with the default options and without a socket.
+    /// Creates a server with the default options and without a socket.
     #[must_use]
     pub fn in_process() -> Self {
         Self::builder().in_process()
     }
 
-    /// Departs from the defaults.
+    /// Returns a builder, to set options.
     pub fn builder() -> MockNotionBuilder {
         MockNotionBuilder::new()
     }
@@ -70,20 +69,20 @@ impl MockNotionBuilder {
         }
     }
 
-    /// The only client id that the server knows.
+    /// Sets the only client ID that the server accepts.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.options.client_id = client_id.into();
         self
     }
 
-    /// The secret of that client.
+    /// Sets the secret of that client.
     pub fn client_secret(mut self, client_secret: impl Into<String>) -> Self {
         self.options.client_secret = client_secret.into();
         self
     }
 
-    /// Registers a redirect URI. The first one takes the place of the default
-    /// (`https://app.example/notion/callback`), further ones are added.
+    /// Registers a redirect URI. The first call replaces the default
+    /// (`https://app.example/notion/callback`), and further calls add one each.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         if std::mem::take(&mut self.default_redirect_uri) {
             self.options.redirect_uris.clear();
@@ -92,67 +91,67 @@ impl MockNotionBuilder {
         self
     }
 
-    /// Whether a second use of a refresh token, or of a code, ends the whole family that it belongs to
-    /// (default: it does). Either way that use is answered with `invalid_grant`.
+    /// Sets whether a second use of a refresh token or code revokes its whole token family (default: true).
+    /// The second use itself is always answered with `invalid_grant`.
     pub fn family_revocation(mut self, on: bool) -> Self {
         self.options.family_revocation = on;
         self
     }
 
-    /// For how long after its use a refresh token that comes again gets the same successors again
-    /// (default: zero, never). It does so only while its successor is itself unused.
+    /// Sets how long a used refresh token returns the same successors again (default: zero). It does so
+    /// only while its successor is unused.
     pub fn grace(mut self, window: Duration) -> Self {
         self.options.grace = window;
         self
     }
 
-    /// Whether access tokens outlive the refresh that replaces them (default: they die).
+    /// Sets whether access tokens stay valid after the refresh that replaces them (default: false).
     pub fn keep_old_access_tokens(mut self, on: bool) -> Self {
         self.options.keep_old_access_tokens = on;
         self
     }
 
-    /// Whether a new connection of a workspace ends the one before it (default: it does).
+    /// Sets whether a new connection of a workspace revokes the earlier one (default: true).
     pub fn reconnect_ends_older(mut self, on: bool) -> Self {
         self.options.reconnect_ends_older = on;
         self
     }
 
-    /// The value of `expires_in` in token answers: seconds, `null`, a numeric string, or anything else
-    /// that a server could send (default: the field is absent, as with Notion).
+    /// Sets `expires_in` in token responses: seconds, `null`, a numeric string, or any other value
+    /// (default: absent, as with Notion).
     ///
-    /// It is told, not enforced: an access token lives until it is replaced or revoked
+    /// The expiry is announced but not enforced: an access token is valid until it is replaced or revoked
     /// ([`MockNotion::revoke_access_token`]).
     pub fn expires_in(mut self, value: impl Into<Value>) -> Self {
         self.options.expires_in = Some(value.into());
         self
     }
 
-    /// Whether token answers hold a refresh token (default: they do); if not, it is `null`.
+    /// Sets whether token responses contain a refresh token (default: true). Otherwise it is `null`.
     pub fn refresh_tokens(mut self, on: bool) -> Self {
         self.options.refresh_tokens = on;
         self
     }
 
-    /// The shape of the OAuth endpoints' errors (default: [`ErrorShape::OAuth`]).
+    /// Sets the format of the OAuth endpoints' errors (default: [`ErrorShape::OAuth`]).
     pub fn error_shape(mut self, shape: ErrorShape) -> Self {
         self.options.error_shape = shape;
         self
     }
 
-    /// What the authorization URL answers over HTTP (default: [`ConsentMode::Page`]).
+    /// Sets the response of the authorization URL over HTTP (default: [`ConsentMode::Page`]).
     pub fn consent(mut self, mode: ConsentMode) -> Self {
         self.options.consent = mode;
         self
     }
 
-    /// How long each exchange and each refresh takes before it is decided (default: no time).
+    /// Sets the processing time before each exchange and refresh (default: zero).
     pub fn token_delay(mut self, delay: Duration) -> Self {
         self.options.token_delay = delay;
         self
     }
 
-    /// How many people `GET /v1/users` lists (default: 3).
+    /// Sets the number of people that `GET /v1/users` lists (default: 3).
     pub fn users(mut self, count: usize) -> Self {
         self.options.users = count;
         self
@@ -161,8 +160,7 @@ impl MockNotionBuilder {
     /// Starts the server on a free port of 127.0.0.1, on the current Tokio runtime.
     ///
     /// # Errors
-    ///
-    /// The operating system's, if no port can be bound.
+    /// If no port can be bound.
     pub async fn start(self) -> io::Result<MockNotion> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
@@ -171,7 +169,7 @@ impl MockNotionBuilder {
         Ok(MockNotion::new(shared, Some(server)))
     }
 
-    /// Makes a server without a socket: only [`MockNotion::service`] reaches it.
+    /// Creates a server without a socket. It is reached only through [`MockNotion::service`].
     #[must_use]
     pub fn in_process(self) -> MockNotion {
         let shared = Shared::new(IN_PROCESS_BASE_URL.to_owned(), self.options);

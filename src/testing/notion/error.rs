@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-/// What a client of the mock server sees where a real one would see a broken connection.
+/// Error of the mock service that stands for a broken connection.
 #[derive(Debug)]
 pub struct MockError(Kind);
 

@@ -1,4 +1,4 @@
-//! Codes, tokens, and the families they belong to.
+//! Codes, tokens, and the token families that they belong to.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::ledger::Outcome;
 
-/// Whom a consent was for.
+/// The workspace and person of a consent.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) workspace_id: String,
@@ -21,7 +21,7 @@ pub(super) struct Pair {
     pub(super) refresh: Option<String>,
 }
 
-/// Everything that descends from one exchange of a code.
+/// All tokens that descend from one code exchange.
 pub(super) struct Family {
     pub(super) place: Place,
     pub(super) alive: bool,
@@ -52,7 +52,7 @@ pub(super) struct Code {
     pub(super) family: Option<usize>,
 }
 
-/// A pair to answer with, and why.
+/// An issued token pair, and the place it belongs to.
 pub(super) struct Issued {
     pub(super) place: Place,
     pub(super) pair: Pair,

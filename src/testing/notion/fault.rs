@@ -13,11 +13,11 @@ use super::{
     respond::{self, Refusal, Reply},
 };
 
-/// A kind of call: what a fault is scripted for, and where the ledger saw a token.
+/// Kind of call: the target of a scripted fault, and the endpoint of a token in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Call {
-    /// Every call of the token endpoint. In the ledger: one of no known grant type.
+    /// Any call of the token endpoint. In the ledger, a call with an unknown grant type.
     Token,
     /// `POST /v1/oauth/token` with a code.
     TokenExchange,
@@ -27,7 +27,7 @@ pub enum Call {
     Revoke,
     /// `POST /v1/oauth/introspect`.
     Introspect,
-    /// Everything that is not one of the OAuth endpoints.
+    /// Any call of an endpoint other than OAuth's.
     Api,
 }
 
@@ -41,77 +41,77 @@ impl Call {
     }
 }
 
-/// What goes wrong with one call.
+/// A fault of one call.
 ///
-/// *Before* means that the server has done nothing yet: no token is spent, no page is made. *After*
-/// means that it has: the rotation stands, only its answer is lost or spoilt.
+/// *Before* means that the server has done nothing yet: no token was spent and no page created. *After*
+/// means that the server has processed the call and only the response is lost or defective.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing: this call goes through.
+    /// No fault.
     None,
-    /// The call is decided after that time. A client that goes away earlier has changed nothing.
+    /// The call is processed after this time. A client that disconnects earlier has changed nothing.
     Delay(Duration),
-    /// The call is decided at once, and answered after that time.
+    /// The call is processed immediately and answered after this time.
     DelayAfter(Duration),
-    /// Another fault, after that time: see [`Fault::after_delay`].
+    /// Another fault after this time, see [`Fault::after_delay`].
     AfterDelay(Duration, Box<Self>),
-    /// An error of the server's choice, before. API calls get it in the API's envelope whatever the shape.
+    /// An error response, before. API calls get it in the API's format, whatever `shape` is.
     Refuse {
         /// The HTTP status.
         status: u16,
-        /// `error` or `code` of the answer.
+        /// `error` or `code` of the response.
         code: String,
-        /// The shape of the answer.
+        /// The format of the response.
         shape: ErrorShape,
     },
-    /// The connection is closed without an answer, before.
+    /// The connection is closed without a response, before.
     DropBefore,
-    /// The connection is closed without an answer, after.
+    /// The connection is closed without a response, after.
     DropAfter,
-    /// There is never an answer, and nothing is done.
+    /// No response is ever sent, before.
     HangBefore,
-    /// There is never an answer, though all is done.
+    /// No response is ever sent, after.
     HangAfter,
     /// 429 `rate_limited`, before.
     RateLimited {
-        /// Whole seconds for the `Retry-After` header; without them the header is absent.
+        /// Whole seconds of the `Retry-After` header, which is absent if `None`.
         retry_after: Option<u64>,
     },
-    /// That status with an error for a body, before. What is no final HTTP status is sent as 500.
+    /// This status with an error body, before. A number that is not a final HTTP status is sent as 500.
     StatusBefore(u16),
-    /// That status with an error for a body, after. What is no final HTTP status is sent as 500.
+    /// This status with an error body, after. A number that is not a final HTTP status is sent as 500.
     StatusAfter(u16),
-    /// The right answer, of which the second half never comes, after.
+    /// The correct response, of which the second half is never sent, after.
     Truncated,
-    /// The right answer, padded with white space to at least that many bytes, after.
+    /// The correct response, padded with white space to at least this many bytes, after.
     Oversized(usize),
-    /// The right answer, compressed with gzip although the request did not ask for it, after.
+    /// The correct response, compressed with gzip although the request did not ask for it, after.
     Gzip,
-    /// The right answer with the members of this JSON object added or replaced, after; other JSON
-    /// takes the place of the answer. The server does not know a token that is replaced here.
+    /// The correct response with the members of this JSON object added or replaced, after. JSON other than
+    /// an object replaces the response. The server does not accept tokens that are replaced here.
     Members(Value),
-    /// 200 with JSON that is not the answer, after.
+    /// 200 with a JSON body that is not the expected response, after.
     WrongJson,
     /// 200 with an HTML page, after.
     Html,
-    /// 403 with an HTML page and `cf-ray`, as from the edge in front of Notion, before.
+    /// 403 with an HTML page and `cf-ray`, as from the CDN in front of Notion, before.
     Blocked,
-    /// 401 with an HTML page and without `x-notion-request-id`, as from a proxy whose users must sign in,
+    /// 401 with an HTML page and without `x-notion-request-id`, as from a proxy that requires a sign-in,
     /// before.
     ProxySignIn,
-    /// 307 to that location, before.
+    /// 307 to this location, before.
     Redirect(String),
 }
 
 impl Fault {
-    /// `fault`, after `delay`.
+    /// Returns `fault`, delayed by `delay`.
     #[must_use]
     pub fn after_delay(delay: Duration, fault: Self) -> Self {
         Self::AfterDelay(delay, Box::new(fault))
     }
 
-    /// An error in the OAuth shape, before.
+    /// Returns an error response in OAuth's format, before.
     #[must_use]
     pub fn refuse(status: u16, code: impl Into<String>) -> Self {
         Self::Refuse {
@@ -121,11 +121,11 @@ impl Fault {
         }
     }
 
-    /// The answer, if the fault takes the server's place.
+    /// Returns the response, if the fault replaces the server's processing.
     pub(super) fn instead(&self, shape: ErrorShape, request_id: &str) -> Option<Reply> {
         Some(match self {
             Self::Refuse { status, code, .. } => {
-                let message = "The mock server was told to refuse this call.";
+                let message = "The mock server is scripted to refuse this call.";
                 Refusal::new(*status, code.clone(), message).reply(shape, request_id)
             }
             Self::RateLimited { retry_after } => {
@@ -154,7 +154,7 @@ impl Fault {
         })
     }
 
-    /// What becomes of an answer that the server has already made.
+    /// Applies the fault to a response that the server has already created.
     pub(super) fn spoil(&self, reply: Reply, shape: ErrorShape, request_id: &str) -> Reply {
         match self {
             Self::StatusAfter(status) => Refusal::of_status(*status).reply(shape, request_id),
@@ -186,7 +186,7 @@ impl Fault {
 fn gzip(body: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    // A vector takes whatever is written to it.
+    // Writing to a vector cannot fail.
     written.unwrap_or_default().into()
 }
 
@@ -200,7 +200,7 @@ fn changed(mut answer: Value, changes: &Value) -> Value {
     }
 }
 
-/// The faults to come.
+/// The faults that are scripted for future calls.
 #[derive(Default)]
 pub(super) struct Script {
     queue: Vec<(Call, Fault)>,
@@ -222,7 +222,8 @@ impl Script {
         self.standing.extend(fault.map(|fault| (call, fault)));
     }
 
-    /// Scripted faults first, in the order of the script; then the standing one that names the call most closely.
+    /// Returns the next scripted fault for the call. Without one, returns the permanent fault for the most
+    /// specific kind of call.
     pub(super) fn next(&mut self, call: Call) -> Fault {
         if let Some(at) = self
             .queue

@@ -2,34 +2,34 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// A connection as the client of a consent has it: a token answer.
+/// A new connection, as the token response that its client receives.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Grant {
-    /// The answer of the token endpoint.
+    /// The response of the token endpoint.
     pub answer: Value,
 }
 
 impl Grant {
-    /// The access token.
+    /// Returns the access token.
     #[must_use]
     pub fn access_token(&self) -> &str {
         self.text("access_token").unwrap_or_default()
     }
 
-    /// The refresh token; `None` if the server issues none.
+    /// Returns the refresh token, or `None` if the server issues none.
     #[must_use]
     pub fn refresh_token(&self) -> Option<&str> {
         self.text("refresh_token")
     }
 
-    /// The id of the bot: the same each time that a workspace connects.
+    /// Returns the bot's ID, which is the same for every connection of the workspace.
     #[must_use]
     pub fn bot_id(&self) -> &str {
         self.text("bot_id").unwrap_or_default()
     }
 
-    /// The id of the workspace.
+    /// Returns the workspace's ID.
     #[must_use]
     pub fn workspace_id(&self) -> &str {
         self.text("workspace_id").unwrap_or_default()

@@ -1,4 +1,4 @@
-//! How codes and tokens are issued, spent and ended, and which are valid.
+//! Issues, rotates and revokes codes and tokens.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -15,21 +15,21 @@ use super::{
 pub(super) struct Grants {
     minted: u64,
     places: HashMap<String, Place>,
-    /// Only ever added to: an index stays good.
+    /// Families are never removed, so an index stays valid.
     families: Vec<Family>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
     codes: HashMap<String, Code>,
-    /// The bots whose family ended because something single-use came twice.
+    /// The bots whose family was revoked because a single-use code or token was used twice.
     revoked: Vec<String>,
 }
 
-/// What the API asks of a bearer token.
+/// The facts about a bearer token that the API needs.
 pub(super) struct Bearer<'a> {
     pub(super) family: usize,
     pub(super) place: &'a Place,
     pub(super) live: bool,
-    /// Its family still stands, and no refresh has replaced it.
+    /// Whether its family is valid and no refresh has replaced the token.
     pub(super) current: bool,
     pub(super) born_at: u64,
     pub(super) issued: SystemTime,
@@ -128,7 +128,7 @@ impl Grants {
         })
     }
 
-    /// RFC 7009: an access token ends alone, a living refresh token ends its family.
+    /// Revokes a token (RFC 7009): an access token alone, or a valid refresh token with its family.
     pub(super) fn revoke(&mut self, token: &str) -> Outcome {
         let outcome = self.validity(token);
         if outcome == Outcome::Accepted {
@@ -141,7 +141,7 @@ impl Grants {
         outcome
     }
 
-    /// Ends the family of a token. False if the token was never issued.
+    /// Revokes the family of a token. Returns false if the token was never issued.
     pub(super) fn end_family_of(&mut self, token: &str) -> bool {
         let family = self.family_index(token);
         if let Some(family) = family {
@@ -219,7 +219,8 @@ impl Grants {
         pair
     }
 
-    /// The same workspace has the same ids each time; without a name it is a new one.
+    /// Returns the place of a workspace, whose IDs are always the same. Without a name, a new one is
+    /// created.
     fn place(&mut self, workspace: Option<&str>) -> Place {
         let name = workspace.map(str::to_owned).unwrap_or_else(|| {
             let mut names = (self.places.len() + 1..).map(|n| format!("Workspace {n}"));
@@ -244,7 +245,7 @@ impl Grants {
 }
 
 impl Grants {
-    /// Whether the token is good, and if not, why.
+    /// Returns whether the token is valid, and the reason if it is not.
     pub(super) fn validity(&self, token: &str) -> Outcome {
         if let Some(access) = self.access.get(token) {
             let live = access.live && self.families[access.family].alive;
@@ -279,7 +280,7 @@ impl Grants {
         &self.families[index]
     }
 
-    /// What the server knows a token or code to be, and whose.
+    /// Returns the kind of a token or code, and the bot that it belongs to.
     pub(super) fn identify(&self, token: &str) -> Option<(TokenKind, &str)> {
         if let Some(code) = self.codes.get(token) {
             return Some((TokenKind::Code, &code.place.bot_id));

@@ -1,4 +1,4 @@
-//! The headers that the OAuth endpoints and the API both read.
+//! Request headers of the OAuth endpoints and the API.
 
 use http::{
     HeaderMap,
@@ -7,7 +7,7 @@ use http::{
 
 use super::respond::Refusal;
 
-/// The versions that the live service accepts.
+/// The versions that Notion's API accepts.
 const VERSIONS: [&str; 7] = [
     "2021-05-11",
     "2021-05-13",
@@ -22,7 +22,8 @@ pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     authorization(headers, "bearer")
 }
 
-/// What follows the scheme in the only `Authorization` header; with two of them there is none.
+/// Returns the credentials after the scheme in the only `Authorization` header. Returns `None` if there are
+/// two.
 pub(super) fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

@@ -1,6 +1,6 @@
 //! `POST /v1/oauth/introspect` and `POST /v1/oauth/revoke`.
 //!
-//! Both require `Notion-Version`: the OpenAPI document says so, and no recorded answer says otherwise.
+//! Both require `Notion-Version`, as the OpenAPI document says. No recorded response contradicts it.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ pub(super) fn introspect(
     })
 }
 
-/// A token that is not good is answered like one that was: whoever revokes wants it dead.
+/// Revoking an invalid token succeeds, because the client's goal is met (RFC 7009 section 2.2).
 pub(super) fn revoke(options: &Options, state: &mut State, head: &Parts, body: &Bytes) -> Decision {
     decide(options, state, head, body, |grants, token| {
         let outcome = grants.revoke(token);

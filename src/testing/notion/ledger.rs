@@ -6,7 +6,7 @@ use std::{
 
 use super::fault::Call;
 
-/// What a presented token is: what the server issued it as or, if it never did, what its endpoint takes.
+/// Kind of a presented token: as issued, or, for an unknown token, as the endpoint expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenKind {
@@ -18,23 +18,24 @@ pub enum TokenKind {
     Code,
 }
 
-/// What the server made of a presented token.
+/// Outcome of presenting a token to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Nothing: a scripted fault came first, or the client left before, or it is being handled still.
+    /// No decision: a scripted fault came first, the client disconnected before, or the call is still
+    /// running.
     Undecided,
-    /// It was good. At the API the request may have failed for another reason.
+    /// The token was valid. An API request may still have failed for another reason.
     Accepted,
-    /// It had been spent, and got the same successors again.
+    /// The token had been spent, and its successors were returned again.
     ReplayedInGrace,
-    /// It was single-use and had been spent.
+    /// The token was single-use and already spent.
     AlreadySpent,
-    /// It was replaced or revoked, or its family has ended.
+    /// The token was replaced or revoked, or its family was revoked.
     Revoked,
-    /// It was never issued, or not as what it was presented as.
+    /// The token was never issued, or is of another kind.
     Unknown,
-    /// The call was refused with that code for a reason other than the above.
+    /// The call was refused with this code for another reason.
     Refused(String),
 }
 
@@ -44,55 +45,57 @@ impl Outcome {
     }
 }
 
-/// One token or code that reached the server.
+/// A token or code that the server received.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Presentation {
-    /// The number of the call, counting all calls of the OAuth endpoints and the API from 1.
+    /// Sequence number of the call, counted from 1 over all OAuth and API calls.
     pub seq: u64,
-    /// When it arrived, since the server was made, by Tokio's clock.
+    /// Time of arrival, since the server was created, by Tokio's clock.
     pub at: Duration,
-    /// Where it was presented.
+    /// The endpoint that received it.
     pub endpoint: Call,
-    /// What it is.
+    /// The kind of token.
     pub token_kind: TokenKind,
-    /// The token itself; `Debug` shows its first eight characters.
+    /// The token. `Debug` shows its first eight characters.
     pub token: String,
-    /// The bot that it belongs to, if it was ever issued.
+    /// The bot that it belongs to, if it was issued.
     pub bot_id: Option<String>,
-    /// What the server made of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Whether an answer was handed whole to the connection (or, in process, to the client).
+    /// Whether the complete response was passed to the connection, or, in process, to the client.
     pub answered: bool,
-    /// Whether another presentation of the same token was being handled at the same time, from its
-    /// arrival to the last byte of its answer. On a socket, a client that gives a call up and presents
-    /// the token again at once may come before the server has seen it leave.
+    /// Whether another presentation of the same token was processed at the same time, from its arrival to
+    /// the last byte of its response.
+    ///
+    /// On a socket, a client that abandons a call and immediately presents the token again may arrive
+    /// before the server has noticed the disconnect.
     pub overlapping: bool,
 }
 
-/// One call of the API.
+/// A call of the API.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiCall {
-    /// The number of the call; the same as its [`Presentation`]'s.
+    /// Sequence number of the call, the same as that of its [`Presentation`].
     pub seq: u64,
-    /// When it arrived, since the server was made, by Tokio's clock.
+    /// Time of arrival, since the server was created, by Tokio's clock.
     pub at: Duration,
     /// The HTTP method.
     pub method: http::Method,
     /// The path, without the query.
     pub path: String,
-    /// The bearer token, if there was exactly one; `Debug` shows its first eight characters.
+    /// The bearer token, if there was exactly one. `Debug` shows its first eight characters.
     pub token: Option<String>,
-    /// How many `Authorization` headers it had.
+    /// The number of `Authorization` headers.
     pub authorization_values: usize,
     /// The value of `Notion-Version`.
     pub notion_version: Option<String>,
-    /// The status that it was answered with, once it was.
+    /// The response's status, once it was sent.
     pub status: Option<u16>,
 }
 
-/// What the server holds to be true, at the moment of the snapshot.
+/// The server's tokens at the time of the snapshot.
 #[derive(Clone)]
 pub(super) struct Truth {
     pub(super) pairs: HashMap<String, (String, String)>,
@@ -101,7 +104,7 @@ pub(super) struct Truth {
     pub(super) revoked: Vec<String>,
 }
 
-/// Everything that reached the server so far, in order: a snapshot.
+/// Snapshot of everything that a [`MockNotion`](super::MockNotion) received, in order.
 #[derive(Clone)]
 pub struct Ledger {
     pub(super) presentations: Vec<Presentation>,
@@ -111,32 +114,32 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Every presentation of any token or code.
+    /// Returns every presentation of a token or code.
     #[must_use]
     pub fn presentations(&self) -> Vec<Presentation> {
         self.presentations.clone()
     }
 
-    /// The presentations of that token or code, at any endpoint.
+    /// Returns the presentations of this token or code at any endpoint.
     #[must_use]
     pub fn presentations_of(&self, token: &str) -> Vec<Presentation> {
         self.select(|it| it.token == token)
     }
 
-    /// The presentations at the token endpoint that meant to refresh.
+    /// Returns the presentations at the token endpoint with the grant type `refresh_token`.
     #[must_use]
     pub fn refreshes(&self) -> Vec<Presentation> {
         self.select(|it| it.endpoint == Call::Refresh)
     }
 
-    /// Those of [`refreshes`](Self::refreshes) that were for that bot.
+    /// Returns the [`refreshes`](Self::refreshes) of this bot.
     #[must_use]
     pub fn refreshes_of(&self, bot_id: &str) -> Vec<Presentation> {
         self.select(|it| it.endpoint == Call::Refresh && it.bot_id.as_deref() == Some(bot_id))
     }
 
-    /// Those of [`refreshes`](Self::refreshes) whose token had been presented to refresh before,
-    /// whatever became of it then.
+    /// Returns the [`refreshes`](Self::refreshes) whose token had been presented for a refresh before,
+    /// whatever the outcome was.
     #[must_use]
     pub fn refresh_token_reuses(&self) -> Vec<Presentation> {
         let mut seen = HashSet::new();
@@ -150,19 +153,19 @@ impl Ledger {
             .collect()
     }
 
-    /// How many presentations of that token were handled at one time, at most.
+    /// Returns the maximum number of presentations of this token that were processed at the same time.
     #[must_use]
     pub fn max_parallel_presentations_of(&self, token: &str) -> usize {
         self.most_parallel.get(token).copied().unwrap_or(0)
     }
 
-    /// The calls of the API.
+    /// Returns the calls of the API.
     #[must_use]
     pub fn api_calls(&self) -> Vec<ApiCall> {
         self.api_calls.clone()
     }
 
-    /// The calls of the API with that bearer token.
+    /// Returns the calls of the API with this bearer token.
     #[must_use]
     pub fn api_calls_with(&self, token: &str) -> Vec<ApiCall> {
         let calls = self.api_calls.iter();
@@ -172,27 +175,28 @@ impl Ledger {
             .collect()
     }
 
-    /// The bots whose family ended because a refresh token or a code was used twice, in order.
+    /// Returns the bots whose family was revoked because a refresh token or code was used twice, in order.
     #[must_use]
     pub fn families_revoked(&self) -> Vec<String> {
         self.truth.revoked.clone()
     }
 
-    /// The access token and the refresh token that are the newest of that bot's living family. The
-    /// access token may have been revoked alone; the refresh token is good. `None` means that only a
-    /// new consent can help (or that the server issues no refresh tokens).
+    /// Returns the newest access and refresh token of this bot's valid family.
+    ///
+    /// The access token may have been revoked; the refresh token is valid. `None` means that a new consent
+    /// is needed, or that the server issues no refresh tokens.
     #[must_use]
     pub fn living_pair(&self, bot_id: &str) -> Option<(String, String)> {
         self.truth.pairs.get(bot_id).cloned()
     }
 
-    /// Whether the API takes that access token.
+    /// Returns whether the API accepts this access token.
     #[must_use]
     pub fn is_access_token_live(&self, token: &str) -> bool {
         self.truth.access.contains(token)
     }
 
-    /// Whether that refresh token is unspent and its family lives.
+    /// Returns whether this refresh token is unspent and its family valid.
     #[must_use]
     pub fn is_refresh_token_live(&self, token: &str) -> bool {
         self.truth.refresh.contains(token)
@@ -248,7 +252,7 @@ impl fmt::Debug for ApiCall {
     }
 }
 
-/// The first eight characters: enough to tell tokens of this server apart.
+/// Formats the first eight characters, which distinguish the tokens of this server.
 pub(super) struct Redacted<'a>(pub(super) &'a str);
 
 impl fmt::Debug for Redacted<'_> {

@@ -1,4 +1,4 @@
-//! How the ledger is written.
+//! Records calls for the ledger.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     ledger::{ApiCall, Ledger, Outcome, Presentation, TokenKind, Truth},
 };
 
-/// A token as it came, and what is known of it.
+/// A token as it was presented, with the server's knowledge of it.
 pub(super) struct Presented {
     pub(super) token: String,
     pub(super) token_kind: TokenKind,

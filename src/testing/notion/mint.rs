@@ -1,6 +1,6 @@
-//! Tokens and ids: deterministic by counter, in the form of Notion's own.
+//! Deterministic tokens and IDs in Notion's format.
 
-/// What an id names; part of the id, so that two kinds never collide.
+/// The object that an ID names. It is part of the ID, so that IDs of different kinds never collide.
 #[derive(Clone, Copy)]
 pub(super) enum Id {
     Workspace = 1,
@@ -12,17 +12,17 @@ pub(super) enum Id {
     Request,
 }
 
-/// An access token like `ntn_0001…`: its counter is in the eight characters that logs may show.
+/// Returns an access token like `ntn_0001…`, with its counter in the eight characters that may be logged.
 pub(super) fn access_token(n: u64) -> String {
     token("ntn_", n)
 }
 
-/// A refresh token like `nrt_0001…`.
+/// Returns a refresh token like `nrt_0001…`.
 pub(super) fn refresh_token(n: u64) -> String {
     token("nrt_", n)
 }
 
-/// A UUID whose first group is the counter.
+/// Returns a UUID with the counter as its first group.
 pub(super) fn id(kind: Id, n: u64) -> String {
     let tail = scramble(n ^ ((kind as u64) << 56)) & 0xffff_ffff_ffff;
     format!("{n:08x}-{:04x}-4000-8000-{tail:012x}", kind as u16)
@@ -40,7 +40,7 @@ fn token(prefix: &str, n: u64) -> String {
     format!("{prefix}{n:04}").chars().chain(tail).collect()
 }
 
-/// The finaliser of SplitMix64: enough that no token looks like its neighbour.
+/// The finalizer of SplitMix64, so that consecutive tokens look different.
 fn scramble(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

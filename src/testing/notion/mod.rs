@@ -1,22 +1,24 @@
-//! [`MockNotion`]: a local Notion to test against.
+//! A mock Notion server for tests: [`MockNotion`].
 //!
-//! It is a real HTTP server on 127.0.0.1 ([`MockNotion::start`]) or, for tests with paused time, a
-//! Tower service in process ([`MockNotion::service`]): the same code behind both. Like Notion it rotates
-//! refresh tokens at every use, names no expiry, and is strict: Basic and JSON only, `owner=user`,
-//! exact redirect URIs, codes and refresh tokens good for one use, 401 before `missing_version`.
-//! Where Notion's documents are silent it takes the harsher reading; [`MockNotionBuilder`] softens it.
+//! It is an HTTP server on 127.0.0.1 ([`MockNotion::start`]) or, for tests with paused time, an in-process
+//! Tower service ([`MockNotion::service`]). Both run the same code.
+//!
+//! Like Notion, it rotates the refresh token at every use, sends no expiry, and is strict: HTTP Basic and
+//! JSON only, `owner=user`, exact redirect URIs, single-use codes and refresh tokens, and 401 before
+//! `missing_version`. Where Notion's documentation is silent, it uses the strictest interpretation, which
+//! [`MockNotionBuilder`] can relax.
 //!
 //! | endpoint | |
 //! |---|---|
-//! | `GET /v1/oauth/authorize` | a consent page with allow and deny, or a redirect at once ([`ConsentMode`]) |
-//! | `POST /v1/oauth/token`, `/revoke`, `/introspect` | errors in either of Notion's shapes ([`ErrorShape`]) |
-//! | `GET /v1/users/me`, `GET /v1/users` | the bot; the people, paged |
-//! | `POST /v1/pages`, `GET /v1/pages/{id}`, `POST /v1/search` | pages in memory, each workspace its own |
+//! | `GET /v1/oauth/authorize` | a consent page with Allow and Deny, or an immediate redirect ([`ConsentMode`]) |
+//! | `POST /v1/oauth/token`, `/revoke`, `/introspect` | errors in either of Notion's formats ([`ErrorShape`]) |
+//! | `GET /v1/users/me`, `GET /v1/users` | the bot; the workspace's people, paginated |
+//! | `POST /v1/pages`, `GET /v1/pages/{id}`, `POST /v1/search` | pages in memory, separate for each workspace |
 //!
-//! A test connects with [`grant`](MockNotion::grant) or walks the whole flow with
-//! [`consent`](MockNotion::consent), scripts what goes wrong ([`Fault`]), and asks the [`Ledger`]
-//! afterwards: which token was presented where, how often, by how many at a time, and whether the
-//! server still holds a living pair for which nobody has the tokens.
+//! A test connects with [`grant`](MockNotion::grant), or runs the whole flow with
+//! [`consent`](MockNotion::consent). It scripts faults ([`Fault`]) and checks the [`Ledger`] afterwards:
+//! which token was presented to which endpoint, how often and how many at the same time, and which tokens
+//! are valid.
 //!
 //! ```
 //! use http::{Request, StatusCode};
@@ -49,13 +51,13 @@
 //! # }
 //! ```
 //!
-//! # When the client goes away
+//! # When the client disconnects
 //!
-//! A client that closes its connection, or drops the service's future, stops what waits for it. A
-//! decision is one step and includes its commit. So a call that is waiting *before* it
-//! ([`Fault::Delay`], [`Fault::HangBefore`], [`MockNotionBuilder::token_delay`]) changes nothing, and
-//! one that is waiting *after* it ([`Fault::DelayAfter`], [`Fault::HangAfter`]) has spent the token.
-//! The ledger shows both as not [`answered`](Presentation::answered).
+//! Closing the connection, or dropping the service's future, cancels the call's processing. Processing a
+//! call and committing its effect is one step. A call that waits *before* this step ([`Fault::Delay`],
+//! [`Fault::HangBefore`], [`MockNotionBuilder::token_delay`]) therefore changes nothing. A call that waits
+//! *after* it ([`Fault::DelayAfter`], [`Fault::HangAfter`]) has spent the token. The ledger shows both as
+//! not [`answered`](Presentation::answered).
 
 mod api;
 mod authorize;

@@ -1,4 +1,4 @@
-//! What the three OAuth endpoints ask of every call, and what they find in it.
+//! Checks that are common to the three OAuth endpoints.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use super::{
 
 pub(super) type Members = Map<String, Value>;
 
-/// What a call to the token endpoint wants, and the token or code in it, as far as it can be seen:
-/// also in a form, since a token sent wrongly has been sent all the same.
+/// Returns the kind of a token endpoint call, and its token or code. Form bodies are read too, because a
+/// token that is sent in the wrong format was sent nevertheless.
 pub(super) fn token_call(body: &Bytes) -> (Call, Option<Presented>) {
     let members = lenient_members(body);
     let text = |name: &str| members.get(name).and_then(Value::as_str);
@@ -34,7 +34,7 @@ pub(super) fn token_call(body: &Bytes) -> (Call, Option<Presented>) {
     }
 }
 
-/// The token in a call to revoke or introspect.
+/// Returns the token of a revocation or introspection call.
 pub(super) fn subject_token(body: &Bytes) -> Option<Presented> {
     let members = lenient_members(body);
     presented(
@@ -43,7 +43,7 @@ pub(super) fn subject_token(body: &Bytes) -> Option<Presented> {
     )
 }
 
-/// The members of a well-formed call: the right client, JSON, and no version that does not exist.
+/// Returns the members of a valid call: correct client, JSON body, and a supported version.
 pub(super) fn members(
     options: &Options,
     head: &Parts,
@@ -76,7 +76,7 @@ pub(super) fn members(
     }
 }
 
-/// Refuses members that the endpoint does not document.
+/// Rejects members that the endpoint does not document.
 pub(super) fn only(members: &Members, known: &[&str]) -> Result<(), Refusal> {
     match members.keys().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
@@ -87,7 +87,7 @@ pub(super) fn only(members: &Members, known: &[&str]) -> Result<(), Refusal> {
     }
 }
 
-/// A member that is there and is a string.
+/// Returns a required string member.
 pub(super) fn required<'a>(members: &'a Members, name: &str) -> Result<&'a str, Refusal> {
     optional(members, name)?.ok_or_else(|| {
         let message = format!("body failed validation: body.{name} should be defined.");
@@ -95,7 +95,7 @@ pub(super) fn required<'a>(members: &'a Members, name: &str) -> Result<&'a str, 
     })
 }
 
-/// A member that is a string if it is there.
+/// Returns an optional string member.
 pub(super) fn optional<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, Refusal> {
     let wrong = || format!("body failed validation: body.{name} should be a string.");
     members

@@ -1,28 +1,29 @@
-//! How a server was told to behave; fixed once it runs.
+//! Options of a server, fixed once it runs.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// Which of the two shapes the OAuth endpoints answer errors in.
+/// Format of error responses of the OAuth endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorShape {
-    /// `{"error": "invalid_grant", "error_description": …, "request_id": …}`, as the live service was seen to answer.
+    /// `{"error": "invalid_grant", "error_description": …, "request_id": …}`, as observed from Notion.
     #[default]
     OAuth,
-    /// `{"object": "error", "status": 400, "code": "invalid_grant", "message": …, "request_id": …}`, as Notion documents it.
+    /// `{"object": "error", "status": 400, "code": "invalid_grant", "message": …, "request_id": …}`, as in
+    /// Notion's documentation.
     Api,
 }
 
-/// What a browser meets at the authorization URL.
+/// Response of the authorization URL to a browser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConsentMode {
-    /// A page on which a person names the workspace, and allows or denies.
+    /// A page on which a person enters the workspace's name and allows or denies access.
     #[default]
     Page,
-    /// A redirect to the callback at once, as if the person had allowed a new workspace.
+    /// An immediate redirect to the callback, as if a person had allowed access to a new workspace.
     Automatic,
 }
 
@@ -30,7 +31,7 @@ pub enum ConsentMode {
 pub(super) struct Options {
     pub(super) client_id: String,
     pub(super) client_secret: String,
-    /// Never empty; the first is the one that `redirect_uri()` tells.
+    /// Never empty. The first one is returned by `redirect_uri()`.
     pub(super) redirect_uris: Vec<String>,
     pub(super) family_revocation: bool,
     pub(super) grace: Duration,

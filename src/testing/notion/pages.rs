@@ -1,4 +1,4 @@
-//! `POST /v1/search`, `POST /v1/pages` and `GET /v1/pages/{id}`, kept in memory.
+//! `POST /v1/search`, `POST /v1/pages` and `GET /v1/pages/{id}`, with pages in memory.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ impl Pages {
         Ok(value)
     }
 
-    /// A page of another workspace is as unknown as one that never was.
+    /// Returns a page. A page of another workspace is not found.
     pub(super) fn retrieve(&self, workspace_id: &str, id: &str) -> Result<Value, Refusal> {
         let wanted = plain(id);
         if wanted.len() != 32 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -106,7 +106,7 @@ fn text<'a>(body: &'a Value, name: &str) -> Result<Option<&'a str>, Refusal> {
         .transpose()
 }
 
-/// The text of the `title` property, in both forms that Notion takes.
+/// Returns the text of the `title` property, in both formats that Notion accepts.
 fn title(page: &Value) -> String {
     let title = &page["properties"]["title"];
     let parts = title.as_array().or_else(|| title["title"].as_array());

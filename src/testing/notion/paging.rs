@@ -1,4 +1,4 @@
-//! Notion's way to page: a cursor is the id of the first result that is still to come.
+//! Notion's pagination: the cursor is the ID of the first result of the next page.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::respond::Refusal;
 
 const MAX_PAGE_SIZE: u64 = 100;
 
-/// What a caller asked for; absent members mean the first page, of the largest size.
+/// The requested page. Absent members mean the first page with the maximum size.
 #[derive(Default)]
 pub(super) struct Window {
     pub(super) start_cursor: Option<String>,
     pub(super) page_size: Option<u64>,
 }
 
-/// A list of `results`, each of which has an `id`.
+/// Returns a page of `results`, each of which has an `id`.
 pub(super) fn list(results: Vec<Value>, kind: &str, window: &Window) -> Result<Value, Refusal> {
     let size = window.page_size.unwrap_or(MAX_PAGE_SIZE);
     if !(1..=MAX_PAGE_SIZE).contains(&size) {

@@ -1,4 +1,4 @@
-//! Answers, among them both shapes of errors.
+//! Responses, including errors in both formats.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub(super) type Reply = Response<Bytes>;
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// Why the server does not do as asked; it becomes an answer in one of the two shapes.
+/// A refused call, which becomes an error response in one of the two formats.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -41,7 +41,7 @@ impl Refusal {
         Self::new(400, "validation_error", message)
     }
 
-    /// The refusal that goes with a bare status, as Notion's table of codes has it.
+    /// Returns the error of a status, as in Notion's table of error codes.
     pub(super) fn of_status(status: u16) -> Self {
         let code = match status {
             400 => "validation_error",
@@ -57,7 +57,11 @@ impl Refusal {
             529 => "service_overload",
             _ => "internal_server_error",
         };
-        Self::new(status, code, "The mock server was told to answer so.")
+        Self::new(
+            status,
+            code,
+            "The mock server is scripted to send this status.",
+        )
     }
 
     pub(super) fn reply(&self, shape: ErrorShape, request_id: &str) -> Reply {
@@ -83,7 +87,7 @@ impl Refusal {
     }
 }
 
-/// A final status; what is none is sent as 500.
+/// Returns a final HTTP status. Any other number becomes 500.
 pub(super) fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number)
         .ok()
@@ -99,7 +103,7 @@ pub(super) fn html(status: StatusCode, body: impl Into<Bytes>) -> Reply {
     reply(status, HTML, body)
 }
 
-/// Every answer of the API names its request in a header too.
+/// Adds the request ID header that every API response has.
 pub(super) fn identified(mut reply: Reply, request_id: &str) -> Reply {
     if let Ok(value) = HeaderValue::from_str(request_id) {
         reply.headers_mut().insert("x-notion-request-id", value);
@@ -107,7 +111,7 @@ pub(super) fn identified(mut reply: Reply, request_id: &str) -> Reply {
     reply
 }
 
-/// A redirect without a body. A location that no header can hold is left out.
+/// Returns a redirect without a body. A location that is not a valid header value is left out.
 pub(super) fn redirect(status: StatusCode, location: &str) -> Reply {
     let mut reply = Response::new(Bytes::new());
     *reply.status_mut() = status;

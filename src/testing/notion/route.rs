@@ -1,4 +1,4 @@
-//! One call from arrival to answer: the ledger, the fault, the decision, in this order.
+//! Processes a call: records it, applies the fault, and makes the decision, in this order.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use super::{
     token,
 };
 
-/// Decides and commits in one step, without waiting: a client that goes away cannot part the two.
+/// Processes and commits a call in one step without waiting, so that a disconnect cannot separate the two.
 type Decide = fn(&Options, &mut State, &Parts, &Bytes) -> Decision;
 
 pub(super) async fn answer(
@@ -121,7 +121,7 @@ async fn conduct(
     Ok(reply.map(|data| body(data, Some(handling))))
 }
 
-/// A sleep of no time would still take a turn of the timer.
+/// Sleeping for zero time would still yield to the timer.
 async fn wait(delay: Duration) {
     if !delay.is_zero() {
         sleep(delay).await;

@@ -1,4 +1,4 @@
-//! The same service behind a socket.
+//! Serves the mock service on a socket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{service::MockNotionService, state::Shared};
 
-/// Ends the server and its connections when dropped.
+/// Stops the server and its connections on drop.
 pub(super) struct Server(AbortHandle);
 
 impl Drop for Server {
@@ -28,12 +28,12 @@ pub(super) fn spawn(listener: TcpListener, shared: Arc<Shared>) -> Server {
 }
 
 async fn accept(listener: TcpListener, service: MockNotionService) {
-    // Owned here, so that the connections end with the loop.
+    // Owned by the loop, so that the connections end with it.
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(connections.spawn(serve(stream, service.clone()))),
-            // Out of file descriptors: some will be free again.
+            // The process is out of file descriptors. Some will become free.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -41,10 +41,10 @@ async fn accept(listener: TcpListener, service: MockNotionService) {
 }
 
 async fn serve(stream: TcpStream, service: MockNotionService) {
-    // A delayed small write is no reason to end a connection.
+    // A failure only delays small writes, so the connection continues.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| service.clone().call(request));
-    // Its error is the client's that left or a scripted drop; hyper then closes the connection.
+    // The error is a disconnect or a scripted drop. hyper then closes the connection.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -13,17 +13,18 @@ use tower_service::Service;
 
 use super::{body::MockBody, error::MockError, route, state::Shared};
 
-/// No call of this API is longer.
+/// No call of the mocked API is larger.
 const MAX_REQUEST_BODY: usize = 1024 * 1024;
 
-/// A [`MockNotion`](super::MockNotion) as a Tower service, in process.
+/// In-process Tower service of a [`MockNotion`](super::MockNotion).
 ///
-/// It looks at the path of a request and not at its scheme or authority, so that it can stand in for
-/// `https://api.notion.com` as well. It waits by Tokio's clock only: with `tokio::time::pause` a delay
-/// takes no time. A closed connection is a [`MockError`].
+/// It looks only at the path of a request, not at the scheme or authority, so that it can serve requests to
+/// `https://api.notion.com`. All waiting uses Tokio's clock, so delays take no real time under
+/// `tokio::time::pause`. A closed connection is a [`MockError`].
 ///
-/// Nothing happens before the future is polled. Dropped while it waits, it leaves undone what it had
-/// not decided yet, and never undoes what it had.
+/// # Cancel safety
+/// Nothing happens before the future is polled. If it is dropped while it waits, a call that was not
+/// processed yet has no effect, and the effect of a processed call stays.
 #[derive(Clone)]
 pub struct MockNotionService {
     shared: Arc<Shared>,

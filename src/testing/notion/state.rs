@@ -1,4 +1,4 @@
-//! What all handles, services and connections of one server share.
+//! State shared by all handles, services and connections of a server.
 
 use std::{
     collections::HashSet,
@@ -53,14 +53,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and wakes those who wait for a change.
+    /// Changes the state and wakes tasks that wait for a change.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.lock());
         self.changed.send_replace(());
         result
     }
 
-    /// Waits until the token that a family had after `born_at` refreshes is not its newest any more.
+    /// Waits until the token that a family had after `born_at` refreshes was replaced.
     pub(super) async fn moved_on(&self, family: usize, born_at: u64) {
         let mut changed = self.changed.subscribe();
         loop {
@@ -69,14 +69,14 @@ impl Shared {
                 let family = state.grants.family(family);
                 !family.alive || family.refreshes > born_at
             };
-            // The sender lives in `self`: `changed` cannot fail while we are here.
+            // The sender is owned by `self`, so `changed` cannot fail here.
             if moved || changed.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Enters a call in the ledger and takes the fault that is next for it, in one step.
+    /// Records a call and takes its next fault, in one step.
     pub(super) fn arrived(
         self: &Arc<Self>,
         call: Call,
@@ -111,15 +111,15 @@ impl State {
     }
 }
 
-/// The reply to a call, and its outcome for the ledger.
+/// The response to a call, and its outcome for the ledger.
 pub(super) struct Decision {
     pub(super) reply: Reply,
     pub(super) outcome: Outcome,
-    /// The family whose next refresh the answer waits for, and how many it has had.
+    /// The family whose next refresh the response waits for, and the number of its refreshes so far.
     pub(super) hold: Option<(usize, u64)>,
 }
 
-/// One call that is being handled; the ledger learns when it is dropped, answered or not.
+/// A call that is being processed. On drop, the ledger records whether it was answered.
 pub(super) struct Handling {
     shared: Arc<Shared>,
     pub(super) seq: u64,

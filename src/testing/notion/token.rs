@@ -1,4 +1,4 @@
-//! `POST /v1/oauth/token`, and the answer that it shares with consents made in code.
+//! `POST /v1/oauth/token`, and the token response that test grants share.
 
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
@@ -17,7 +17,7 @@ use super::{
 const DEAD: &str =
     "The provided authorization grant or refresh token is invalid, expired or revoked.";
 
-/// Decides a token call; a rotation is committed when this returns.
+/// Processes a token call. A rotation is committed when this returns.
 pub(super) fn decide(options: &Options, state: &mut State, head: &Parts, body: &Bytes) -> Decision {
     let request_id = state.request_id();
     let granted = oauth::members(options, head, body, false)
@@ -37,7 +37,7 @@ pub(super) fn decide(options: &Options, state: &mut State, head: &Parts, body: &
     }
 }
 
-/// A token answer: the fields that Notion documents and, by option, `expires_in`.
+/// Builds a token response: the fields that Notion documents and, optionally, `expires_in`.
 pub(super) fn answer(options: &Options, issued: &Issued, request_id: &str) -> Value {
     let place = &issued.place;
     let mut answer = json!({

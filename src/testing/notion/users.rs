@@ -11,7 +11,7 @@ use super::{
     token,
 };
 
-/// The bot itself.
+/// Returns the bot user.
 pub(super) fn me(place: &Place) -> Value {
     json!({
         "object": "user",
@@ -28,7 +28,7 @@ pub(super) fn me(place: &Place) -> Value {
     })
 }
 
-/// The workspace's people.
+/// Lists the workspace's people.
 pub(super) fn list(count: usize, place: &Place, query: &str) -> Result<Value, Refusal> {
     let mut window = Window::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -45,7 +45,7 @@ pub(super) fn list(count: usize, place: &Place, query: &str) -> Result<Value, Re
     paging::list(people, "user", &window)
 }
 
-/// The first one is the person who gave the consent.
+/// Returns a person. The first one is the person who gave consent.
 fn person(n: usize, place: &Place) -> Value {
     if n == 0 {
         return token::owner(place)["user"].take();

@@ -1,4 +1,4 @@
-//! How the expiry of a user's token becomes its freshness.
+//! Freshness of an access token by its expiry.
 
 use std::time::{Duration, SystemTime};
 

@@ -24,7 +24,7 @@ fn parse(json: &str) -> Value {
 fn documented_json_is_written_as_it_was_read() {
     let written = write(&read(DESIGN));
     assert_eq!(parse(&written), parse(DESIGN));
-    // Byte for byte, except for the order of the members of `raw`, which its map decides.
+    // Byte for byte, except for the order of the members of `raw`, which depends on its map type.
     let (head, _) = DESIGN.split_once("\"raw\"").expect("raw");
     assert!(written.starts_with(head), "{written}");
 }
@@ -102,7 +102,7 @@ fn expires_at_is_read_from_unix_seconds_in_any_form() {
         (json!(1_767_225_600.25), 1_767_225_600_250),
         (json!(1_767_225_600.0), 1_767_225_600_000),
         (json!("1767225600"), 1_767_225_600_000),
-        // Times before 1970 are past in any case.
+        // Times before 1970 are in the past in any case.
         (json!(-5), 0),
     ] {
         let credentials = with(&json!({ "expires_at": written }));

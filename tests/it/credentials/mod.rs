@@ -1,4 +1,4 @@
-//! The credential types: the app's, the users', and the secrets in both.
+//! The credential types of the app and of its users, and their secrets.
 
 mod app;
 mod freshness;
@@ -45,7 +45,7 @@ fn write(credentials: &NotionUserCredentials) -> String {
     serde_json::to_string(&credentials.expose_tokens()).expect("credentials serialise")
 }
 
-/// Credentials of an access token and these members.
+/// Credentials with an access token and these members.
 #[track_caller]
 fn with(members: &Value) -> NotionUserCredentials {
     read(&with_token(members).to_string())

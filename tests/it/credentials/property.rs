@@ -1,4 +1,4 @@
-//! Arbitrary JSON, credentials, expiries and tokens.
+//! Property tests with arbitrary JSON, credentials, expiries and tokens.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Often the name of a member.
+/// Generates names, often those of a member.
 fn any_name() -> impl Strategy<Value = String> {
     const NAMES: [&str; 14] = [
         "access_token",
@@ -52,7 +52,7 @@ fn any_name() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    /// The JSON of credentials, with the members of `raw` also beside it.
+    /// Generates the JSON of credentials, with the members of `raw` also outside of it.
     fn any_credentials()(
         access_token in ".{1,20}",
         texts in prop::array::uniform3(prop::option::of(any::<String>())),

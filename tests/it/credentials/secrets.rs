@@ -1,4 +1,4 @@
-//! Secrets can't be printed or serialised by mistake.
+//! Secrets cannot be printed or serialized by mistake.
 
 use std::fmt::{Display, LowerHex};
 

@@ -1,4 +1,4 @@
-//! The format of records: what stores hold stays readable, and what a newer version wrote is left alone.
+//! The format of records: stored records stay readable, and those of a newer version are not changed.
 //!
 //! The fixtures' payloads were made by another implementation of HKDF (RFC 5869) and XChaCha20-Poly1305 with the key
 //! 0707…, for namespace `notion` and subject `ann`.
@@ -24,13 +24,13 @@ const BACKING_OFF: &str = include_str!("../fixtures/records/backing_off.json");
 const REVOKED: &str = include_str!("../fixtures/records/revoked.json");
 const DISCONNECTED: &str = include_str!("../fixtures/records/disconnected.json");
 
-/// The client that the fixtures' credentials were issued to.
+/// A setup with the OAuth client that the fixtures' credentials were issued to.
 fn setup() -> Setup {
     let notion = MockNotion::builder().client_id("format-client");
     Setup::on(notion.in_process(), |it| it.keys(keyring(&[7])))
 }
 
-/// A fixture as a store has it.
+/// Returns a fixture as a store contains it.
 fn stored(fixture: &str) -> StoredRecord {
     StoredRecord {
         bytes: RecordBytes::new(fixture.trim_end().as_bytes().to_vec()),
@@ -38,7 +38,7 @@ fn stored(fixture: &str) -> StoredRecord {
     }
 }
 
-/// A row of an active connection with these bytes.
+/// Returns an active record with these bytes.
 fn stored_bytes(bytes: &str) -> StoredRecord {
     StoredRecord {
         bytes: RecordBytes::new(bytes.as_bytes().to_vec()),
@@ -46,11 +46,12 @@ fn stored_bytes(bytes: &str) -> StoredRecord {
     }
 }
 
-/// Writes each kind of record as a provider does, under names of the fixtures.
+/// Writes each kind of record through a provider, named as the fixtures are.
 async fn written() -> [(&'static str, StoredRecord); 4] {
     let second = Duration::from_secs(1);
 
-    // A refresh that stopped behind the lease, of a connection that was made twice and refreshed.
+    // A refresh that stopped after it acquired the lease, of a connection that was replaced once and
+    // refreshed.
     let leased = setup();
     leased.world.connect("ann").await;
     leased.world.clock.advance(second);
@@ -68,7 +69,7 @@ async fn written() -> [(&'static str, StoredRecord); 4] {
     });
     stopping.refresh(&"ann".into()).await.unwrap_err();
 
-    // A generation that was refused once, whose refresh was rate limited.
+    // A generation that was refused once, and whose refresh was rate limited.
     let backing_off = setup();
     let credentials = backing_off.world.connect("ann").await;
     let world = &backing_off.world;
@@ -104,7 +105,7 @@ async fn written() -> [(&'static str, StoredRecord); 4] {
     ]
 }
 
-/// The record's text with the fixture's random ids and the fixture's credentials.
+/// Returns the record's text, with the fixture's random IDs and credentials.
 fn with_values_of(fixture: &Value, record: &StoredRecord) -> String {
     let mut text = String::from_utf8(record.bytes.as_slice().to_vec()).unwrap();
     let json = record_json(record);
@@ -137,11 +138,11 @@ async fn records_are_written_byte_for_byte_as_in_the_fixtures() {
     for (fixture, record) in written().await {
         let json: Value = serde_json::from_str(fixture).unwrap();
         assert_eq!(with_values_of(&json, &record), fixture.trim_end());
-        // Ids are written as they are read.
+        // Random IDs are written in the same form as they are read.
         let random_id = |name: &str| record_json(&record)[name].as_str().map(str::len);
         assert_eq!(random_id("lineage"), Some(32));
         assert_eq!(random_id("committed_by"), Some(32));
-        // The columns that stores search.
+        // The columns for filters.
         let expected = record_of(&json);
         assert_eq!(record.state, expected.state);
         assert_eq!(record.updated_at, expected.updated_at);
@@ -190,7 +191,7 @@ async fn records_of_the_fixtures_are_read() {
 
 #[tokio::test(start_paused = true)]
 async fn lease_and_back_off_of_the_fixtures_hold() {
-    // At these times neither has expired.
+    // Neither has expired at these times.
     for (json, age) in [(LEASED, 3670), (BACKING_OFF, 20)] {
         let setup = setup();
         setup.world.clock.advance(Duration::from_secs(age));
@@ -202,7 +203,7 @@ async fn lease_and_back_off_of_the_fixtures_hold() {
     }
 }
 
-/// The fixture as a later version may write it.
+/// Returns the fixture as a later version may write it.
 fn of_a_later_version(oldest_reader: u32) -> StoredRecord {
     let mut json: Value = serde_json::from_str(LEASED).unwrap();
     json["format"] = json!(2);
@@ -219,10 +220,10 @@ async fn members_of_a_later_version_are_ignored() {
     write_record(&setup.world.store, &record_key("ann"), &record).await;
     let provider = &setup.world.provider;
     let acquired = provider.acquire(&"ann".into()).await.unwrap();
-    assert_eq!(acquired.expose_token(), "ntn_golden");
+    assert_eq!(acquired.expose(), "ntn_golden");
 }
 
-/// A record that only later versions can read, in a state that this version may not know.
+/// Stores a record that only later versions can read, with a state that this version does not know.
 async fn with_newer_record() -> Setup {
     let setup = setup();
     setup.world.connect("ben").await;
@@ -234,7 +235,7 @@ async fn with_newer_record() -> Setup {
 }
 
 #[tokio::test(start_paused = true)]
-async fn newer_record_is_refused_by_its_format_and_left_as_it_is() {
+async fn newer_record_is_refused_and_unchanged() {
     let setup = with_newer_record().await;
     let (provider, ann) = (&setup.world.provider, "ann".into());
     let before = setup.stored("ann").await;
@@ -260,7 +261,7 @@ async fn newer_record_is_refused_by_its_format_and_left_as_it_is() {
     assert_eq!((rotation.current, rotation.unreadable.len()), (1, 1));
     provider.purge_expired().await.unwrap();
     assert_eq!(setup.stored("ann").await, before);
-    // Other subjects are served.
+    // Other subjects are not affected.
     provider.refresh(&"ben".into()).await.unwrap();
 }
 
@@ -311,7 +312,7 @@ async fn newer_record_is_ended_by_a_disconnect_or_a_delete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_are_no_record_are_damaged() {
+async fn invalid_bytes_are_a_damaged_record() {
     let setup = setup();
     for bytes in [
         "",

@@ -1,4 +1,4 @@
-//! Several keys, and keys that are missing.
+//! Several keys, and missing keys.
 
 use notion_auth::{
     NotionAuthProvider, ReauthorizationReason,
@@ -10,7 +10,7 @@ use tokio::time::{Duration, sleep};
 use super::setup::{Setup, chain, keyring, unreadable};
 use crate::support::{auth_error, send, status};
 
-/// The id of the key that encrypted the subject's record.
+/// Returns the ID of the key that encrypted the subject's record.
 async fn key_id(setup: &Setup, subject: &str) -> String {
     let payload = setup.payload(subject).await;
     payload[1..9]
@@ -78,7 +78,7 @@ async fn missing_key_is_named_and_nothing_is_lost() {
         assert!(status.lineage.is_some() && status.workspace_name.is_some());
         sleep(Duration::from_secs(600)).await;
     }
-    // Other subjects are served by the same provider.
+    // The same provider serves other subjects.
     without_key.acquire(&"ben".into()).await.unwrap();
 
     let after = setup.stored(ann).await;
@@ -99,7 +99,7 @@ async fn unreadable_record_is_not_invalidated_after_a_401() {
         status(setup.world.client(), setup.world.get("ann")).await,
         200
     );
-    // A replica with a newer key refreshes. This one has the old token cached, and gets a 401.
+    // A replica with a newer key refreshes. This one has the old token cached, and receives a 401.
     let newer = setup.provider(&[2, 1]);
     newer.refresh(&"ann".into()).await.unwrap();
     let token = credentials.access_token.expose();
@@ -166,7 +166,7 @@ async fn revoked_connection_keeps_its_reason_without_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn payload_of_no_known_form_is_damaged_and_stops_only_its_subject() {
+async fn unknown_payload_format_affects_only_its_subject() {
     let setup = Setup::new(&[1]);
     setup.world.connect("ann").await;
     setup.world.connect("ben").await;

@@ -1,4 +1,4 @@
-//! Credentials at rest: who can read a record, what it is bound to, how keys change, and its format.
+//! Encryption of stored credentials: readability, binding to the record, key rotation, and format.
 
 mod format;
 mod keys;
@@ -12,10 +12,9 @@ use notion_auth::{Keyring, Subject, testing::MockNotion};
 use crate::own_process;
 
 #[test]
-fn digest_of_a_subject_is_the_same_in_all_processes_with_the_first_key() {
-    const NAME: &str =
-        "encryption::digest_of_a_subject_is_the_same_in_all_processes_with_the_first_key";
-    // The first provider with keys counts, and other tests build some.
+fn subject_digest_is_equal_in_processes_with_the_first_key() {
+    const NAME: &str = "encryption::subject_digest_is_equal_in_processes_with_the_first_key";
+    // The first provider with keys in the process sets the key, and other tests build some.
     if !own_process::is_alone(NAME, &[]) {
         return;
     }

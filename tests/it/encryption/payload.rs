@@ -1,4 +1,4 @@
-//! An encrypted payload: unreadable without its key, and bound to its record.
+//! An encrypted payload is unreadable without its key, and bound to its record.
 
 use notion_auth::NotionAuthProvider;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn no_token_is_in_any_written_record() {
         assert!(!shows(&record, &tokens), "{record}");
     }
 
-    // In plaintext it would be seen.
+    // The same check finds tokens in plaintext records.
     let setup = Setup::plaintext();
     let tokens = whole_life(&setup).await;
     let mut written = setup.disk.written().into_iter();
@@ -39,14 +39,14 @@ async fn whole_life(setup: &Setup) -> Vec<String> {
         note(refreshed.unwrap());
     }
     let acquired = world.provider.acquire(&ann).await.unwrap();
-    world.notion.revoke_grant(acquired.expose_token());
+    world.notion.revoke_grant(acquired.expose());
     world.provider.refresh(&ann).await.unwrap_err();
     note(world.connect("ann").await);
     world.provider.disconnect(&ann).await.unwrap();
     tokens
 }
 
-/// Whether a token, or the JSON around one, can be read in the record.
+/// Returns whether a token, or the JSON around one, is readable in the record.
 fn shows(record: &Value, tokens: &[String]) -> bool {
     let payload = payload(record);
     let texts = [
@@ -137,7 +137,7 @@ async fn record_copied_to_another_namespace_is_refused() {
     let setup = Setup::new(&[1]);
     setup.world.connect("ann").await;
     let anns = setup.stored("ann").await;
-    // Namespace and subject in a row may read the same.
+    // Namespace and subject concatenated may be equal.
     for (namespace, subject) in [("other", "ann"), ("notio", "nann"), ("notiona", "nn")] {
         let key = notion_auth::store::RecordKey::new(namespace, subject.into());
         write_record(&setup.world.store, &key, &anns).await;
@@ -175,7 +175,7 @@ async fn payload_of_another_lineage_is_refused() {
     refused_with_payload_of(&setup, &first, &second).await;
 }
 
-/// Each of the subject's records with the other's payload is refused.
+/// Asserts that each of the subject's records is refused with the other one's payload.
 async fn refused_with_payload_of(setup: &Setup, first: &Value, second: &Value) {
     for (record, other) in [(second, first), (first, second)] {
         edit_record(&setup.world.store, "ann", |json| {
@@ -190,7 +190,7 @@ async fn refused_with_payload_of(setup: &Setup, first: &Value, second: &Value) {
     setup.world.assert_nothing_lost("ann").await;
 }
 
-/// An attacker who can write to the store, and knows a client of the same keyring, could have a token presented at
+/// An attacker who can write to the store and knows a client of the same keyring could have a token sent to
 /// another token server.
 #[tokio::test(start_paused = true)]
 async fn payload_of_another_client_or_token_origin_is_refused() {

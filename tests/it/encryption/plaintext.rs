@@ -1,4 +1,4 @@
-//! Which provider may write plaintext, and which may read it.
+//! Which providers may write plaintext, and which may read it.
 
 use notion_auth::{
     MemoryStore, provider::NotionAuthProviderBuilder, store::CredentialStore as _,
@@ -48,7 +48,7 @@ fn persistent_store_without_keys_is_refused() {
     ] {
         set(builder().store(store())).build().unwrap();
     }
-    // A store that is lost with the process needs neither.
+    // A store that is lost with the process needs neither keys nor `plaintext_at_rest`.
     builder().build().unwrap();
     builder().store(MemoryStore::new()).build().unwrap();
 }
@@ -86,7 +86,7 @@ async fn plaintext_record_with_keys_is_refused_and_kept() {
             assert!(text.contains("plaintext_at_rest()"), "{text}");
         }
     }
-    // A rotation does not encrypt what an attacker may have written.
+    // A rotation does not encrypt records that an attacker may have written.
     let rotation = reader.rotate(None, 10).await.unwrap();
     assert_eq!((rotation.re_encrypted, rotation.unreadable.len()), (0, 1));
     assert!(is_plaintext(&setup, "ann").await);
@@ -95,14 +95,14 @@ async fn plaintext_record_with_keys_is_refused_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn plaintext_store_moves_to_encryption_while_in_use() {
+async fn plaintext_store_is_migrated_while_in_use() {
     let setup = Setup::plaintext();
     for subject in ["ann", "ben", "cem"] {
         setup.world.connect(subject).await;
         assert!(is_plaintext(&setup, subject).await);
     }
     let moving = setup.build(|builder| builder.keys(keyring(&[1])).plaintext_at_rest());
-    // What is only read stays plaintext; what is written is encrypted.
+    // Reading keeps plaintext, and writing encrypts.
     moving.acquire(&"ann".into()).await.unwrap();
     assert!(is_plaintext(&setup, "ann").await);
     moving.refresh(&"ann".into()).await.unwrap();
@@ -132,7 +132,7 @@ async fn encrypted_record_without_keys_is_refused_and_kept() {
     assert!(text.contains("NOTION_AUTH_KEYS"), "{text}");
     setup.world.assert_nothing_lost("ann").await;
 
-    // Ciphertext that calls itself plaintext is damaged. Errors are repeated from memory for a second.
+    // Ciphertext marked as plaintext is damaged. Errors are cached for a second.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let mut payload = setup.payload("ann").await;
     payload[0] = PLAINTEXT;

@@ -1,4 +1,4 @@
-//! All records are encrypted again with a new key, while they are in use.
+//! Key rotation: all records are encrypted again with a new key while they are in use.
 
 use notion_auth::{
     NotionAuthProvider, Subject,
@@ -11,7 +11,7 @@ use tokio::time::{Duration, sleep, timeout};
 use super::setup::{Setup, chain, keyring, payload, unreadable};
 use crate::support::edit_record;
 
-/// Rotates all pages, and returns their sum.
+/// Rotates all pages. Returns the sum.
 async fn rotate_all(provider: &NotionAuthProvider, limit: usize) -> Rotation {
     let mut sum = Rotation::default();
     loop {
@@ -49,7 +49,7 @@ async fn rotation_re_encrypts_other_keys_records_and_nothing_else() {
     setup.connect_by(&new, "c").await;
     setup.connect_by(&setup.provider(&[9]), "lost").await;
     let dead = setup.world.provider.acquire(&"dead".into()).await.unwrap();
-    setup.world.notion.revoke_grant(dead.expose_token());
+    setup.world.notion.revoke_grant(dead.expose());
     let error = setup.world.provider.refresh(&"dead".into()).await;
     error.unwrap_err();
     setup
@@ -81,7 +81,7 @@ async fn rotation_re_encrypts_other_keys_records_and_nothing_else() {
     before["payload"] = after["payload"].clone();
     assert_eq!(after, before, "only the payload changes");
 
-    // The old key is not needed any more, and records that can't be read are as they were.
+    // The old key is not needed any more, and unreadable records are unchanged.
     let rotation = rotate_all(&setup.provider(&[2]), 100).await;
     assert_eq!(counts(&rotation), [0, 4, 0, 3]);
     let kept = setup.provider(&[9]).load_credentials(&"lost".into()).await;
@@ -96,7 +96,7 @@ async fn interrupted_rotation_can_be_repeated_or_continued() {
     for subject in &subjects {
         setup.world.connect(subject).await;
     }
-    // Another process continues after a page.
+    // Another process continues after the first page.
     let page = setup.provider(&[2, 1]).rotate(None, 5).await.unwrap();
     assert_eq!(counts(&page), [5, 0, 0, 0]);
     assert_eq!(page.next.as_ref().unwrap().as_str(), "subject-04");
@@ -141,7 +141,7 @@ async fn record_being_refreshed_is_pending_and_left_alone() {
     assert_eq!(counts(&rotation), [1, 0, 1, 0]);
     assert_eq!(rotation.pending, [Subject::new("ann")]);
     refreshing.await.unwrap().unwrap();
-    // The refreshing process did not have the new key in front.
+    // The refreshing process did not have the new key first.
     assert_eq!(counts(&rotate_all(&new, 10).await), [1, 1, 0, 0]);
     let only_new = setup.provider(&[2]);
     only_new.refresh(&"ann".into()).await.unwrap();
@@ -166,7 +166,7 @@ async fn lease_of_a_dead_process_is_pending_until_a_refresh() {
         assert_eq!(counts(&rotate_all(&new, 10).await), [0, 0, 1, 0]);
         sleep(Duration::from_secs(60)).await;
     }
-    // Until the lease was seen unchanged for long enough, the refresh is refused for the moment.
+    // The refresh fails until the lease was seen unchanged for long enough.
     while let Err(error) = new.refresh(&"ann".into()).await {
         assert!(error.is_transient(), "{error}");
         sleep(Duration::from_secs(5)).await;
@@ -188,7 +188,7 @@ async fn concurrent_change_wins_over_re_encryption() {
             async move { new.rotate(None, 10).await }
         });
         sleep(Duration::from_millis(500)).await;
-        // The rotation has read the record and has no answer yet.
+        // The rotation has read the record, and the store's response is delayed.
         setup.disk.set_load_delay(Duration::ZERO);
         let old = &setup.world.provider;
         match change {
@@ -216,7 +216,7 @@ async fn concurrent_change_wins_over_re_encryption() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_change_under_concurrent_refreshes_loses_nothing() {
+async fn key_rotation_during_refreshes_loses_nothing() {
     let setup = Setup::new(&[1]);
     let subjects: Vec<Subject> = (0..12).map(|at| format!("s{at:02}").into()).collect();
     for subject in &subjects {

@@ -1,4 +1,4 @@
-//! A persistent store as an operator and an attacker see it, and providers on it.
+//! A persistent store as an operator and an attacker see it, and providers that use it.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,12 +17,12 @@ use crate::{
     support::{World, edit_record, record_json, record_key},
 };
 
-/// The keyring of the keys with these numbers.
+/// Returns a keyring of the keys with these numbers.
 pub(super) fn keyring(numbers: &[u8]) -> Keyring {
     Keyring::new(numbers.iter().map(|number| [*number; 32])).unwrap()
 }
 
-/// Remembers all that was ever written.
+/// A store that keeps all records that were ever written.
 #[derive(Default)]
 pub(super) struct Disk {
     written: Mutex<Vec<StoredRecord>>,
@@ -31,17 +31,17 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Every record that was ever written.
+    /// Returns every record that was ever written.
     pub(super) fn written(&self) -> Vec<StoredRecord> {
         self.written.lock().unwrap().clone()
     }
 
-    /// From now on, a load is answered this long after the record was read.
+    /// Delays the response to later loads by this time, after the record was read.
     pub(super) fn set_load_delay(&self, delay: Duration) {
         *self.load_delay.lock().unwrap() = delay;
     }
 
-    /// From now on, the store itself can't read the subject's row.
+    /// Makes the store unable to read the subject's row.
     pub(super) fn damage(&self, subject: &str) {
         *self.damaged.lock().unwrap() = Some(Subject::new(subject));
     }
@@ -75,7 +75,7 @@ impl Hooks for Disk {
 
 /// A mock server, a persistent store, and a first provider.
 pub(super) struct Setup {
-    /// Its `store` is what the persistent store holds, without delays and damage.
+    /// Its `store` has the contents of the persistent store, without delays and damage.
     pub(super) world: World,
     store: FaultyStore<Disk>,
     pub(super) disk: Arc<Disk>,
@@ -111,7 +111,7 @@ impl Setup {
         }
     }
 
-    /// Another process on the same store.
+    /// Creates a provider of another process with the same store.
     pub(super) fn provider(&self, keys: &[u8]) -> NotionAuthProvider {
         self.build(|builder| builder.keys(keyring(keys)))
     }
@@ -123,7 +123,7 @@ impl Setup {
         build(&self.world.notion, &self.store, &self.world.clock, set).unwrap()
     }
 
-    /// Connects the subject through another provider than the first.
+    /// Connects the subject through another provider than the first one.
     pub(super) async fn connect_by(&self, provider: &NotionAuthProvider, subject: &str) {
         let credentials = self.world.notion.connect();
         let subject = subject.into();
@@ -136,7 +136,7 @@ impl Setup {
         loaded.record.expect("the subject has a record")
     }
 
-    /// The JSON of the subject's record.
+    /// Returns the JSON of the subject's record.
     pub(super) async fn record(&self, subject: &str) -> Value {
         record_json(&self.stored(subject).await)
     }
@@ -156,7 +156,7 @@ impl Setup {
     }
 }
 
-/// The payload of a record's JSON.
+/// Returns the payload in a record's JSON.
 pub(super) fn payload(record: &Value) -> Vec<u8> {
     STANDARD
         .decode(record["payload"].as_str().unwrap())
@@ -174,7 +174,7 @@ fn build(
     set(builder.jitter_seed(7)).build()
 }
 
-/// The error and its sources, as an operator reads them.
+/// Returns the error and its sources as text.
 pub(super) fn chain(error: &AuthError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -186,7 +186,7 @@ pub(super) fn chain(error: &AuthError) -> String {
     text
 }
 
-/// Asserts that the error is of a record of that subject which can't be read, and returns its text.
+/// Asserts that the error is about an unreadable record of this subject. Returns its text.
 #[track_caller]
 pub(super) fn unreadable(subject: &str, error: &AuthError) -> String {
     assert!(error.is_configuration(), "{error}");

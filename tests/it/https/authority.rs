@@ -1,4 +1,4 @@
-//! Authorities that the tests make, and certificates that they sign.
+//! Certificate authorities of the tests, and certificates that they sign.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// What a server shows, and the key to it.
+/// A server's certificate and its key.
 pub(super) struct Identity {
     pub(super) certificate: CertificateDer<'static>,
     pub(super) key: PrivateKeyDer<'static>,
@@ -34,7 +34,7 @@ impl Authority {
         self.0.as_ref().der().to_vec()
     }
 
-    /// A certificate that is valid for these names, and now.
+    /// Issues a certificate that is valid for these names now.
     pub(super) fn issue(&self, names: &[&str]) -> Identity {
         self.issue_between(names, 2020, 2100)
     }
@@ -57,7 +57,7 @@ impl Identity {
         }
     }
 
-    /// One that nobody else signed. `is_ca` is what `openssl req -x509` makes of it.
+    /// Creates a self-signed certificate. With `is_ca` it is like one of `openssl req -x509`.
     pub(super) fn self_signed(names: &[&str], is_ca: bool) -> Self {
         let mut params = params(names);
         if is_ca {

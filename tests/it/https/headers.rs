@@ -1,4 +1,4 @@
-//! Headers that servers and proxies write against the rules: a token response that has them is used.
+//! Malformed response headers of servers and proxies: the token response is used nevertheless.
 
 use notion_auth::{NotionAppCredentials, NotionAuthProvider};
 use tokio::{
@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{expired, with};
 
-/// A token endpoint that answers each request with this head and body; its origin.
+/// Starts a token endpoint that answers each request with this head and body. Returns its origin.
 async fn answering(head: String, body: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = listener.local_addr().expect("an address");
@@ -17,7 +17,7 @@ async fn answering(head: String, body: String) -> String {
             let response = format!("{head}\r\n\r\n{body}");
             tokio::spawn(async move {
                 let mut request = Vec::new();
-                // The request's body is one object.
+                // The request's body is a single object.
                 while !request.ends_with(b"}") {
                     if stream
                         .read_buf(&mut request)
@@ -34,7 +34,7 @@ async fn answering(head: String, body: String) -> String {
     format!("http://{address}")
 }
 
-/// A token response with these header lines, padded to that size, as the refresh sees it.
+/// Refreshes with a token response that has these header lines and is padded to this size.
 async fn refresh_answered_with(lines: &str, size: usize) -> Result<(), notion_auth::AuthError> {
     let mut body = r#"{"access_token":"ntn_new","refresh_token":"nrt_new","token_type":"bearer","bot_id":"b"}"#.to_owned();
     body.push_str(&" ".repeat(size.saturating_sub(body.len())));
@@ -60,7 +60,7 @@ async fn refresh_answered_with(lines: &str, size: usize) -> Result<(), notion_au
 }
 
 #[tokio::test]
-async fn token_response_with_odd_headers_is_used() {
+async fn token_response_with_malformed_headers_is_used() {
     let many: String = (0..150).map(|it| format!("\r\nX-{it}: b")).collect();
     let large = format!("\r\nX-A: {}", "b".repeat(500_000));
     let cases = [
@@ -81,7 +81,7 @@ async fn token_response_with_odd_headers_is_used() {
         let refreshed = refresh_answered_with(lines, 0).await;
         assert!(refreshed.is_ok(), "{case}: {refreshed:?}");
     }
-    // The limit is for the head: a body may be larger.
+    // The size limit applies to the head. A body may be larger.
     let refreshed = refresh_answered_with("", 4_000_000).await;
     assert!(refreshed.is_ok(), "{refreshed:?}");
 }

@@ -1,4 +1,4 @@
-//! What never answers: it is noticed, by limits that the tests run through on paused time.
+//! Servers that never respond are detected by time limits, which the tests pass on paused time.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::support::get;
 
-/// A wire to a server, which can be cut without a sign to either end.
+/// A connection to a server that can be cut without either end noticing.
 struct Wire {
     port: u16,
     is_cut: Arc<AtomicBool>,
@@ -56,7 +56,7 @@ async fn carry(
 ) {
     let mut bytes = [0; 4096];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        // What is read goes nowhere, and no end is passed on.
+        // Data is discarded, and the end of a stream is not forwarded.
         if !is_cut.load(Ordering::Relaxed) && to.write_all(&bytes[..read]).await.is_err() {
             return;
         }
@@ -66,7 +66,8 @@ async fn carry(
     }
 }
 
-/// How long it takes, on paused time. Until here time was real, so that connections could be made.
+/// Runs a future on paused time, and returns how long it took. Time is real before, so that connections can
+/// be opened.
 async fn on_paused_time<T>(
     call: impl Future<Output = Result<T, HttpsError>>,
 ) -> (HttpsError, Duration) {
@@ -81,7 +82,7 @@ async fn on_paused_time<T>(
 }
 
 #[tokio::test]
-async fn http2_connection_that_vanished_is_given_up_and_a_new_one_is_made() {
+async fn dead_http2_connection_is_replaced() {
     let authority = Authority::new();
     let server = start(&authority, &[H2]).await;
     let wire = Wire::to(server.address.port()).await;
@@ -99,7 +100,7 @@ async fn http2_connection_that_vanished_is_given_up_and_a_new_one_is_made() {
 }
 
 #[tokio::test]
-async fn idle_http2_connection_that_vanished_is_not_used_again() {
+async fn dead_idle_http2_connection_is_not_used_again() {
     let authority = Authority::new();
     let server = start(&authority, &[H2]).await;
     let wire = Wire::to(server.address.port()).await;
@@ -115,21 +116,22 @@ async fn idle_http2_connection_that_vanished_is_not_used_again() {
     assert_ok(client.oneshot(get(&url)).await);
 }
 
-/// The system accepts its connections, and nobody reads them.
+/// Opens a port at which the system accepts connections that are never read.
 fn silent() -> (std::net::TcpListener, u16) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
     let port = listener.local_addr().expect("an address").port();
     (listener, port)
 }
 
-/// Before time is paused: paused time runs to the end of every limit while files are read.
+/// Reads the root certificates before time is paused, because paused time passes every limit while files
+/// are read.
 fn read_roots(config: &HttpsConfig) {
     let destination = "https://127.0.0.1".parse().expect("a URI");
     config.check(&destination).expect("root certificates");
 }
 
 #[tokio::test]
-async fn server_that_never_speaks_tls_is_given_up_and_nothing_was_sent() {
+async fn silent_server_times_out_and_nothing_was_sent() {
     let (_listener, port) = silent();
     let url = format!("https://127.0.0.1:{port}");
     let config = trusting(&Authority::new());
@@ -141,7 +143,7 @@ async fn server_that_never_speaks_tls_is_given_up_and_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn proxy_that_never_speaks_is_given_up_and_nothing_was_sent() {
+async fn silent_proxy_times_out_and_nothing_was_sent() {
     for scheme in ["http", "https", "socks5"] {
         let (_listener, port) = silent();
         let proxy = format!("{scheme}://127.0.0.1:{port}");
@@ -163,7 +165,7 @@ async fn proxy_that_never_speaks_is_given_up_and_nothing_was_sent() {
     }
 }
 
-/// Of the connections to that port, the timers that the kernel runs (`proc_pid_net(5)`): 2 is keep-alive.
+/// Returns the kernel's timers of the connections to this port (`proc_pid_net(5)`). 2 is keep-alive.
 #[cfg(target_os = "linux")]
 fn timers(port: u16) -> Vec<String> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");

@@ -1,6 +1,6 @@
-//! The built-in client and OAuth transport against servers and proxies of the tests' own, on loopback.
+//! The built-in client and OAuth transport with servers and proxies of the tests, on loopback.
 //!
-//! No variable of this process counts: each configuration is given its own.
+//! Variables of this process do not matter, because each configuration gets its own.
 
 mod authority;
 mod headers;
@@ -26,10 +26,10 @@ use tower::ServiceExt as _;
 use self::{authority::Authority, server::Server};
 use crate::support::{Body, get};
 
-/// The name of the servers' certificates that is not of this machine, so that proxies are used for it.
+/// A server name that is not this machine's, so that proxies are used for it.
 const NOTION: &str = "notion.test";
 
-/// A configuration that has these variables and no others.
+/// Creates a configuration with only these variables.
 fn with(vars: &[(&str, &str)]) -> HttpsConfig {
     HttpsConfig::from_vars(|name| {
         let mut vars = vars.iter().filter(|(it, _)| *it == name);
@@ -41,7 +41,7 @@ fn with_path(name: &str, path: &Path) -> HttpsConfig {
     with(&[(name, path.to_str().expect("UTF-8"))])
 }
 
-/// A configuration without variables that trusts the authority.
+/// Creates a configuration without variables that trusts the authority.
 fn trusting(authority: &Authority) -> HttpsConfig {
     let config = with(&[]).add_root_certificate(authority.pem());
     config.expect("a root certificate")
@@ -59,7 +59,7 @@ fn assert_ok(response: Result<Response<Incoming>, HttpsError>) {
     }
 }
 
-/// A provider with the built-in transport, whose endpoints are all at that origin.
+/// Creates a provider with the built-in transport and all endpoints at this origin.
 fn provider(config: &HttpsConfig, origin: &str) -> NotionAuthProvider {
     provider_on(MemoryStore::new(), config, origin)
 }
@@ -77,14 +77,14 @@ fn provider_on(store: MemoryStore, config: &HttpsConfig, origin: &str) -> Notion
     builder.build().expect("good settings")
 }
 
-/// Credentials to refresh.
+/// Returns expired credentials.
 fn expired() -> NotionUserCredentials {
     let mut credentials = NotionUserCredentials::new(AccessToken::new("ntn_old"));
     credentials.refresh_token = Some(RefreshToken::new("nrt_unspent"));
     credentials
 }
 
-/// An OAuth call by the built-in transport.
+/// Makes an OAuth call through the built-in transport.
 async fn revoke(config: &HttpsConfig, origin: &str) -> Result<(), OAuthError> {
     let provider = provider(config, origin);
     provider.oauth().revoke(&AccessToken::new("ntn_any")).await

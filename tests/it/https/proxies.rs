@@ -37,7 +37,7 @@ impl World {
         }
     }
 
-    /// The proxy's URL, with user and password.
+    /// Returns the proxy's URL with user and password.
     fn to_proxy(&self, scheme: &str) -> String {
         format!("{scheme}://{USER}127.0.0.1:{}", self.proxy.port)
     }
@@ -73,7 +73,7 @@ async fn calls_go_through_the_first_variable_that_is_set() {
     for names in cases {
         let world = World::new(Kind::Connect).await;
         let proxy = world.to_proxy("http");
-        // Those after the first one would fail, and so would one that is empty if it counted.
+        // Later variables would make the connection fail, and so would an empty one if it counted.
         let mut vars = vec![("NO_PROXY", " \t"), ("no_proxy", "example.com")];
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             let is_first = name == names[0];
@@ -97,7 +97,7 @@ async fn calls_go_through_the_first_variable_that_is_set() {
 }
 
 #[tokio::test]
-async fn proxy_credentials_go_to_the_proxy_alone() {
+async fn proxy_credentials_are_sent_only_to_the_proxy() {
     let world = World::new(Kind::Connect).await;
     let config = world.with(&[("HTTPS_PROXY", &world.to_proxy("http"))]);
     assert_ok(ask(&config, &world.url()).await);
@@ -159,7 +159,7 @@ async fn socks_proxy_resolves_names_and_gets_its_own_credentials() {
                 Some(_) => proxy,
                 None => proxy.replace(USER, ""),
             };
-            // As some desktops write it.
+            // In the form that some desktop environments write.
             let config = world.with(&[("ALL_PROXY", &format!("{proxy}/"))]);
             assert_ok(ask(&config, &world.url()).await);
             revoke(&config, &world.url()).await.expect("an answer");
@@ -170,7 +170,7 @@ async fn socks_proxy_resolves_names_and_gets_its_own_credentials() {
 }
 
 #[tokio::test]
-async fn no_proxy_excepts_names_networks_and_everything() {
+async fn no_proxy_matches_names_networks_and_everything() {
     const NAME: &str = "https://api.notion.test";
     const DOTTED: &str = "https://api.notion.test.";
     const ADDRESS: &str = "https://198.51.100.7";
@@ -205,7 +205,7 @@ async fn no_proxy_excepts_names_networks_and_everything() {
         (V6, "[2001:db8::7]"),
         (V6, "[2001:db8::7]:8443"),
         (V6, "[2001:db8::/32]:8443"),
-        // This machine, whatever is listed.
+        // This machine is never proxied, whatever is listed.
         ("https://0.0.0.0:8443", ""),
         ("https://[::]", ""),
         ("https://localhost.", ""),
@@ -231,7 +231,7 @@ async fn no_proxy_excepts_names_networks_and_everything() {
         (V6, "[2001:db8::8]"),
         (V6, "[2001:db8::7"),
     ];
-    // A proxy that can't be used is reported where it is needed, without a connection.
+    // An unusable proxy is reported only if the destination needs it, without a connection.
     let needs_proxy = async |name: &str, list: &str, destination: &str| {
         let config = with(&[("HTTPS_PROXY", "ftp://proxy.test"), (name, list)]);
         let health = provider(&config, destination).health().await;
@@ -272,7 +272,7 @@ async fn this_machine_is_never_reached_through_a_proxy() {
     }
 }
 
-/// Values that are no proxy, all with a password.
+/// Values that are not proxy URLs, all with a password.
 const UNUSABLE: [&str; 14] = [
     "ftp://ann:hunter2@proxy.test",
     "socks4://ann:hunter2@proxy.test:1080",
@@ -291,7 +291,7 @@ const UNUSABLE: [&str; 14] = [
 ];
 
 #[tokio::test]
-async fn value_that_is_no_proxy_is_an_error_that_names_the_variable() {
+async fn invalid_proxy_url_is_an_error_that_names_the_variable() {
     let authority = Authority::new();
     let server = start(&authority, &[H1]).await;
     for value in UNUSABLE {
@@ -331,7 +331,7 @@ async fn password_with_an_at_sign_is_taken_whole() {
 }
 
 #[tokio::test]
-async fn proxy_without_a_scheme_is_one_of_http() {
+async fn proxy_without_a_scheme_uses_http() {
     let world = World::new(Kind::Connect).await;
     let proxy = format!(" {USER}127.0.0.1:{} ", world.proxy.port);
     let config = world.with(&[("HTTPS_PROXY", &proxy)]);

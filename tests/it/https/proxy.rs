@@ -1,4 +1,4 @@
-//! Proxies that let everybody through to this machine, whatever the name, and keep what they are told.
+//! Proxies that connect any name to this machine, and record what they receive.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(super) struct Proxy {
     pub(super) port: u16,
-    /// For each connection, what came before the tunnel.
+    /// For each connection, the data before the tunnel.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -19,9 +19,9 @@ pub(super) enum Kind {
     Connect,
     /// HTTP CONNECT over TLS.
     ConnectOverTls(TlsAcceptor),
-    /// With user and password, where some are expected.
+    /// With the expected user and password, if any.
     Socks5(Option<(&'static str, &'static str)>),
-    /// HTTP, answering with this status line.
+    /// HTTP, with this status line as the response.
     Refusing(&'static str),
 }
 
@@ -36,7 +36,7 @@ impl Proxy {
                 let (kind, keeps) = (kind.clone(), Arc::clone(&keeps));
                 tokio::spawn(async move {
                     let keep = |line: String| keeps.lock().expect("nobody panicked").push(line);
-                    // What ends early is the client's to tell.
+                    // The client reports connections that end early.
                     let _ = match kind {
                         Kind::Connect => connect(stream, keep).await,
                         Kind::ConnectOverTls(acceptor) => match acceptor.accept(stream).await {
@@ -116,7 +116,7 @@ async fn socks5(
     Ok(())
 }
 
-/// A length, and so many bytes.
+/// Reads a length, and that many bytes.
 async fn string(stream: &mut TcpStream) -> std::io::Result<String> {
     let length = stream.read_u8().await?;
     let mut bytes = vec![0; length.into()];

@@ -1,4 +1,4 @@
-//! A server that speaks TLS, and keeps what it is asked.
+//! A TLS server that records its requests.
 
 use std::{
     convert::Infallible,
@@ -47,7 +47,7 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, keeps) = (acceptor.clone(), Arc::clone(&keeps));
                 tokio::spawn(async move {
-                    // A client that does not trust it hangs up.
+                    // A client that does not trust the server closes the connection.
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
@@ -70,12 +70,12 @@ impl Server {
         Self { address, seen }
     }
 
-    /// By its address, which is on this machine.
+    /// Returns a URL with the server's address, which is on this machine.
     pub(super) fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// By a name.
+    /// Returns a URL with a name.
     pub(super) fn url_as(&self, name: &str) -> String {
         format!("https://{name}:{}", self.address.port())
     }

@@ -1,4 +1,4 @@
-//! Whom the client trusts, and what it says of a server that it doesn't.
+//! Trusted certificates, and the errors about untrusted ones.
 
 use std::{fs, path::Path};
 
@@ -21,12 +21,12 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).expect("a file");
 }
 
-/// PEM whose content is no certificate.
+/// Returns PEM whose content is not a certificate.
 fn damaged() -> String {
     "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()
 }
 
-/// PEM that can't be decoded.
+/// Returns PEM that cannot be decoded.
 fn broken() -> String {
     "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n".to_owned()
 }
@@ -51,7 +51,7 @@ async fn root_added_in_code_is_trusted() {
 }
 
 #[test]
-fn bad_root_in_code_is_an_error_at_once() {
+fn bad_root_in_code_is_an_immediate_error() {
     let pem = Authority::new().pem();
     let der = Authority::new().der();
     let cases = [
@@ -87,7 +87,7 @@ async fn ssl_cert_file_and_ssl_cert_dir_are_trusted() {
         fs::create_dir(path).expect("a directory");
     }
     let file = good.join("roots.pem");
-    // One that can't be read does not take the others away.
+    // An unreadable file does not affect the others.
     write(
         &file,
         format!("{}{}{}", broken(), damaged(), authority.pem()),
@@ -157,7 +157,7 @@ async fn variable_without_a_root_is_an_error_that_names_it() {
             "SSL_CERT_DIR" => ("SSL_CERT_FILE", good),
             _ => ("SSL_CERT_DIR", ""),
         };
-        // Neither the other variable nor a root in code makes up for it.
+        // Neither the other variable nor a root added in code replaces it.
         let config = with(&[(variable, path), other]).add_root_certificate(authority.pem());
         let config = config.expect("a root certificate");
         let names = |text: &str| text.contains(variable) && text.contains(path);
@@ -179,7 +179,7 @@ async fn variable_without_a_root_is_an_error_that_names_it() {
     assert!(server.seen().is_empty());
 }
 
-/// A blank variable is unset; the platform's certificates are then read.
+/// A blank variable counts as unset, so the platform's certificates are read.
 #[tokio::test]
 async fn blank_variable_counts_as_unset() {
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
@@ -190,10 +190,10 @@ async fn blank_variable_counts_as_unset() {
     }
 }
 
-/// Opening a pipe for reading waits for a writer, which never comes.
+/// Opening a pipe for reading would wait for a writer forever.
 #[cfg(unix)]
 #[tokio::test]
-async fn pipe_or_device_as_root_file_is_an_error_at_once() {
+async fn pipe_or_device_as_root_file_is_an_immediate_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let pipe = directory.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -213,14 +213,14 @@ async fn pipe_or_device_as_root_file_is_an_error_at_once() {
             assert!(text.contains(&expected), "{text}");
         }
     }
-    // A directory's pipe is passed over.
+    // A pipe in a directory is skipped.
     let config = with_path("SSL_CERT_DIR", directory.path());
     let error = ask(&config, url).await.expect_err("refused");
     assert!(error.to_string().contains("SSL_CERT_DIR"), "{error}");
 }
 
 #[tokio::test]
-async fn root_file_that_is_put_right_is_read_at_the_next_request() {
+async fn corrected_root_file_is_read_at_the_next_request() {
     let authority = Authority::new();
     let server = start(&authority, &[H1]).await;
     let directory = tempfile::tempdir().expect("a directory");
@@ -245,12 +245,12 @@ async fn plain_http_needs_no_roots_and_no_proxy() {
     assert_eq!(ask(&config, &uri).await.expect("a response").status(), 401);
     let health = provider(&config, &notion.base_url()).health().await;
     health.expect("it is healthy");
-    // Nor a proxy, wherever it goes.
+    // No proxy is needed for plain http, whatever its destination.
     let elsewhere = "http://notion.test".parse().expect("a URI");
     config.check(&elsewhere).expect("nothing is needed");
 }
 
-/// Servers that are not to be trusted, and a word of what is said of each.
+/// Returns servers that must not be trusted, and words of the error about each.
 async fn untrusted(authority: &Authority) -> Vec<(Server, &'static [&'static str])> {
     let stranger = Authority::new();
     let signed = |from, to| authority.issue_between(NAMES, from, to);

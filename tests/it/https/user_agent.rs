@@ -1,4 +1,4 @@
-//! Notion's edge refuses requests without a `User-Agent`.
+//! Notion's CDN refuses requests without a `User-Agent`.
 
 use http::{Version, header::USER_AGENT};
 use notion_auth::{https_client, testing::MockNotion};

@@ -1,4 +1,4 @@
-//! The API: tokens, versions, users, pages and search.
+//! The mocked API: tokens, versions, users, pages and search.
 
 use std::collections::HashSet;
 

@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded::Serializer};
 
 use super::{Answer, BOTH, Via, exchange, is_unauthorized, me, request, send};
 
-/// A valid URL of an authorization request, and more parameters.
+/// Returns a valid authorization URL with additional parameters.
 fn authorization_url(notion: &MockNotion, more: &str) -> String {
     let query = Serializer::new(String::new())
         .append_pair("client_id", notion.client_id())

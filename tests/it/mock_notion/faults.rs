@@ -1,4 +1,4 @@
-//! Scripted faults, before and after the server commits a refresh.
+//! Scripted faults before and after the server commits a refresh.
 
 use std::{pin::pin, time::Duration};
 
@@ -105,7 +105,7 @@ fn describe(answer: Option<&Result<Answer, Broken>>) -> String {
     }
 }
 
-/// Drops the call without an answer after the server has received it and has answered a later call.
+/// Drops the call without a response, after the server has received it and answered a later call.
 async fn unless_received<T>(
     notion: &MockNotion,
     via: Via,

@@ -1,4 +1,4 @@
-//! What the ledger records of a call.
+//! The ledger's records of calls.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-/// How a call reaches the mock server.
+/// How a call is sent to the mock server.
 #[derive(Clone, Copy, Debug)]
 enum Via {
     Socket,
@@ -35,7 +35,7 @@ enum Via {
 
 const BOTH: [Via; 2] = [Via::Socket, Via::Process];
 
-/// Why there is no whole answer.
+/// The reason why there is no complete response.
 #[derive(Debug)]
 enum Broken {
     NoAnswer,
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-/// A mock server in process, and a grant of it.
+/// Creates an in-process mock server with a connection.
 fn granted() -> (MockNotion, Grant) {
     let notion = MockNotion::in_process();
     let grant = notion.grant();
@@ -197,7 +197,8 @@ async fn send(
         }
         Via::Socket => {
             let (mut client, connection) = open(notion).await;
-            // Not spawned: to drop this call closes the connection, as a client that gives up does.
+            // Not spawned, because dropping this call closes the connection, as a client that gives up
+            // does.
             let call = async {
                 let response = client.send_request(request).await;
                 read(response.map_err(|_| Broken::NoAnswer)?).await

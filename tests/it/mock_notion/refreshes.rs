@@ -1,4 +1,4 @@
-//! Rotation of the token pair, and what a second use of a refresh token does.
+//! Rotation of the token pair, and the second use of a refresh token.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Tokens that the test revokes, and 401s that are held back.
+//! Tokens that a test revokes, and delayed 401s.
 
 use notion_auth::testing::notion::MockNotion;
 use tokio::task::{JoinHandle, yield_now};
@@ -31,7 +31,7 @@ async fn restricted_account_gets_401_for_valid_tokens() {
     me(&notion, next.access_token()).await.ok();
 }
 
-/// Starts a call, and waits until the server has received it.
+/// Starts a call and waits until the server has received it.
 async fn start(notion: &MockNotion, token: &str) -> JoinHandle<Answer> {
     let received = notion.ledger().api_calls().len();
     let call = tokio::spawn({
@@ -44,7 +44,7 @@ async fn start(notion: &MockNotion, token: &str) -> JoinHandle<Answer> {
     call
 }
 
-/// Lets other tasks run as far as they can.
+/// Runs other tasks until they wait.
 async fn run_tasks() {
     for _ in 0..10 {
         yield_now().await;

@@ -1,4 +1,4 @@
-//! The server on a socket: its connections and its end.
+//! The mock server on a socket: connections and shutdown.
 
 use notion_auth::testing::notion::MockNotion;
 use tokio::task::yield_now;

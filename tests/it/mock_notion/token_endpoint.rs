@@ -1,4 +1,4 @@
-//! What the OAuth endpoints refuse.
+//! Calls that the OAuth endpoints refuse.
 
 use http::{
     Request,
@@ -98,7 +98,7 @@ async fn undocumented_token_requests_are_refused() {
 
     let ledger = notion.ledger();
     assert!(ledger.is_refresh_token_live(token));
-    // Those are the ones that name the token, with the form and without the array.
+    // All calls that contain the token, including the form but not the array.
     assert_eq!(ledger.presentations_of(token).len(), 4);
 }
 

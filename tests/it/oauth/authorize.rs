@@ -1,4 +1,4 @@
-//! The authorization URL and the state of a flow.
+//! The authorization URL and the `state` of a flow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{REDIRECT_URI, answer, app, assert_shows_none_of, begin, built, param
 #[test]
 fn authorization_url_has_exactly_the_documented_parameters() {
     let odd_uri = "https://APP.example:443/a/../cb?x=%7e&y=a+b";
-    // As an integration's page at Notion shows it.
+    // As Notion shows it on an integration's page.
     let with_query = "https://api.notion.com/v1/oauth/authorize?client_id=1f2e&response_type=code\
                       &owner=user&redirect_uri=https%3A%2F%2Fapp.example%2Fnotion%2Fcallback&tenant=7";
     for (app, name, value) in [

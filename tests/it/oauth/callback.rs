@@ -1,4 +1,4 @@
-//! Which callbacks have a code and a state, and what the others are.
+//! Callbacks with a code and a state, and all others.
 
 use notion_auth::{
     oauth::{CallbackAnswer, OAuthError},
@@ -7,7 +7,7 @@ use notion_auth::{
 
 use super::{Kind, all_texts, assert_shows_none_of, begin, fails, flow, parameter, start};
 
-/// The query, alone and in URLs.
+/// Parses the query alone and in URLs.
 fn read(query: &str) -> [Result<CallbackAnswer, OAuthError>; 5] {
     [
         CallbackAnswer::from_query(query),
@@ -78,7 +78,7 @@ fn any_other_callback_is_refused() {
             Kind::Callback,
             duplicate,
         ),
-        // An error comes before code and state.
+        // An error has precedence over code and state.
         ("error=access_denied&state=", Kind::Denied, "access_denied"),
         ("error=access_denied", Kind::Denied, "access_denied"),
         (

@@ -1,4 +1,4 @@
-//! How long a call waits.
+//! Time limits of OAuth calls.
 
 use std::{
     convert::Infallible,
@@ -48,7 +48,7 @@ async fn call_without_an_answer_within_10_seconds_is_ambiguous() {
     }
 }
 
-/// A body that has begun and never ends.
+/// A body that starts and never ends.
 struct Endless;
 
 impl http_body::Body for Endless {

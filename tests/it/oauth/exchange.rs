@@ -1,4 +1,4 @@
-//! From the callback to credentials.
+//! From a callback to credentials.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     code, consent, fails, flow, parameter, provider, refresh_token, start,
 };
 
-/// Asserts that a flow of ann's is completed.
+/// Asserts that a flow of ann's can be completed.
 async fn connects(notion: &MockNotion, flow: &OAuthFlow) {
     let begun = begin(flow);
     let callback = answer(&consent(notion, &begun.url));
@@ -55,8 +55,8 @@ async fn refresh_rotates_both_tokens() {
     assert_eq!(notion.ledger().refreshes().len(), 1);
 }
 
-// The mock server requires the same redirect URI in the authorization URL and in the exchange, or none
-// in both.
+// The mock server requires the same redirect URI in the authorization URL and in the exchange, or none in
+// both.
 
 #[tokio::test]
 async fn exchange_repeats_the_redirect_uri_verbatim() {
@@ -165,7 +165,7 @@ async fn pending_flow_can_be_serialised() {
 }
 
 #[test]
-fn error_for_an_unreadable_pending_flow_does_not_show_it() {
+fn error_for_an_invalid_pending_flow_does_not_show_it() {
     for json in [
         json!("Canary"),
         json!(["Canary"]),

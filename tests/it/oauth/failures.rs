@@ -1,4 +1,4 @@
-//! Answers that are errors, and answers that are lost. More of them are in `protocol::transport`.
+//! Error responses and lost responses. `protocol::transport` has more of them.
 
 use http::header::LOCATION;
 use notion_auth::{
@@ -15,7 +15,7 @@ use super::{
     provider, refresh_token, start, token_answer, wire::Wire,
 };
 
-/// An exchange and a refresh that meet this fault, each of them sent once.
+/// Runs an exchange and a refresh with this fault, each sent once.
 async fn calls_meet(fault: Fault) -> [OAuthError; 2] {
     let notion = start(MockNotion::builder()).await;
     let flow = flow(&notion);
@@ -106,7 +106,7 @@ async fn refusal_is_read_in_both_shapes() {
                 assert_eq!(kind(&error), Kind::Refused(status, code.to_owned()));
                 let refusal = error.refusal().expect("a refusal");
                 let description = refusal.description.as_deref().expect("a description");
-                assert!(description.contains("told to refuse"), "{description}");
+                assert!(description.contains("scripted to refuse"), "{description}");
                 assert!(refusal.request_id.is_some());
                 assert!(error.to_string().contains(code), "{error}");
             }

@@ -1,4 +1,4 @@
-//! The OAuth client: its requests, and what becomes of their answers.
+//! The OAuth client: its requests, and the processing of responses.
 
 mod authorize;
 mod callback;
@@ -30,7 +30,7 @@ fn ann() -> Subject {
     Subject::new("ann")
 }
 
-/// An OAuth client of the mock server's app.
+/// Returns an OAuth client for the mock server's app.
 #[track_caller]
 fn flow(notion: &MockNotion) -> OAuthFlow {
     built(notion.provider_builder().expect("the mock's app is valid"))
@@ -50,7 +50,7 @@ fn app() -> NotionAppCredentialsBuilder {
     builder.client_id("1f2e").client_secret("secret_3d4c")
 }
 
-/// The app of the mock server, without a redirect URI.
+/// Returns a builder of the mock server's app without a redirect URI.
 fn app_of(notion: &MockNotion) -> NotionAppCredentialsBuilder {
     NotionAppCredentials::builder()
         .authorization_url(notion.authorization_url())
@@ -69,7 +69,7 @@ fn begin(flow: &OAuthFlow) -> AuthorizationRequest {
     flow.authorize(&ann()).expect("an app with an OAuth client")
 }
 
-/// The callback URL after the user has allowed the connection.
+/// Returns the callback URL after the user has allowed access.
 #[track_caller]
 fn consent(notion: &MockNotion, url: &Url) -> String {
     notion.consent(url.as_str()).expect("a valid request")
@@ -98,7 +98,7 @@ fn refresh_token(credentials: &NotionUserCredentials) -> Option<&str> {
     credentials.refresh_token.as_ref().map(RefreshToken::expose)
 }
 
-/// Asserts that the credentials are the server's living pair, with all members of its answer.
+/// Asserts that the credentials are the server's valid pair, with all members of its response.
 #[track_caller]
 fn assert_connected(notion: &MockNotion, credentials: &NotionUserCredentials) {
     let bot_id = credentials.bot_id().expect("a bot id");
@@ -118,7 +118,7 @@ fn assert_connected(notion: &MockNotion, credentials: &NotionUserCredentials) {
     assert_eq!(raw, BTreeSet::from(expected));
 }
 
-/// What the predicates of an error report.
+/// The predicates of an error.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Configuration,
@@ -127,11 +127,11 @@ enum Kind {
     RateLimited(Option<u64>),
     Refused(u16, String),
     Denied,
-    /// None of them: an error of the callback.
+    /// No predicate: an error of the callback.
     Callback,
 }
 
-/// The kind of the error, of which at most one predicate may be true.
+/// Returns the kind of an error. At most one predicate may be true.
 #[track_caller]
 fn kind(error: &OAuthError) -> Kind {
     let after = error.retry_after().map(|after| after.as_secs());
@@ -149,7 +149,7 @@ fn kind(error: &OAuthError) -> Kind {
     kinds.pop().unwrap_or(Kind::Callback)
 }
 
-/// Asserts that the call has failed so.
+/// Asserts that the call has failed with this kind of error.
 #[track_caller]
 fn fails<T: Debug>(outcome: Result<T, OAuthError>, expected: &Kind) -> OAuthError {
     let error = outcome.expect_err("an error");
@@ -157,7 +157,7 @@ fn fails<T: Debug>(outcome: Result<T, OAuthError>, expected: &Kind) -> OAuthErro
     error
 }
 
-/// All text of an error and of its sources.
+/// Returns all text of an error and its sources.
 fn all_texts(error: &OAuthError) -> String {
     let mut text = format!("{:?}", error.refusal());
     let mut next: Option<&dyn Error> = Some(error);
@@ -175,7 +175,7 @@ fn assert_shows_none_of(text: &str, canaries: &[&str]) {
     }
 }
 
-/// The calls of the endpoints, by name.
+/// The calls of the OAuth endpoints, by name.
 const CALLS: [&str; 4] = ["exchange", "refresh", "revoke", "introspect"];
 
 async fn call(flow: &OAuthFlow, name: &str) -> Result<(), OAuthError> {
@@ -189,7 +189,7 @@ async fn call(flow: &OAuthFlow, name: &str) -> Result<(), OAuthError> {
     }
 }
 
-/// Credentials with a value for each member.
+/// Returns credentials with a value for each member.
 fn stored() -> NotionUserCredentials {
     serde_json::from_value(json!({
         "access_token": "ntn_1", "refresh_token": "nrt_1", "scope": ["read"],
@@ -205,7 +205,7 @@ fn token_answer() -> Value {
     json!({"access_token": "ntn_2", "token_type": "bearer", "refresh_token": "nrt_2"})
 }
 
-/// An answer with which each of [`CALLS`] succeeds.
+/// Returns a response with which each of [`CALLS`] succeeds.
 fn valid_answer() -> Value {
     let mut answer = token_answer();
     answer["active"] = true.into();

@@ -1,4 +1,4 @@
-//! Calls that were certainly not sent. More of them are in `protocol::transport`.
+//! Calls that were certainly not sent. `protocol::transport` has more of them.
 
 use std::{
     error::Error,
@@ -23,7 +23,7 @@ use super::{CALLS, Kind, all_texts, app, assert_shows_none_of, built, call, fail
 
 #[tokio::test]
 async fn refused_connection_is_not_sent() {
-    // Bound and not listening: connections are refused, and no other program gets the port.
+    // Bound but not listening: connections are refused, and no other program gets the port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -39,7 +39,7 @@ async fn refused_connection_is_not_sent() {
     }
 }
 
-/// A transport whose `poll_ready` gives this.
+/// A transport whose `poll_ready` returns this value.
 #[derive(Clone)]
 struct NotReady(fn() -> Poll<Result<(), io::Error>>);
 
@@ -83,7 +83,7 @@ impl Error for Wrapped {
     }
 }
 
-/// A call whose transport fails so.
+/// Makes a call whose transport fails with this error.
 async fn transport_fails(error: fn() -> BoxError, expected: Kind) -> OAuthError {
     let transport = service_fn(move |_: Request<Full<Bytes>>| async move {
         Err::<Response<Full<Bytes>>, BoxError>(error())

@@ -1,4 +1,4 @@
-//! Arbitrary answers and callbacks.
+//! Property tests with arbitrary responses and callbacks.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-/// Bytes, or JSON that is almost an answer.
+/// Generates bytes, or JSON that is almost a valid response.
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let value = prop_oneof![
         Just(Value::Null),
@@ -69,7 +69,7 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A token answer, to be truncated.
+/// Generates a token response to be truncated.
 fn members_text() -> impl Strategy<Value = String> {
     "[ -~]{1,20}"
         .prop_map(|token| json!({"access_token": token, "token_type": "bearer"}).to_string())

@@ -1,4 +1,4 @@
-//! What the calls send, and where.
+//! The requests of OAuth calls, and their URLs.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
@@ -16,7 +16,7 @@ use super::{
     start, valid_answer, wire::Wire,
 };
 
-/// The only value of the header.
+/// Returns the only value of the header.
 #[track_caller]
 fn header(headers: &HeaderMap, name: HeaderName) -> &HeaderValue {
     let values: Vec<_> = headers.get_all(&name).iter().collect();

@@ -1,4 +1,4 @@
-//! Errors show no secret, whether it was sent or only looks like one.
+//! Errors show no secret that was sent, and no text that looks like one.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -70,7 +70,7 @@ async fn no_error_shows_a_secret_that_the_server_echoes() {
             ];
             assert_eq!(wire.seen().len(), 4);
             let errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
-            // A revocation succeeds by its status.
+            // A revocation succeeds by its status alone.
             assert!(errors.len() >= 3, "{status}");
             for error in errors {
                 let text = all_texts(&error);

@@ -1,4 +1,4 @@
-//! Which credentials an exchange and a refresh make of a token answer.
+//! The credentials that an exchange and a refresh create from a token response.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use super::{
     wire::Wire,
 };
 
-/// When a `TestClock` starts, in Unix seconds.
+/// The start time of a `TestClock`, in Unix seconds.
 const NOW: u64 = 1_767_225_600;
 
 pub(super) fn json_of(credentials: &NotionUserCredentials) -> Value {
     serde_json::to_value(credentials.expose_tokens()).expect("credentials serialise")
 }
 
-/// The object with these members added or replaced.
+/// Returns the object with these members added or replaced.
 fn with(mut object: Value, members: &Value) -> Value {
     for (name, value) in members.as_object().expect("an object") {
         object[name] = value.clone();
@@ -32,8 +32,7 @@ fn with(mut object: Value, members: &Value) -> Value {
     object
 }
 
-/// Asserts that an exchange whose answer has these members besides the tokens makes credentials that
-/// differ so from those without them.
+/// Asserts how the credentials change if these members are added to the token response of an exchange.
 #[track_caller]
 fn exchanged(answer: &Value, changes: &Value) -> impl Future<Output = ()> {
     let new = json!({
@@ -75,7 +74,7 @@ async fn exchange_reads_every_form_of_expires_in() {
         let changes = json!({"expires_in": expected, "expires_at": expires_at});
         exchanged(&json!({ "expires_in": value }), &changes).await;
     }
-    // The end of time can't be represented.
+    // This expiry cannot be represented as a time.
     let longest = json!({ "expires_in": u64::MAX });
     exchanged(&longest, &longest).await;
 }
@@ -186,7 +185,7 @@ async fn success_without_an_access_token_is_ambiguous() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_keeps_members_that_are_not_answered_but_the_expiry() {
+async fn refresh_keeps_missing_members_except_the_expiry() {
     let raw = |changes| json!({ "raw": with(json_of(&stored())["raw"].take(), &changes) });
     let same = |members: Value| (members.clone(), members);
     for (answer, changes) in [

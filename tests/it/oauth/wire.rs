@@ -1,4 +1,4 @@
-//! A transport that records every request, and gives one answer to all of them.
+//! A transport that records every request, and sends the same response to all of them.
 
 use std::{
     convert::Infallible,
@@ -38,7 +38,7 @@ impl Wire {
         Self::new(move |_| response(status, body.clone()))
     }
 
-    /// An answer with this header.
+    /// Returns a response with this header.
     pub(super) fn with_header(
         status: u16,
         body: impl Into<Bytes>,
@@ -76,7 +76,7 @@ impl Wire {
         })
     }
 
-    /// A client whose clock is a `TestClock`.
+    /// Returns a client with a `TestClock`.
     pub(super) fn flow(&self, app: NotionAppCredentialsBuilder) -> OAuthFlow {
         let builder = provider(app).transport(self.transport());
         built(builder.clock(TestClock::new()))
@@ -86,7 +86,7 @@ impl Wire {
         self.seen.lock().expect("no panic").clone()
     }
 
-    /// The only request.
+    /// Returns the only request.
     #[track_caller]
     pub(super) fn request(&self) -> Request<Bytes> {
         let mut seen = self.seen();

@@ -1,4 +1,4 @@
-//! What is counted on the fast path: hits, and 401s that Notion did not send.
+//! Counters of the fast path: cache hits, and 401s that Notion did not send.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use notion_auth::{AccessToken, ExplicitCredentials, NotionAuthLayer, Subject, testing};
@@ -9,8 +9,8 @@ use crate::{
     unauthorized::{ANSWERS, Sender, header_map},
 };
 
-/// How many hits the recorder was told of since it was last asked.
-fn told(snapshotter: &Snapshotter) -> u64 {
+/// Returns the number of hits reported to the recorder since the last call.
+fn reported(snapshotter: &Snapshotter) -> u64 {
     counted(snapshotter, "notion_auth_hits_total")
 }
 
@@ -26,7 +26,7 @@ fn counted(snapshotter: &Snapshotter, name: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hits_are_told_in_batches_and_none_is_lost() {
+async fn hits_are_reported_in_batches_and_none_is_lost() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let _metrics = metrics::set_default_local_recorder(&recorder);
@@ -46,25 +46,25 @@ async fn hits_are_told_in_batches_and_none_is_lost() {
     };
 
     send(63).await;
-    assert_eq!(told(&snapshotter), 0);
+    assert_eq!(reported(&snapshotter), 0);
     send(1).await;
-    assert_eq!(told(&snapshotter), 64);
+    assert_eq!(reported(&snapshotter), 64);
 
-    // With the first request that is none.
+    // The first request that is not a hit reports them.
     send(3).await;
     let nobody = world.provider.acquire(&Subject::new("nobody")).await;
     assert!(nobody.is_err());
-    assert_eq!(told(&snapshotter), 3);
+    assert_eq!(reported(&snapshotter), 3);
 
-    // And when the provider goes, with all threads' hits.
+    // Dropping the provider reports the hits of all threads.
     send(5).await;
     drop(service);
     drop(world);
-    assert_eq!(told(&snapshotter), 5);
+    assert_eq!(reported(&snapshotter), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
+async fn counting_a_hit_allocates_nothing() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let inner = service_fn(|request: http::Request<_>| {
@@ -84,14 +84,14 @@ async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
         let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
         counts.push(allocation_counter::measure(hits).count_total);
     }
-    assert_eq!(told(&snapshotter), 200);
+    assert_eq!(reported(&snapshotter), 200);
     assert_eq!(counts[0], counts[1]);
-    // The header map grows, once for each request, as it would for two inserts.
+    // The header map grows once per request, as it would for two inserts.
     assert!(counts[0] <= 400, "{counts:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_401_that_is_not_notions_is_counted_whatever_was_sent() {
+async fn foreign_401_is_counted_whatever_was_sent() {
     const NAME: &str = "notion_auth_foreign_unauthorized_total";
 
     let recorder = DebuggingRecorder::new();

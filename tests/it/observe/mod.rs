@@ -1,4 +1,4 @@
-//! The table in the docs against what the code emits, both ways.
+//! Compares the table in the docs with what the code emits, in both directions.
 
 mod hits;
 mod scenarios;
@@ -15,7 +15,7 @@ use metrics_util::debugging::DebuggingRecorder;
 type Facts = BTreeSet<String>;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_emitted_is_what_the_table_says() {
+async fn emitted_spans_events_and_metrics_match_the_table() {
     let seen = seen::Seen::default();
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -37,7 +37,7 @@ async fn what_is_emitted_is_what_the_table_says() {
 }
 
 #[test]
-fn each_outcome_is_explained() {
+fn every_outcome_is_explained() {
     let outcomes: BTreeSet<_> = table::facts()
         .iter()
         .filter_map(|fact| Some(fact.split_once("outcome=")?.1.to_owned()))
@@ -47,7 +47,7 @@ fn each_outcome_is_explained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queries_for_prometheus_ask_for_what_its_exporter_shows() {
+async fn prometheus_queries_match_the_exporter() {
     let buckets = Matcher::Suffix("_duration_seconds".to_owned());
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(buckets, &[0.1, 1.0])

@@ -1,4 +1,4 @@
-//! Everything that can become of a request and of a refresh.
+//! All outcomes of a request and of a refresh.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) async fn run_all() {
     foreign_unauthorized().await;
 }
 
-/// A request with a refused token, that is not cured.
+/// A request with a refused token that a refresh does not remedy.
 async fn refused(world: &World) -> AuthError {
     let credentials = world.connect("ann").await;
     let token = credentials.access_token.expose();

@@ -1,4 +1,4 @@
-//! What the code emits, collected.
+//! Collects what the code emits.
 
 use std::{
     fmt::Debug,
@@ -20,12 +20,12 @@ use tracing_subscriber::{
 use super::Facts;
 use crate::support::subscribe;
 
-/// Spans and events with a name of this crate's.
+/// Spans and events whose names are this crate's.
 #[derive(Clone, Default)]
 pub(super) struct Seen(Arc<Mutex<Facts>>);
 
 impl Seen {
-    /// Collects those of this thread, for as long as the guard lives.
+    /// Collects those of this thread while the guard lives.
     pub(super) fn collect(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         subscribe(subscriber)
@@ -84,7 +84,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
     }
 }
 
-/// What was counted or measured at least once.
+/// Returns the metrics that were recorded at least once.
 pub(super) fn metrics(snapshot: Snapshot) -> Facts {
     let mut facts = Facts::new();
     for (key, unit, _, value) in snapshot.into_vec() {

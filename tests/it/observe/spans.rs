@@ -1,4 +1,4 @@
-//! How spans are placed.
+//! Parents of spans.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use tracing_subscriber::{
 
 use crate::support::{World, status, subscribe};
 
-/// Spans as `name in parent`, and `name after what it follows from`.
+/// Spans as `name in parent`, and `name after predecessor`.
 #[derive(Clone, Default)]
 struct Placed(Arc<Mutex<Vec<String>>>);
 
@@ -33,7 +33,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Placed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hit_makes_no_span_and_a_refresh_follows_from_the_request_that_began_it() {
+async fn hit_has_no_span_and_refresh_follows_from_its_request() {
     let placed = Placed::default();
     let subscriber = tracing_subscriber::registry().with(placed.clone());
     let _guard = subscribe(subscriber);

@@ -1,4 +1,4 @@
-//! The page, read.
+//! Parses the page of the docs.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::Facts;
 
 const PAGE: &str = include_str!("../../../src/observe/table.md");
 
-/// The rows of the table under this heading, in cells.
+/// Returns the rows of the table with this heading, as cells.
 fn rows(first_column: &str) -> impl Iterator<Item = Vec<&'static str>> {
     let heading = format!("| {first_column} |");
     PAGE.lines()
@@ -16,7 +16,7 @@ fn rows(first_column: &str) -> impl Iterator<Item = Vec<&'static str>> {
         .map(|line| line.split('|').map(str::trim).skip(1).collect())
 }
 
-/// What stands in backticks.
+/// Returns the texts in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -42,15 +42,14 @@ pub(super) fn facts() -> Facts {
     facts
 }
 
-/// The outcomes that the page explains.
+/// Returns the outcomes that the page explains.
 pub(super) fn explained() -> BTreeSet<String> {
     rows("outcome")
         .map(|cells| quoted(cells[0]).next().unwrap().to_owned())
         .collect()
 }
 
-/// The series that the page's queries ask for, with their labels, up to where a page of Prometheus' has
-/// its own.
+/// Returns the series of the page's queries, with their labels, as Prometheus's exporter names them.
 pub(super) fn queried() -> BTreeSet<String> {
     let section = PAGE.split("# For Prometheus").nth(1).unwrap();
     let is_of_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';

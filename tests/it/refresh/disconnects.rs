@@ -68,7 +68,7 @@ async fn reconnect_replaces_the_outcome_of_a_refresh_in_flight() {
     let new = world.connect("ann").await;
 
     let acquired = refresh.await.unwrap().unwrap();
-    assert_eq!(acquired.expose_token(), new.access_token.expose());
+    assert_eq!(acquired.expose(), new.access_token.expose());
     assert_eq!(acquired.generation(), 1, "a new lineage");
     world.assert_nothing_lost("ann").await;
 }

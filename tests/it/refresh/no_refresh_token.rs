@@ -1,4 +1,4 @@
-//! Credentials without a refresh token. More of them is in `unauthorized::ending`.
+//! Credentials without a refresh token. See also `unauthorized::no_refresh_token`.
 
 use http::Response;
 use notion_auth::{

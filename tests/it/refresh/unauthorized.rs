@@ -106,7 +106,7 @@ async fn revocations_far_apart_are_refreshed_at_once() {
     for round in 1..=5 {
         sleep(seconds(80)).await;
         let acquired = world.provider.acquire(&"ann".into()).await.unwrap();
-        world.notion.revoke_access_token(acquired.expose_token());
+        world.notion.revoke_access_token(acquired.expose());
         assert_eq!(status(world.client(), world.get("ann")).await, 200);
         assert_eq!(world.notion.ledger().refreshes().len(), round);
     }
@@ -118,7 +118,7 @@ async fn custom_client_reports_refusals_and_refreshes_explicitly() {
     let credentials = world.connect("ann").await;
     let ann = Subject::new("ann");
     let first = world.provider.acquire(&ann).await.unwrap();
-    assert_eq!(first.expose_token(), credentials.access_token.expose());
+    assert_eq!(first.expose(), credentials.access_token.expose());
     assert!(first.authorization().is_sensitive());
 
     let second = world.provider.refused(&ann, &first).await.unwrap();

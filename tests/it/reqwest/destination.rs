@@ -1,4 +1,4 @@
-//! Rule 1 with reqwest, whose client may add a `Host` of its own.
+//! Rule 1 with reqwest, whose client may add its own `Host`.
 
 use http::{
     HeaderMap, HeaderValue, Version,

@@ -1,4 +1,4 @@
-//! A server that is not Notion.
+//! A server that is not Notion's.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,8 @@ use axum::{
     routing::any,
 };
 
-/// Notes what it was sent. `/again` redirects to `/end`, `/refusing` answers 401 with JSON, all else 200.
+/// Records its requests. `/again` redirects to `/end`, `/refusing` answers 401 with JSON, and any other
+/// path 200.
 pub(super) struct Elsewhere {
     pub(super) url: String,
     seen: Arc<Mutex<Vec<(String, HeaderMap)>>>,
@@ -33,7 +34,7 @@ impl Elsewhere {
         Self { url, seen }
     }
 
-    /// Paths and headers of what came.
+    /// Returns the paths and headers of the requests.
     pub(super) fn seen(&self) -> Vec<(String, HeaderMap)> {
         self.seen.lock().unwrap().clone()
     }

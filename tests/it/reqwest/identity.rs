@@ -1,4 +1,4 @@
-//! Whose credentials a request gets.
+//! Selection of a request's credentials.
 
 use notion_auth::{
     AuthError, ExplicitCredentials, Mode, NotionAppCredentials, Subject, UseIntegrationToken,
@@ -10,7 +10,7 @@ use reqwest_middleware::RequestBuilder;
 
 use super::{World, ann, around, auth_error, connect, http};
 
-/// The token that the request was sent with.
+/// Returns the token that the request was sent with.
 async fn token(world: &World, request: RequestBuilder) -> String {
     assert_eq!(request.send().await.unwrap().status(), 200);
     let calls = world.notion.ledger().api_calls();
@@ -18,7 +18,7 @@ async fn token(world: &World, request: RequestBuilder) -> String {
 }
 
 #[tokio::test]
-async fn each_request_has_the_token_of_the_subject_in_its_extensions() {
+async fn request_gets_the_token_of_the_subject_in_its_extensions() {
     let world = World::new().await;
     let ben = connect(&world.notion, &world.provider, "ben").await;
     let client = world.client();
@@ -30,7 +30,7 @@ async fn each_request_has_the_token_of_the_subject_in_its_extensions() {
 }
 
 #[tokio::test]
-async fn a_client_for_one_subject_is_that_subjects_whatever_a_request_says() {
+async fn client_for_one_subject_ignores_the_request_s_identity() {
     let world = World::new().await;
     let ben = connect(&world.notion, &world.provider, "ben").await;
     let client = around(http(Policy::none()), world.middleware().for_subject("ann"));
@@ -47,7 +47,7 @@ async fn a_client_for_one_subject_is_that_subjects_whatever_a_request_says() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_subject_or_of_an_unknown_one_is_an_auth_error() {
+async fn request_without_a_known_subject_is_an_auth_error() {
     let world = World::new().await;
     let client = world.client();
     for request in [
@@ -56,7 +56,7 @@ async fn a_request_without_a_subject_or_of_an_unknown_one_is_an_auth_error() {
     ] {
         let error = request.send().await.unwrap_err();
         assert!(auth_error(&error).is_not_connected(), "{error:?}");
-        // Also for those who look into the middleware's own kind of error.
+        // The error is also reachable through the middleware's own error type.
         let reqwest_middleware::Error::Middleware(error) = error else {
             panic!("not the middleware's: {error:?}");
         };
@@ -66,7 +66,7 @@ async fn a_request_without_a_subject_or_of_an_unknown_one_is_an_auth_error() {
 }
 
 #[tokio::test]
-async fn explicit_comes_before_stored_and_the_integration_token_is_asked_for() {
+async fn explicit_credentials_have_precedence_over_stored_ones() {
     let notion = MockNotion::start().await.unwrap();
     let integration = notion.grant_for("integration").access_token().to_owned();
     let app = NotionAppCredentials::builder()
@@ -103,7 +103,7 @@ async fn explicit_comes_before_stored_and_the_integration_token_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_mode_of_the_requests_comes_before_the_middlewares() {
+async fn mode_of_the_request_has_precedence() {
     for (middleware, mode, status) in [
         (
             NotionAuthMiddleware::refreshing as fn(_) -> _,

@@ -1,4 +1,4 @@
-//! What is put on a request, and where a request may go with it.
+//! The headers that are added, and the destinations that a request may have.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use notion_auth::{NotionAppCredentials, Subject, header::NOTION_VERSION};
@@ -21,7 +21,7 @@ async fn both_headers_are_set_and_the_token_is_sensitive() {
 }
 
 #[tokio::test]
-async fn an_authorization_of_the_callers_is_replaced_never_kept_beside() {
+async fn authorization_of_the_caller_is_replaced() {
     let world = World::new().await;
     let mut defaults = HeaderMap::new();
     defaults.insert(AUTHORIZATION, HeaderValue::from_static("Bearer three"));
@@ -40,7 +40,7 @@ async fn an_authorization_of_the_callers_is_replaced_never_kept_beside() {
 }
 
 #[tokio::test]
-async fn a_version_of_the_requests_is_kept_unless_the_middleware_overrides() {
+async fn version_of_the_request_is_kept_unless_overridden() {
     let (world, spy) = (World::new().await, Spy::default());
     let keeping = spy.behind(world.middleware());
     let overriding = spy.behind(world.middleware().overriding_version());
@@ -55,7 +55,7 @@ async fn a_version_of_the_requests_is_kept_unless_the_middleware_overrides() {
 }
 
 #[tokio::test]
-async fn a_version_among_the_clients_default_headers_is_not_sent() {
+async fn version_among_the_default_headers_is_not_sent() {
     let world = World::new().await;
     let mut defaults = HeaderMap::new();
     defaults.insert(NOTION_VERSION, HeaderValue::from_static("2022-06-28"));
@@ -69,20 +69,20 @@ async fn a_version_among_the_clients_default_headers_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_request_to_another_place_is_an_error_and_is_not_sent() {
+async fn request_to_another_origin_is_an_error_and_is_not_sent() {
     let (world, elsewhere) = (World::new().await, Elsewhere::start().await);
     let client = world.client();
     for subject in [ann(), Subject::new("nobody")] {
         let request = client.get(&elsewhere.url).with_extension(subject);
         let error = request.send().await.unwrap_err();
-        // Before it is asked whose token it would be.
+        // The destination is checked before the credentials are chosen.
         assert!(auth_error(&error).is_destination(), "{error:?}");
     }
     assert!(elsewhere.seen().is_empty());
 }
 
 #[tokio::test]
-async fn a_user_name_in_the_url_is_not_sent_along() {
+async fn user_name_in_the_url_is_not_sent() {
     let world = World::new().await;
     let client = around(
         super::http(Policy::none()),

@@ -101,12 +101,12 @@ fn auth_error(error: &reqwest_middleware::Error) -> &AuthError {
 
 type HeadersAndBody = (HeaderMap, Option<Vec<u8>>);
 
-/// Middleware that notes what comes by.
+/// Middleware that records the requests.
 #[derive(Clone, Default)]
 struct Spy(Arc<Mutex<Vec<HeadersAndBody>>>);
 
 impl Spy {
-    /// The middleware with a spy behind it.
+    /// Puts a spy inside of the middleware.
     fn behind(&self, middleware: NotionAuthMiddleware) -> ClientWithMiddleware {
         ClientBuilder::new(http(Policy::none()))
             .with(middleware)

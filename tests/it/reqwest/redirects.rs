@@ -1,4 +1,4 @@
-//! reqwest follows redirects below the middleware: what the module's docs say of it.
+//! reqwest follows redirects below the middleware, as the module's docs describe.
 
 use http::header::AUTHORIZATION;
 use notion_auth::testing::notion::{Call, Fault};
@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 
 use super::{World, ann, around, elsewhere::Elsewhere, http};
 
-/// A request to the API, which redirects it to that path elsewhere.
+/// Sends a request to the API, which redirects it to this path of another server.
 async fn redirected(
     policy: Policy,
     path: &str,
@@ -20,9 +20,9 @@ async fn redirected(
     (world, elsewhere, status)
 }
 
-/// If this fails, reqwest is better than the docs say.
+/// If this fails, reqwest has improved. Update the docs.
 #[tokio::test]
-async fn with_reqwests_own_policy_the_second_hop_elsewhere_has_the_token() {
+async fn default_redirect_policy_sends_the_token_on_a_second_hop() {
     let (world, elsewhere, status) = redirected(Policy::default(), "/again").await;
     assert_eq!(status.unwrap(), 200);
     let seen = elsewhere.seen();
@@ -33,16 +33,16 @@ async fn with_reqwests_own_policy_the_second_hop_elsewhere_has_the_token() {
     assert_eq!(seen[1].1[AUTHORIZATION], token);
 }
 
-/// If this fails, reqwest is better than the docs say.
+/// If this fails, reqwest has improved. Update the docs.
 #[tokio::test]
-async fn with_reqwests_own_policy_a_401_from_elsewhere_passes_for_a_refusal() {
+async fn default_redirect_policy_treats_a_foreign_401_as_notions() {
     let (world, _elsewhere, status) = redirected(Policy::default(), "/refusing").await;
     assert_eq!(status.unwrap(), 200);
     assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
-async fn without_redirects_nothing_goes_elsewhere() {
+async fn disabled_redirects_send_nothing_elsewhere() {
     for path in ["/again", "/refusing", "/end"] {
         let (world, elsewhere, status) = redirected(Policy::none(), path).await;
         assert_eq!(status.unwrap(), 307);

@@ -1,4 +1,4 @@
-//! What happens when a token is refused.
+//! Requests whose token is refused.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use super::{Spy, World, ann, around, auth_error, connect, http};
 use crate::unauthorized::{ANSWERS, Between, Sender};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_requests_with_a_refused_token_cause_one_refresh_and_none_fails() {
+async fn hundred_requests_with_a_refused_token_cause_one_refresh() {
     let notion = MockNotion::builder().token_delay(Duration::from_millis(50));
     let world = World::with(notion.start().await.unwrap()).await;
     let client = world.client();
     world.revoke();
-    // These 401s come when the new token is long in use.
+    // These 401s arrive long after the new token is in use.
     world.notion.hold_back_401s(10);
 
     let mut requests = JoinSet::new();
@@ -44,7 +44,7 @@ async fn a_hundred_requests_with_a_refused_token_cause_one_refresh_and_none_fail
 }
 
 #[tokio::test]
-async fn a_replay_is_the_whole_request_with_the_new_token_alone() {
+async fn replay_is_the_whole_request_with_only_the_new_token() {
     let (world, spy) = (World::new().await, Spy::default());
     let client = spy.behind(world.middleware());
     world.revoke();
@@ -66,7 +66,7 @@ async fn a_replay_is_the_whole_request_with_the_new_token_alone() {
 }
 
 #[tokio::test]
-async fn a_stream_gets_the_401_as_it_is_and_the_next_request_has_the_new_token() {
+async fn streaming_request_gets_the_401_and_the_next_the_new_token() {
     let world = World::new().await;
     let client = world.client();
     world.revoke();
@@ -88,7 +88,7 @@ async fn a_stream_gets_the_401_as_it_is_and_the_next_request_has_the_new_token()
 }
 
 #[tokio::test]
-async fn a_request_that_fails_fast_gets_the_401_and_the_next_one_an_error() {
+async fn fail_fast_request_gets_the_401_and_the_next_one_an_error() {
     let world = World::new().await;
     let middleware = NotionAuthMiddleware::fail_fast(world.provider.clone());
     let client = around(http(Policy::none()), middleware);
@@ -101,7 +101,7 @@ async fn a_request_that_fails_fast_gets_the_401_and_the_next_one_an_error() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_is_refused_is_an_auth_error() {
+async fn refused_refresh_is_an_auth_error() {
     let world = World::new().await;
     let client = world.client();
     let refresh_token = world.ann.refresh_token.as_ref().unwrap();
@@ -113,7 +113,7 @@ async fn a_refresh_that_is_refused_is_an_auth_error() {
 }
 
 #[tokio::test]
-async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
+async fn only_a_401_of_notion_causes_a_refresh() {
     let between = Between::default();
     let api = between.serve().await;
     for (headers, sender) in ANSWERS {
@@ -139,7 +139,7 @@ async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_two_refusals_30_seconds_apart_go_back_and_end_it() {
+async fn two_refusals_without_a_refresh_token_end_the_connection() {
     let notion = MockNotion::builder().refresh_tokens(false);
     let world = World::with(notion.start().await.unwrap()).await;
     let client = world.client();
@@ -156,7 +156,7 @@ async fn without_a_refresh_token_two_refusals_30_seconds_apart_go_back_and_end_i
 }
 
 #[tokio::test]
-async fn what_is_refused_again_goes_back_after_one_replay() {
+async fn second_refusal_is_returned_after_one_replay() {
     let (world, spy) = (World::new().await, Spy::default());
     let client = spy.behind(world.middleware());
     let refusal = Fault::refuse(401, "unauthorized");
@@ -165,7 +165,7 @@ async fn what_is_refused_again_goes_back_after_one_replay() {
     assert_eq!(response.unwrap().status(), 401);
     assert_eq!(spy.0.lock().unwrap().len(), 2);
     assert_eq!(world.refreshes(), 1);
-    // It is known of the new token too.
+    // The new token is known to be refused, too.
     let request = world.me(&client).with_extension(ann());
     let error = request.with_extension(Mode::FailFast).send().await;
     assert!(auth_error(&error.unwrap_err()).is_expired());

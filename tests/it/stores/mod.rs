@@ -1,4 +1,4 @@
-//! The persistent stores: each keeps the contract, and its errors say what is wrong with the database.
+//! The persistent stores: each keeps the contract, and its errors describe problems of the database.
 
 #[cfg(feature = "postgres")]
 mod postgres;

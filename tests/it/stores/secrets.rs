@@ -1,5 +1,5 @@
-//! What a connection URL holds that is secret, and what is stored, is in no log and no error: neither this
-//! crate's nor a dependency's.
+//! Secrets of a connection URL and of stored records are in no log and no error of this crate or of its
+//! dependencies.
 
 use std::{net::Ipv4Addr, time::SystemTime};
 
@@ -17,7 +17,7 @@ use crate::{
     servers::{postgres, redis},
 };
 
-/// Each part is a secret of its own, so that a half of a password is found.
+/// Each part is a separate canary, so that a part of a password is found.
 const SECRETS: [(&str, &str); 3] = [
     ("the first half of the password", "canary-of-the"),
     ("the second half of the password", "-second-half"),
@@ -36,7 +36,7 @@ async fn redis(url: &str) -> Result<(), StoreError> {
     RedisStore::connect(url).await.map(drop)
 }
 
-/// The address of a server that ends each connection at once.
+/// Returns the address of a server that closes each connection immediately.
 async fn closed() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -44,7 +44,7 @@ async fn closed() -> String {
     address
 }
 
-/// Where people put passwords, on purpose or not.
+/// Places in which users put passwords, deliberately or not.
 const FORMS: [&str; 13] = [
     "SCHEME://ann:PASSWORD@HOST/",
     "SCHEME://:PASSWORD@HOST/",
@@ -61,7 +61,7 @@ const FORMS: [&str; 13] = [
     "SCHEME://ann@HOST/#PASSWORD",
 ];
 
-/// What a password has in its middle: what URLs have a meaning for, and what is no valid encoding.
+/// Text inside a password: characters with a meaning in URLs, and invalid encodings.
 const MIDDLES: [&str; 16] = [
     "", "@", "#", "/", "?", ":", "&", "&x=", "%", "%zz", "%ff", "%00", " ", "\n", "[", "\\",
 ];
@@ -103,7 +103,7 @@ async fn rule_15_no_log_and_no_error_shows_a_refused_password() {
     redis_server
         .ask(&["CONFIG", "SET", "requirepass", "right"])
         .unwrap();
-    // Neither the role nor the database exists. What PostgreSQL says of them names them.
+    // Neither the role nor the database exists. PostgreSQL's messages contain their names.
     let address = postgres_server.address("127.0.0.1");
     for url in [
         format!("postgres://canary-of-the:-second-half@{address}/postgres?sslmode=disable"),
@@ -119,7 +119,7 @@ async fn rule_15_no_log_and_no_error_shows_a_refused_password() {
     readable.assert_free_of(&SECRETS);
 }
 
-/// Saves, reads and lists a record.
+/// Saves, loads and lists a record.
 async fn work(store: &impl CredentialStore) {
     let key = RecordKey::new("test", Subject::new("ann"));
     let new = StoredRecord {
@@ -136,7 +136,7 @@ async fn work(store: &impl CredentialStore) {
     store.health().await.unwrap();
 }
 
-/// A trigger of an operator's who looks at what is saved.
+/// An operator's trigger that prints what is saved.
 const NOTICE: &str = "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      RAISE WARNING 'saved: %', encode(NEW.bytes, 'escape'); RETURN NEW; END $$; \
      CREATE TRIGGER note BEFORE INSERT ON notion_auth_credentials FOR EACH ROW EXECUTE FUNCTION note()";
@@ -161,7 +161,7 @@ async fn rule_15_no_log_shows_what_is_stored() {
     work(&store).await;
     work(&redis).await;
     work(&sqlite).await;
-    // The database library's own log was collected.
+    // The logs of the database library were collected.
     readable.assert_says("INSERT INTO");
     readable.assert_free_of(&SECRETS);
 }

@@ -1,10 +1,10 @@
 use std::{path::Path, process::Command};
 
-/// A file system that is soon full, which only root can have.
+/// A small file system that fills up, which only root can mount.
 pub(super) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None`, and says so, if this is not root.
+    /// Prints a message and returns `None` if this is not root.
     pub(super) fn mount(size: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")

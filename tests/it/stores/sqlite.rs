@@ -1,4 +1,4 @@
-//! The store in a file: what it keeps, what it refuses to open, and what it reports of the disk under it.
+//! The SQLite store: stored data, files that it refuses to open, and disk errors.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ impl Place {
         SqliteStore::open(self.path()).await.unwrap()
     }
 
-    /// Does something to the file that this crate would not.
+    /// Changes the file in a way that this crate would not.
     async fn tamper(&self, sql: &'static str) {
         let mut connection = connect(&self.path()).await;
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
@@ -105,7 +105,7 @@ async fn conformance_of_the_sqlite_store_through_two_handles() {
 }
 
 #[tokio::test]
-async fn a_url_is_no_path_and_is_not_shown() {
+async fn url_is_refused_as_a_path_and_not_shown() {
     for path in [
         "sqlite:hunter2.db",
         "sqlite://hunter2.db",
@@ -151,7 +151,7 @@ async fn open_with_a_url_is_refused_without_showing_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn empty_database_is_opened_by_many_at_once() {
+async fn empty_database_is_opened_by_many_processes() {
     for _ in 0..20 {
         let place = Place::new();
         let path = place.path();
@@ -181,7 +181,7 @@ async fn records_survive_a_restart_and_files_are_private() {
 }
 
 #[tokio::test]
-async fn file_of_another_application_is_refused_and_left_alone() {
+async fn file_of_another_application_is_refused_and_unchanged() {
     let place = Place::new();
     place.tamper("CREATE TABLE customers (name TEXT)").await;
     let error = refused(&place.path()).await;
@@ -196,7 +196,7 @@ async fn file_of_another_application_is_refused_and_left_alone() {
     let place = Place::new();
     fs::write(place.path(), "no database at all, but text of some length").unwrap();
     let error = refused(&place.path()).await;
-    assert_says(&error, StoreErrorKind::Corrupt, "no SQLite database");
+    assert_says(&error, StoreErrorKind::Corrupt, "not an SQLite database");
     assert!(
         fs::read_to_string(place.path())
             .unwrap()
@@ -205,7 +205,7 @@ async fn file_of_another_application_is_refused_and_left_alone() {
 
     let place = Place::new();
     let error = refused(&place.path().join("missing").join("notion.db")).await;
-    assert_says(&error, StoreErrorKind::Misconfigured, "cannot be made");
+    assert_says(&error, StoreErrorKind::Misconfigured, "cannot be created");
 }
 
 #[tokio::test]
@@ -249,15 +249,15 @@ async fn damaged_row_stops_only_its_subject() {
     }
 }
 
-/// What happens to a file under a process that has the database open.
+/// What happens to a file while a process has the database open.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Deleted,
-    /// By a copy of itself, as when a backup is restored.
+    /// By its copy, as when a backup is restored.
     Replaced,
 }
 
-/// A store with a record, one of whose files is deleted or replaced.
+/// Returns a store with a record, one of whose files is deleted or replaced.
 async fn with_file(suffix: &str, fate: Fate) -> (Place, SqliteStore, StoredRecord) {
     let place = Place::new();
     let store = place.open().await;
@@ -322,7 +322,7 @@ async fn deleted_or_replaced_file_makes_health_fail() {
 }
 
 #[tokio::test]
-async fn log_of_a_linked_database_is_watched() {
+async fn log_of_a_linked_database_is_checked() {
     let place = Place::new();
     fs::create_dir(place.directory.path().join("data")).unwrap();
     let real = place.directory.path().join("data").join("real.db");
@@ -352,9 +352,9 @@ async fn other_processes_may_open_and_close_the_database() {
     insert(&store, "ben").await;
 }
 
-/// A refresh is not reported as saved when the file is gone: it would be lost with the process.
+/// A refresh is not reported as saved if the file was deleted, because it would be lost with the process.
 #[tokio::test]
-async fn refresh_is_not_reported_when_the_file_is_gone() {
+async fn refresh_is_not_reported_if_the_file_was_deleted() {
     use std::sync::{Arc, Mutex};
 
     let place = Place::new();
@@ -423,7 +423,7 @@ async fn no_token_is_in_any_file_with_keys() {
     stored.await.unwrap();
     let refreshed = provider.refresh(&ann).await.unwrap();
 
-    let mut tokens = vec![refreshed.expose_token().to_owned()];
+    let mut tokens = vec![refreshed.expose().to_owned()];
     tokens.push(connected.access_token.expose().to_owned());
     tokens.push(connected.refresh_token.unwrap().expose().to_owned());
     for file in fs::read_dir(place.directory.path()).unwrap() {
@@ -444,7 +444,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// Polls on this thread, which has no runtime.
+/// Polls on this thread, without a runtime.
 fn wait_without_a_runtime<T>(future: impl Future<Output = T>) -> T {
     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
     let mut context = std::task::Context::from_waker(&waker);

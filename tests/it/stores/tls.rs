@@ -1,5 +1,5 @@
-//! Connections by real TLS, with certificates of an authority that only some clients trust; and connections
-//! without TLS to a host that does not count as this machine.
+//! Connections over TLS with certificates of a private authority, and connections without TLS to a host
+//! that does not count as this machine.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ use crate::{
     servers::{authority::Authority, postgres, redis},
 };
 
-/// The variables that count when a store connects by TLS.
+/// The variables that affect a store's TLS connection.
 const NO_VARIABLES: [(&str, Option<&str>); 6] = [
     ("SSL_CERT_FILE", None),
     ("SSL_CERT_DIR", None),
@@ -29,7 +29,7 @@ const NO_VARIABLES: [(&str, Option<&str>); 6] = [
     ("PGSSLKEY", None),
 ];
 
-/// The loopback address as the C library reads it. For the store it is a name like any other.
+/// The loopback address in a form that only the C library understands. For the store it is a name.
 const OTHER_HOST: &str = "127.1";
 
 fn file_of(authority: &Authority) -> NamedTempFile {
@@ -83,7 +83,7 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         let answered = sqlx::query(asked).fetch_one(store.pool()).await;
         assert!(answered.unwrap().get::<bool, _>(0), "{host} {query}");
     }
-    // The first line break is missing. The cause that is not shown has the line, as numbers.
+    // The first line break is missing. The hidden cause contains the line, as numbers.
     let key = NamedTempFile::new().unwrap();
     fs::write(&key, "-----BEGIN PRIVATE KEY-----canary\n").unwrap();
     let query = format!(
@@ -192,8 +192,8 @@ async fn redis_remote_plaintext_needs_sslmode_disable() {
 }
 
 #[tokio::test]
-async fn an_unreadable_ssl_cert_file_is_named_in_the_error() {
-    const NAME: &str = "stores::tls::an_unreadable_ssl_cert_file_is_named_in_the_error";
+async fn unreadable_ssl_cert_file_is_named_in_the_error() {
+    const NAME: &str = "stores::tls::unreadable_ssl_cert_file_is_named_in_the_error";
     const FILE: &str = "/none/of/these";
     let mut variables = NO_VARIABLES;
     variables[0].1 = Some(FILE);

@@ -1,4 +1,4 @@
-//! A transport that changes how the answers of the OAuth endpoints arrive.
+//! A transport that changes how the responses of the OAuth endpoints arrive.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use tower::{Service, ServiceExt as _};
 
 use crate::support::{World, record_json, record_key, send};
 
-/// An answer as it arrives.
+/// A response as it arrives.
 pub(super) struct Arrival {
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
@@ -44,7 +44,7 @@ pub(super) enum Piece {
 }
 
 impl Arrival {
-    /// 200 with this body, as JSON.
+    /// Returns a 200 response with this body, as JSON.
     pub(super) fn of(body: impl Into<Bytes>) -> Self {
         Self {
             status: 200,
@@ -72,7 +72,7 @@ impl Arrival {
         self
     }
 
-    /// The body goes on after what it has.
+    /// Appends to the body.
     pub(super) fn then(mut self, piece: Piece) -> Self {
         self.body.push_back(piece);
         self
@@ -85,10 +85,10 @@ pub(super) fn gzip(body: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Makes of the right answer what arrives.
+/// Converts the correct response to the one that arrives.
 pub(super) type Change = fn(Value) -> Arrival;
 
-/// Notion, whose next answer arrives as scripted.
+/// A transport to Notion whose next response arrives as scripted.
 #[derive(Clone)]
 struct Line {
     notion: MockNotionService,
@@ -163,7 +163,7 @@ impl Body for Pieces {
     }
 }
 
-/// A world whose next token answer arrives as this says, and the subject `ann` in it.
+/// A world whose next token response arrives as scripted, with the subject `ann`.
 pub(super) struct Scene {
     pub(super) world: World,
     pub(super) ann: Subject,
@@ -194,7 +194,7 @@ impl Scene {
         }
     }
 
-    /// A scene whose subject is connected.
+    /// Creates a scene whose subject is connected.
     pub(super) async fn connected() -> Self {
         let scene = Self::new();
         scene.world.connect("ann").await;
@@ -213,7 +213,7 @@ impl Scene {
         self.world.provider.oauth()
     }
 
-    /// A code, as a callback has it.
+    /// Returns a code, as in a callback.
     pub(super) fn code(&self) -> String {
         let authorization = self.flow().authorize(&self.ann).unwrap();
         let url = authorization.url.as_str();
@@ -222,7 +222,7 @@ impl Scene {
         code.split('&').next().unwrap().to_owned()
     }
 
-    /// Exchanges a code, and stores what it gives.
+    /// Exchanges a code and stores the credentials.
     pub(super) async fn exchange(&self) -> Result<(), OAuthError> {
         let credentials = self.flow().exchange_code(&self.code()).await?;
         let stored = self
@@ -233,7 +233,7 @@ impl Scene {
         Ok(())
     }
 
-    /// A request of the subject.
+    /// Sends a request of the subject.
     pub(super) async fn request(&self) -> Result<u16, AuthError> {
         match send(self.world.client(), self.world.get("ann")).await {
             Ok(response) => Ok(response.status().as_u16()),
@@ -241,7 +241,7 @@ impl Scene {
         }
     }
 
-    /// Has the API refuse the subject's access token.
+    /// Makes the API refuse the subject's access token.
     pub(super) async fn refuse(&self) {
         let stored = self.stored().await;
         let token = stored.access_token.expose();
@@ -253,13 +253,13 @@ impl Scene {
         stored.unwrap().expect("credentials are stored")
     }
 
-    /// The JSON of the stored record.
+    /// Returns the JSON of the stored record.
     pub(super) async fn record(&self) -> Value {
         let loaded = self.world.store.load(&record_key("ann")).await.unwrap();
         record_json(&loaded.record.expect("a record"))
     }
 
-    /// The generation in the store, and whether it is leased.
+    /// Returns the stored generation, and whether it is leased.
     pub(super) async fn generation(&self) -> (u64, bool) {
         let record = self.record().await;
         let generation = record["generation"].as_u64().expect("a number");
@@ -275,13 +275,13 @@ impl Scene {
         self.events.lock().unwrap().clone()
     }
 
-    /// How often a refresh token reached Notion.
+    /// Returns how often a refresh token reached Notion.
     pub(super) fn refreshes(&self) -> usize {
         self.world.notion.ledger().refreshes().len()
     }
 }
 
-/// The OAuth error that an error was caused by.
+/// Returns the OAuth error that caused an error.
 pub(super) fn cause(error: &AuthError) -> &OAuthError {
     let source = std::error::Error::source(error);
     let cause = source.and_then(|source| source.downcast_ref());

@@ -1,4 +1,4 @@
-//! An answer that says that the URL is wrong changes nothing.
+//! Responses that show that the URL is wrong change nothing.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tokio::time::sleep;
 use super::arrival::{Scene, cause};
 use crate::secrets::Readable;
 
-/// What a server answers that is not the token endpoint.
+/// Returns responses of servers that are not the token endpoint.
 fn elsewhere() -> [Fault; 4] {
     [
         Fault::Redirect("https://elsewhere.example/token".to_owned()),
         Fault::StatusBefore(404),
         Fault::StatusBefore(405),
-        // Notion's answer to a path that it does not know.
+        // Notion's response for an unknown path.
         Fault::refuse(400, "invalid_request_url"),
     ]
 }
@@ -81,7 +81,7 @@ async fn attempt_in_doubt_stays_so_at_a_wrong_url() {
             "{fault:?}: in doubt no more"
         );
         drop(request.await.unwrap());
-        // The replays go on, and one of them arrives.
+        // The replays continue, and one of them succeeds.
         sleep(Duration::from_secs(600)).await;
         assert_eq!(scene.request().await.unwrap(), 200, "{fault:?}");
         assert_eq!(scene.generation().await, (2, false));

@@ -1,4 +1,4 @@
-//! How long an answer is waited for, and read.
+//! Time limits for the start and the end of a response.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The first half of the answer, and the second one after this time.
+/// Sends the first half of the response, and the second half after this time.
 fn in_two(answer: &serde_json::Value, pause: Duration) -> Arrival {
     let text = answer.to_string();
     let (first, second) = text.split_at(60);
@@ -24,7 +24,7 @@ fn in_two(answer: &serde_json::Value, pause: Duration) -> Arrival {
 #[tokio::test(start_paused = true)]
 async fn answer_of_an_exchange_is_read_for_60_seconds() {
     let scene = Scene::new();
-    // The first byte after 9 seconds, the last one 59 seconds later.
+    // The first byte arrives after 9 seconds, and the last one 59 seconds later.
     scene.script([Fault::DelayAfter(seconds(9))]);
     scene.next_arrives(|answer| in_two(&answer, seconds(59)));
     let began = Instant::now();
@@ -49,7 +49,7 @@ async fn answer_of_an_exchange_that_takes_longer_is_ambiguous() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expiry_of_a_slow_answer_counts_from_its_first_byte() {
+async fn expiry_of_a_slow_response_counts_from_its_first_byte() {
     let scene = Scene::new();
     scene.next_arrives(|mut answer| {
         answer["expires_in"] = 3600.into();
@@ -106,7 +106,7 @@ async fn answer_of_a_refresh_that_takes_longer_is_ambiguous() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answer_that_does_not_begin_in_time_says_so() {
+async fn response_that_does_not_begin_in_time_is_reported() {
     let late: Change = |answer| Arrival::json(&answer);
     let scene = Scene::connected().await;
     scene.script([Fault::DelayAfter(seconds(11)), Fault::HangAfter]);

@@ -1,5 +1,5 @@
-//! Access tokens that are not of the usual form: those that a header can carry are sent, and of
-//! others it is said why they are not.
+//! Access tokens of unusual form: those that are valid in a header are sent, and for the others an error
+//! says why not.
 
 use notion_auth::{
     AccessToken, Event, InvalidToken, NotionUserCredentials, store::RecordState,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::arrival::{Arrival, Change, Scene};
 
-/// An answer with this access token.
+/// A response with this access token.
 macro_rules! answer_with {
     ($token:expr) => {
         |mut answer: Value| {
@@ -21,7 +21,7 @@ macro_rules! answer_with {
 
 #[tokio::test(start_paused = true)]
 async fn token_of_any_visible_ascii_is_saved_and_sent() {
-    // Not one of them is a b64token of RFC 6750.
+    // None of them is a b64token of RFC 6750.
     for (token, change) in [
         ("tok|en%41", answer_with!("tok|en%41") as Change),
         ("=", answer_with!("=")),
@@ -47,7 +47,7 @@ async fn token_of_any_visible_ascii_is_saved_and_sent() {
             assert_eq!(scene.stored().await.access_token.expose(), token);
             let status = scene.world.provider.status(&scene.ann).await.unwrap();
             assert_eq!(status.unwrap().invalid_token, None, "{token}");
-            // The mock does not know the token, and answers 401.
+            // The mock server does not know the token and answers 401.
             scene.request().await.unwrap();
             let sent = scene.world.notion.ledger().api_calls_with(token);
             assert!(!sent.is_empty(), "{token} was not sent");
@@ -91,7 +91,7 @@ const INVALID: [(Change, InvalidToken, &str); 6] = [
     ),
 ];
 
-/// The stored credentials cannot be sent for this reason, and everything says so.
+/// Asserts that the stored credentials cannot be sent for this reason, and that all sources report it.
 async fn is_reported(scene: &Scene, generation: u64, reason: InvalidToken, words: &str) {
     let stored = scene.stored().await;
     let refresh = stored.refresh_token.as_ref().expect("it is saved").expose();
@@ -126,7 +126,7 @@ async fn is_reported(scene: &Scene, generation: u64, reason: InvalidToken, words
 }
 
 #[tokio::test(start_paused = true)]
-async fn token_that_no_header_can_carry_is_saved_and_reported() {
+async fn token_invalid_in_a_header_is_saved_and_reported() {
     for (change, reason, words) in INVALID {
         let scene = Scene::new();
         scene.next_arrives(change);
@@ -139,7 +139,7 @@ async fn token_that_no_header_can_carry_is_saved_and_reported() {
         let error = scene.world.provider.refresh(&scene.ann).await.unwrap_err();
         assert_eq!(error.invalid_token(), Some(reason), "{error}");
         is_reported(&scene, 2, reason, words).await;
-        // The token that was replaced is not sent any more.
+        // The replaced token is not sent any more.
         let sent = scene
             .world
             .notion
@@ -157,7 +157,7 @@ async fn refresh_replaces_a_token_that_cannot_be_sent() {
         scene.exchange().await.unwrap();
         let refreshed = scene.world.provider.refresh(&scene.ann).await;
         if reason == InvalidToken::TokenType {
-            // The answer names the usual type.
+            // The response contains the usual token type.
             assert_eq!(scene.stored().await.token_type, "Bearer");
         }
         assert_eq!(refreshed.unwrap().generation(), 2);
@@ -167,7 +167,7 @@ async fn refresh_replaces_a_token_that_cannot_be_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_cannot_be_sent_are_stored_as_they_are_given() {
+async fn credentials_that_cannot_be_sent_are_stored_unchanged() {
     let scene = Scene::new();
     let mut credentials = NotionUserCredentials::new(AccessToken::new("two words"));
     let provider = &scene.world.provider;

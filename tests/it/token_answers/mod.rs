@@ -1,5 +1,4 @@
-//! A token answer that arrived is used: for an exchange and for a refresh alike, in whatever form it
-//! arrives.
+//! A token response is used in whatever form it arrives, for an exchange and for a refresh.
 
 mod arrival;
 mod configuration;

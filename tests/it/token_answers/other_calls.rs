@@ -1,4 +1,4 @@
-//! The answers to `introspect` and `revoke`.
+//! The responses to `introspect` and `revoke`.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ const USABLE: [(&str, Change); 6] = [
     }),
 ];
 
-/// Answers to a revocation, of which only the status counts.
+/// Responses to a revocation, of which only the status matters.
 const ACKNOWLEDGED: [(&str, Change); 4] = [
     ("204", |_| Arrival::of("").status(204)),
     ("nothing", |_| Arrival::of("")),
@@ -58,7 +58,7 @@ const UNUSABLE: [(&str, Change, &str); 5] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn answers_to_introspect_and_revoke_are_read_however_they_arrive() {
+async fn introspect_and_revoke_read_every_form_of_response() {
     for (name, change) in USABLE {
         let scene = Scene::connected().await;
         let token = scene.stored().await.access_token;
@@ -81,7 +81,7 @@ async fn revocation_is_acknowledged_by_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_to_introspect_and_revoke_that_are_unusable_say_why() {
+async fn unusable_introspect_and_revoke_responses_are_reported() {
     for (name, change, words) in UNUSABLE {
         let scene = Scene::connected().await;
         let token = scene.stored().await.access_token;
@@ -97,7 +97,7 @@ async fn answers_to_introspect_and_revoke_that_are_unusable_say_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn introspection_that_does_not_say_whether_says_what_is_missing() {
+async fn introspection_without_active_names_the_missing_member() {
     let scene = Scene::connected().await;
     let token = scene.stored().await.access_token;
     scene.next_arrives(|_| Arrival::json(&Value::Object(Default::default())));

@@ -1,4 +1,4 @@
-//! One row for each form in which a token answer arrives.
+//! One test row for each form of token response.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::secrets::Readable;
 
 #[tokio::test(start_paused = true)]
-async fn pair_of_an_exchange_is_saved_and_used_however_it_arrives() {
+async fn exchange_saves_and_uses_the_pair_in_every_form() {
     for (name, change, expected) in rows() {
         let readable = Readable::default();
         let _guard = readable.collect_logs();
@@ -44,7 +44,7 @@ async fn pair_of_an_exchange_is_saved_and_used_however_it_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pair_of_a_refresh_is_saved_and_used_however_it_arrives() {
+async fn refresh_saves_and_uses_the_pair_in_every_form() {
     for (name, change, expected) in rows() {
         let readable = Readable::default();
         let _guard = readable.collect_logs();
@@ -58,13 +58,13 @@ async fn pair_of_a_refresh_is_saved_and_used_however_it_arrives() {
             for words in words {
                 readable.assert_says(words);
             }
-            // In doubt: the lease stays.
+            // The attempt is in doubt, so the lease stays.
             assert_eq!(scene.generation().await, (1, true), "{name}");
             continue;
         }
         scene.refuse().await;
         if scene.request().await.is_err() {
-            // The answer has no end, and is read for longer than a request waits.
+            // The response never ends, and is read for longer than a request waits.
             sleep(Duration::from_secs(60)).await;
         }
         assert_eq!(scene.request().await.unwrap(), 200, "{name}");
@@ -108,7 +108,7 @@ fn assert_says(name: &str, text: &str, words: &[&str]) {
     }
 }
 
-/// Refresh tokens that are there and are none, and what the log says of them.
+/// Values of `refresh_token` that are not tokens, and the log message about each.
 const UNUSABLE: [(Change, &str); 4] = [
     (|it| refresh_token(it, json!(7654321)), "a number"),
     (|it| refresh_token(it, json!({"a": "7654321"})), "an object"),
@@ -122,7 +122,7 @@ fn refresh_token(mut answer: Value, token: Value) -> Arrival {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_token_that_is_none_is_logged_and_the_old_one_stays() {
+async fn invalid_refresh_token_is_logged_and_the_old_one_kept() {
     for (change, problem) in UNUSABLE {
         let readable = Readable::default();
         let _guard = readable.collect_logs();
@@ -156,7 +156,7 @@ async fn new_refresh_token_that_is_not_valid_json_replaces_the_old_one() {
     }
 }
 
-/// An answer whose refresh token is written so.
+/// Returns a response whose refresh token is written in this way.
 fn quoted(answer: &Value, literal: &str) -> Arrival {
     let access = &answer["access_token"];
     Arrival::of(format!(
@@ -165,7 +165,7 @@ fn quoted(answer: &Value, literal: &str) -> Arrival {
 }
 
 #[tokio::test(start_paused = true)]
-async fn negative_expires_in_is_over() {
+async fn negative_expires_in_has_expired() {
     let scene = Scene::new();
     scene.next_arrives(|mut answer| {
         answer["expires_in"] = json!(-5);

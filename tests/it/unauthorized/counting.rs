@@ -23,7 +23,7 @@ async fn page(response: Response<Body>) -> Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
+async fn only_a_401_of_notion_causes_a_refresh() {
     for (headers, sender) in ANSWERS {
         for is_replaying in [true, false] {
             let case = format!("{headers:?}, replaying: {is_replaying}");

@@ -1,7 +1,7 @@
 //! Which 401s count, and what they do to the credentials that were sent.
 
 mod counting;
-mod ending;
+mod no_refresh_token;
 
 use std::sync::{
     Arc, Mutex,

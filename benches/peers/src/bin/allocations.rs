@@ -1,5 +1,5 @@
-//! Counts what the cases allocate, in a program of its own: to count, the allocator is replaced, which
-//! the benchmark must not have happen to it.
+//! Counts the allocations of the cases. It is a separate program, because it replaces the allocator, which
+//! must not affect the benchmark's times.
 
 fn main() {
     notion_auth_peers::measure_allocations(|work| allocation_counter::measure(work).count_total);

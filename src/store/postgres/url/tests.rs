@@ -1,6 +1,6 @@
 use super::*;
 
-/// Checks the URL in an environment with that variable.
+/// Checks the URL in an environment with this variable.
 fn checked(text: &str, (set, value): (&str, &str)) -> Result<Checked, StoreError> {
     check(text, |name| (name == set).then(|| value.to_owned()))
 }

@@ -93,7 +93,7 @@ fn variable_that_is_not_utf8_is_named_and_not_shown() {
             let error = builder()
                 .vars(|it| match it {
                     _ if it == *bad => Some(OsString::from_vec(bytes.clone())),
-                    // A variable of lower precedence does not help.
+                    // A valid variable of lower precedence does not help.
                     _ if variables[at..].contains(&it) => Some(valid.into()),
                     _ => None,
                 })

@@ -1,4 +1,4 @@
-//! Errors name the field, the variable and the expectation, and show no value.
+//! Errors name the field, the variable and the expected format, and show no value.
 
 use notion_auth::{AppCredentialsError, NotionAppCredentials};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn bad_value_in_a_file_is_named_and_not_shown() {
     }
 }
 
-/// JSON and TOML with this value are refused.
+/// Asserts that JSON and TOML files with this value are refused.
 #[track_caller]
 fn assert_refused_in_files(name: &str, value: &Value) {
     let in_json = json!({ name: value }).to_string();
@@ -114,7 +114,7 @@ fn error_in_a_toml_file_shows_no_secret_of_the_file() {
         format!("version = \"latest\"\nclient_secret = \"{CANARY}\"\n"),
         format!("client_secret = \"{CANARY}\"\nbogus = 1\n"),
         format!("bogus = 1\nclient_secret = \"{CANARY}\"\n"),
-        // A misspelt name.
+        // A misspelt key.
         format!("client_secrets = \"{CANARY}\"\n"),
         format!("client_secret = [\"{CANARY}\"]\n"),
         format!("token = \"{CANARY} {CANARY}\"\n"),

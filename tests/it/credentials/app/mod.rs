@@ -1,4 +1,4 @@
-//! The app's credentials: where their fields come from, and which values are valid.
+//! The app's credentials: sources of their fields, and valid values.
 
 mod environment;
 mod errors;
@@ -29,7 +29,7 @@ fn from_vars(vars: &[(&str, &str)]) -> NotionAppCredentials {
         .expect("valid credentials")
 }
 
-/// A field as text, by its name.
+/// Returns a field as text by its name.
 fn field(app: &NotionAppCredentials, name: &str) -> Option<String> {
     match name {
         "authorization_url" => Some(app.authorization_url().to_string()),
@@ -69,7 +69,7 @@ const ALL_FIELDS: [&str; 8] = [
     "version",
 ];
 
-/// Each field that has variables, these in order of precedence, and two valid values.
+/// Each field with variables: these in order of precedence, and two valid values.
 const VARIABLES: [(&str, &[&str], [&str; 2]); 7] = [
     (
         "authorization_url",

@@ -1,4 +1,4 @@
-//! Which values a field accepts.
+//! Valid values of each field.
 
 use super::{builder, field, set};
 

@@ -23,7 +23,7 @@ async fn conformance_of_two_pools_under_serializable_isolation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_through_a_pooler_in_transaction_mode() {
     let Some(database) = database() else { return };
-    // It knows none of the parameters with which a client may begin.
+    // The pooler does not support the parameters with which a client may start.
     let settings = [("ignore_startup_parameters", "")];
     let Some(bouncer) = pgbouncer::start_with(database.server, &settings) else {
         return;

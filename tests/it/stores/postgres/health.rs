@@ -36,7 +36,7 @@ async fn health_with_a_lossy_setting_fails_unless_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn health_with_any_synchronous_commit_but_off_is_good() {
+async fn health_accepts_any_synchronous_commit_except_off() {
     let Some(database) = database() else { return };
     database.store().await;
     for value in ["local", "remote_write", "on", "remote_apply"] {
@@ -71,7 +71,7 @@ async fn health_with_another_encoding_fails_unless_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn health_of_a_read_only_database_fails_and_loads_go_on() {
+async fn health_of_a_read_only_database_fails_and_loads_continue() {
     let Some(database) = database() else { return };
     let store = database.store().await;
     let seen = insert(&store, "ann").await;

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::Database;
 
-/// A network between clients and a server, whose connections can die without a word.
+/// A network between clients and a server, whose connections can die without notice.
 pub(super) struct Link {
     port: u16,
     accepted: Arc<AtomicUsize>,
@@ -22,7 +22,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// To the server of this database.
+    /// Creates a network to the server of this database.
     pub(super) async fn to(database: &Database) -> Self {
         let server = database.server.address("127.0.0.1");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -48,12 +48,12 @@ impl Link {
         )
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections that were opened.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// From now on, what is sent over the connections of today is lost.
+    /// Discards all later data on the connections that are open now.
     pub(super) fn kill_connections(&self) {
         self.deaths.send_modify(|deaths| *deaths += 1);
     }

@@ -44,7 +44,7 @@ async fn list_by_prefix_or_bot_and_purge_read_no_more_than_they_return() {
     let bot = all.filter(Filter::Bot("bot 7".to_owned()));
     assert_eq!(store.list("test", &bot).await.unwrap().len(), 1);
     assert_eq!(store.purge_expired().await.unwrap(), 0);
-    // A server's process adds up what it read when it ends.
+    // A server process updates its statistics when it exits.
     store.pool().close().await;
     database.sql(
         "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
@@ -169,10 +169,10 @@ async fn text_with_a_nul_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn key_longer_than_the_index_takes_is_refused() {
+async fn key_too_long_for_the_index_is_refused() {
     let Some(database) = database() else { return };
     let store = database.store().await;
-    // Random, since the server packs what repeats itself.
+    // Random, because the server compresses repeated text.
     let longest: String = (0..2_600 - "test".len())
         .map(|_| fastrand::alphanumeric())
         .collect();
@@ -183,7 +183,7 @@ async fn key_longer_than_the_index_takes_is_refused() {
 }
 
 #[tokio::test]
-async fn bot_id_of_any_kind_does_not_hinder_a_save() {
+async fn any_bot_id_can_be_saved() {
     let Some(database) = database() else { return };
     let store = database.store().await;
     let bot: String = (0..20_000).map(|_| fastrand::alphanumeric()).collect();
@@ -204,7 +204,7 @@ async fn bot_id_of_any_kind_does_not_hinder_a_save() {
 }
 
 #[tokio::test]
-async fn times_of_any_length_are_kept_as_late_as_they_can_be() {
+async fn times_beyond_the_maximum_are_clamped() {
     let Some(database) = database() else { return };
     let store = database.store().await;
     let nonce = Nonce::new("test", [1; 32]);

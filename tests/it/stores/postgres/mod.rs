@@ -1,4 +1,4 @@
-//! Credentials in PostgreSQL.
+//! The PostgreSQL store.
 
 mod conformance;
 mod errors;
@@ -28,7 +28,7 @@ struct Database {
     name: String,
 }
 
-/// `None`, and says so, if PostgreSQL is not installed.
+/// Prints a message and returns `None` if PostgreSQL is not installed.
 fn database() -> Option<Database> {
     let server = postgres::shared()?;
     let name = postgres::fresh_database(server);
@@ -48,7 +48,7 @@ impl Database {
         PostgresStore::connect(&self.url()).await.unwrap()
     }
 
-    /// With its tables.
+    /// Returns a store with its tables.
     async fn store(&self) -> PostgresStore {
         let store = self.connect().await;
         until_idle(store.pool()).await;
@@ -57,19 +57,19 @@ impl Database {
         store
     }
 
-    /// With its tables, on a pool of the application's with a single connection.
+    /// Returns a store with its tables on an application's pool with a single connection.
     async fn store_on_a_pool(&self) -> PostgresStore {
         let store = PostgresStore::new(single(&self.url()));
         store.migrate().await.unwrap();
         store
     }
 
-    /// Runs statements of an operator, as superuser.
+    /// Runs an operator's statements as superuser.
     fn sql(&self, statements: &str) -> String {
         self.server.psql(&self.url(), statements)
     }
 
-    /// A role of this name, with a random suffix, since roles are the whole server's.
+    /// Returns a role name with a random suffix, because roles are shared by the whole server.
     fn role(&self, name: &str) -> String {
         let role = format!("{name}_{:016x}", fastrand::u64(..));
         self.sql(&format!("CREATE ROLE {role} LOGIN"));
@@ -77,7 +77,7 @@ impl Database {
     }
 }
 
-/// An application's pool, of one connection, that doesn't wait long.
+/// Returns an application's pool with one connection and a short timeout.
 fn single(url: &str) -> PgPool {
     PgPoolOptions::new()
         .max_connections(1)
@@ -86,7 +86,7 @@ fn single(url: &str) -> PgPool {
         .unwrap()
 }
 
-/// sqlx puts a connection back in the background, and asks it something before.
+/// Waits until the connection is idle. sqlx returns it to the pool in the background, after a check.
 async fn until_idle(pool: &PgPool) {
     while pool.num_idle() == 0 {
         tokio::task::yield_now().await;
@@ -129,7 +129,7 @@ async fn load(store: &PostgresStore) -> Option<StoredRecord> {
     store.load(&key("ann")).await.unwrap().record
 }
 
-/// Asserts what the error says, and that neither it nor any of its causes shows a value.
+/// Asserts the error's kind and words, and that neither it nor its sources show a value.
 #[track_caller]
 fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &str) {
     let text = error.to_string();

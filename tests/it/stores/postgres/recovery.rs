@@ -1,4 +1,4 @@
-//! Connections that lead to a standby, to a server that ends, or nowhere, are not used again.
+//! Connections to a standby or to a server that exits or cannot be reached are not used again.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::servers::postgres;
 
-/// The server's process at the other end of a pool's only connection, which is idle then.
+/// Returns the server process of a pool's only connection, which is idle afterwards.
 async fn backend(pool: &PgPool) -> i32 {
     until_idle(pool).await;
     let asked = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(pool);
@@ -30,7 +30,7 @@ async fn backend(pool: &PgPool) -> i32 {
     process
 }
 
-/// Makes a pool's only connection as one to what is now a standby, while new ones lead to the primary.
+/// Makes a pool's only connection look like one to a standby, while new ones lead to the primary.
 async fn demote(pool: &PgPool) {
     let demoted = sqlx::raw_sql("SET default_transaction_read_only = on").execute(pool);
     demoted.await.unwrap();
@@ -110,7 +110,7 @@ async fn dead_connections_of_an_applications_pool_fail_once() {
     let Some(database) = database() else { return };
     database.store().await;
     let link = Link::to(&database).await;
-    // sqlx's own check waits for a dead connection, for as long as `acquire_timeout`.
+    // sqlx's own check waits for a dead connection until `acquire_timeout`.
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(500));
     let pool = pool.connect_lazy(&link.url_of(&database)).unwrap();
     let store = PostgresStore::new(pool);
@@ -176,11 +176,11 @@ async fn server_that_shuts_down_is_named() {
     let file = postgres.psql(&postgres.url(), "SHOW data_directory") + "/postmaster.pid";
     let process = std::fs::read_to_string(file).unwrap();
     let process = process.lines().next().unwrap();
-    // It waits for its clients, and accepts no new ones.
+    // The server waits for its clients and accepts no new ones.
     let signalled = Command::new("kill").args(["-s", "TERM", process]).status();
     assert!(signalled.unwrap().success());
     let store = PostgresStore::new(single(&postgres.url()));
-    // Until the signal has arrived, the server only has no tables.
+    // Until the signal has arrived, the only problem is the missing tables.
     let error = loop {
         match store.health().await.unwrap_err() {
             error if error.kind() == Misconfigured => {}

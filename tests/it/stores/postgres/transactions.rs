@@ -11,7 +11,7 @@ use super::{assert_says, database, insert, load, record, replace};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn swap_of_a_locked_row_gives_up_and_works_when_it_is_free() {
+async fn swap_of_a_locked_row_times_out_and_works_later() {
     let Some(database) = database() else { return };
     let store = database.store().await;
     let seen = insert(&store, "ann").await;
@@ -30,9 +30,9 @@ async fn swap_of_a_locked_row_gives_up_and_works_when_it_is_free() {
     assert!(replace(&store, &seen, &new).await.unwrap());
 }
 
-/// Polls a swap, as a process runs, until its change is made and not committed; and no more.
+/// Polls a swap until its change is made and not committed, and then stops, like a suspended process.
 #[tokio::test]
-async fn swap_suspended_before_its_commit_does_not_stop_the_others() {
+async fn swap_suspended_before_its_commit_does_not_block_others() {
     const CHANGED: &str = "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL \
          AND state = 'idle in transaction' AND datname = current_database()";
 
@@ -67,8 +67,8 @@ async fn swap_suspended_before_its_commit_does_not_stop_the_others() {
     assert_eq!(load(&other).await, Some(new));
 }
 
-/// Drops operations after each number of steps, and asks whether what the application does next on
-/// the same pool is committed.
+/// Drops operations after each number of steps. The application's next transaction on the same pool must be
+/// committed.
 #[tokio::test]
 async fn operation_dropped_after_any_step_leaves_no_transaction_open() {
     let Some(database) = database() else { return };
@@ -91,7 +91,7 @@ async fn operation_dropped_after_any_step_leaves_no_transaction_open() {
         })
         .await
     };
-    // On a busy machine several answers are there at once, and a step is left out.
+    // On a busy machine, several responses may be ready at once, so that a step is skipped.
     let (mut dropped, mut steps) = (0, 1);
     while dropped < 8 {
         if is_done(dropped + u8::try_from(steps).unwrap(), steps).await {

@@ -14,7 +14,7 @@ async fn conformance_of_the_redis_store() {
     store_conformance(connected(&server).await).await;
 }
 
-/// No step may touch two slots: the cluster refuses that.
+/// The cluster refuses a script that uses two slots.
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_in_a_cluster() {
     let Some(server) = start_cluster() else {
@@ -45,15 +45,15 @@ async fn conformance_of_the_redis_store_with_a_prefix_that_all_its_keys_have() {
     assert_ne!(server.ask(&["DBSIZE"]).unwrap(), "0");
 }
 
-/// Debian 12 has no package of it, so it may be missing also where `CI` is set.
+/// Debian 12 has no package of Valkey, so it may be missing even if `CI` is set.
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_on_valkey() {
     let Some(server) = start_valkey() else { return };
     store_conformance(connected(&server).await).await;
 }
 
-/// By what the documentation of `RedisStore` says that a user needs, and no more. Managed servers refuse what is renamed
-/// here.
+/// Uses only the permissions that the documentation of `RedisStore` lists. Managed servers refuse the
+/// commands that are renamed here.
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_with_a_user_of_few_rights() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -73,7 +73,7 @@ async fn connect_to_a_database_selects_it_or_is_refused() {
     assert_says(&error, Misconfigured, "ERR DB index is out of range");
 }
 
-/// Also where no provider of cryptography was chosen for the process.
+/// Even if the process has no default crypto provider.
 #[tokio::test]
 async fn connect_by_tls_to_a_port_without_it_is_refused() {
     const NAME: &str = "stores::redis::connecting::connect_by_tls_to_a_port_without_it_is_refused";
@@ -86,7 +86,7 @@ async fn connect_by_tls_to_a_port_without_it_is_refused() {
 }
 
 #[tokio::test]
-async fn connect_to_a_server_with_too_many_clients_is_refused_as_that() {
+async fn connect_to_a_full_server_is_named() {
     let Some(server) = start() else { return };
     let _first = connected(&server).await;
     server.ask(&["CONFIG", "SET", "maxclients", "1"]).unwrap();

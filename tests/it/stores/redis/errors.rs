@@ -14,7 +14,7 @@ use super::{
 };
 use crate::servers::redis::{Redis, start, start_with};
 
-/// All operations, in turn, until one fails.
+/// Runs all operations in turn until one fails.
 async fn attempt(store: &RedisStore) -> Result<(), StoreError> {
     let key = key("canary");
     store
@@ -38,7 +38,7 @@ fn set_user(server: &Redis, rule: &str) {
 }
 
 #[tokio::test]
-async fn a_user_without_a_right_that_is_needed_is_told_which() {
+async fn missing_permission_is_named() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     attempt(&store).await.unwrap();
@@ -58,9 +58,9 @@ async fn a_user_without_a_right_that_is_needed_is_told_which() {
     attempt(&store.prefix("my-app:").unwrap()).await.unwrap();
 }
 
-/// The server quotes the beginning of a command that it does not know.
+/// The server quotes the beginning of an unknown command.
 #[tokio::test]
-async fn a_command_that_was_renamed_is_named_without_its_arguments() {
+async fn renamed_command_is_named_without_its_arguments() {
     for renamed in ["EVAL", "HMGET", "ZADD", "ZRANGEBYLEX", "SET"] {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, format!("rename-command {renamed} \"\"\n")).unwrap();
@@ -76,7 +76,7 @@ async fn a_command_that_was_renamed_is_named_without_its_arguments() {
 }
 
 #[tokio::test]
-async fn a_server_without_memory_refuses_changes_and_answers_loads() {
+async fn full_server_refuses_changes_and_answers_loads() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let before = active();
@@ -104,9 +104,9 @@ async fn swap(
     store.compare_and_swap(&key("ann"), seen, new).await
 }
 
-/// Redis does not undo the commands of a script that come before one that is refused.
+/// Redis does not undo the earlier commands of a script if a later one is refused.
 #[tokio::test]
-async fn a_change_that_is_refused_in_part_leaves_a_whole_record() {
+async fn partly_refused_change_leaves_a_valid_record() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     for (before, new) in [
@@ -133,7 +133,7 @@ async fn a_change_that_is_refused_in_part_leaves_a_whole_record() {
 }
 
 #[tokio::test]
-async fn each_refusal_has_a_kind_the_servers_words_and_what_to_do() {
+async fn refusal_has_a_kind_the_server_s_message_and_advice() {
     let cases: [(_, StoreErrorKind, _); 19] = [
         (
             "NOAUTH Authentication required.",
@@ -215,7 +215,7 @@ async fn each_refusal_has_a_kind_the_servers_words_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_arguments_that_a_refusal_repeats_are_not_shown() {
+async fn arguments_repeated_by_a_refusal_are_not_shown() {
     let answer = "-ERR unknown command 'AUTH', with args beginning with: 'canary' 'canary'";
     for error in all_errors(&says(answer).await).await {
         assert_says(&error, Misconfigured, "ERR unknown command 'AUTH'\"");
@@ -223,7 +223,7 @@ async fn the_arguments_that_a_refusal_repeats_are_not_shown() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none_of_redis_are_errors_that_do_not_show_them() {
+async fn invalid_responses_are_errors_that_do_not_show_them() {
     for line in [
         "+canary",
         "$6\r\ncanary",
@@ -240,7 +240,7 @@ async fn answers_that_are_none_of_redis_are_errors_that_do_not_show_them() {
     }
 }
 
-/// The errors of the operations that fail.
+/// Returns the errors of the operations that fail.
 async fn all_errors(store: &RedisStore) -> Vec<StoreError> {
     let key = key("canary");
     let outcomes = [

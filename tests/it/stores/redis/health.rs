@@ -13,13 +13,13 @@ async fn refusal(store: &RedisStore) -> StoreError {
 }
 
 #[tokio::test]
-async fn health_of_a_durable_server_is_good() {
+async fn health_of_a_durable_server_succeeds() {
     let Some(server) = start() else { return };
     connected(&server).await.health().await.unwrap();
 }
 
 #[tokio::test]
-async fn health_refuses_a_setting_that_loses_changes_unless_accepted() {
+async fn health_refuses_a_lossy_setting_unless_accepted() {
     for (setting, value, cure) in [
         ("appendonly", "no", "set it to yes"),
         ("appendfsync", "everysec", "set it to always"),
@@ -73,7 +73,7 @@ async fn health_names_all_wrong_settings_at_once() {
     );
 }
 
-/// As with servers that somebody else manages.
+/// As with managed servers.
 #[tokio::test]
 async fn health_refuses_settings_it_cannot_read_unless_accepted() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -122,10 +122,10 @@ async fn accept_setting_of_an_unknown_name_is_refused() {
 }
 
 #[tokio::test]
-async fn health_of_a_replica_is_refused_also_if_it_takes_writes() {
+async fn health_of_a_writable_replica_fails() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
-    // Of a primary that is not there: it goes on with what it has.
+    // A replica of an unreachable primary keeps its data.
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
     for read_only in ["yes", "no"] {
         let setting = ["CONFIG", "SET", "replica-read-only", read_only];

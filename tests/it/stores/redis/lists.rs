@@ -11,12 +11,12 @@ fn all() -> ListQuery {
 }
 
 fn is_entered(server: &Redis, subject: &str) -> bool {
-    // The score, or nothing.
+    // The response is the score, or empty.
     !server.ask(&["ZSCORE", INDEX, subject]).unwrap().is_empty()
 }
 
 #[tokio::test]
-async fn list_passes_over_an_expired_tombstone_and_a_purge_removes_its_entry() {
+async fn list_skips_expired_tombstones_and_purge_removes_entries() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     write(&store, "ann", &active()).await;
@@ -36,7 +36,7 @@ async fn list_passes_over_an_expired_tombstone_and_a_purge_removes_its_entry() {
 }
 
 #[tokio::test]
-async fn a_purge_covers_all_namespaces_of_the_prefix_and_no_other_prefix() {
+async fn purge_covers_all_namespaces_of_only_its_prefix() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let other = store.clone().prefix("notion-auth:index:").unwrap();
@@ -59,7 +59,7 @@ async fn a_purge_covers_all_namespaces_of_the_prefix_and_no_other_prefix() {
 }
 
 #[tokio::test]
-async fn pages_are_filled_from_as_many_records_as_it_takes() {
+async fn pages_are_filled_from_as_many_records_as_needed() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let subjects: Vec<String> = (0..450).map(|number| format!("{number:03}")).collect();
@@ -81,9 +81,9 @@ async fn pages_are_filled_from_as_many_records_as_it_takes() {
     assert_eq!(listed(&store, &all()).await, subjects);
 }
 
-/// Purges and writers at once, on subjects whose entries are there and whose records are not.
+/// Purges and writes at the same time, on subjects with an index entry and without a record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_purge_hides_no_record_that_is_written_meanwhile() {
+async fn purge_hides_no_concurrently_written_record() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let other = connected(&server).await;
@@ -109,7 +109,7 @@ async fn a_purge_hides_no_record_that_is_written_meanwhile() {
 }
 
 #[tokio::test]
-async fn tombstones_expire_after_24_hours_and_reconnected_records_do_not() {
+async fn tombstones_expire_after_24_hours_but_not_reconnects() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let lifetime = || -> i64 {
@@ -125,7 +125,7 @@ async fn tombstones_expire_after_24_hours_and_reconnected_records_do_not() {
         write(&store, "ann", &active()).await;
         assert_eq!(lifetime(), -1);
     }
-    // A swap that is refused changes no expiry.
+    // A refused swap does not change the expiry.
     let seen = Some(tombstone().revision);
     let swapped = store
         .compare_and_swap(&key("ann"), seen, &tombstone())

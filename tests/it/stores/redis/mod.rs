@@ -1,8 +1,10 @@
-//! `RedisStore`, on servers of its own.
+//! The Redis store, on servers of the tests.
 //!
-//! [`conformance`] is the contract, on a server, in a cluster, through two connections; [`health`] what a
-//! server must be set to; [`records`] and [`lists`] what is in the keys; [`recovery`] and [`outages`] servers that end,
-//! change or are not reached, through a [`proxy`]; [`connecting`] and [`errors`] what errors say, and what not.
+//! - [`conformance`]: the contract, on one server, in a cluster, and through two connections
+//! - [`health`]: required server settings
+//! - [`records`] and [`lists`]: the contents of the keys
+//! - [`recovery`] and [`outages`]: servers that exit, change or cannot be reached, through a [`proxy`]
+//! - [`connecting`] and [`errors`]: error messages, and secrets that they must not contain
 
 mod conformance;
 mod connecting;
@@ -34,14 +36,14 @@ fn key(subject: &str) -> RecordKey {
     RecordKey::new("test", Subject::new(subject))
 }
 
-/// The key of that subject's hash.
+/// Returns the key of this subject's hash.
 fn hash(subject: &str) -> String {
     format!("notion-auth:record:{{test}}:{subject}")
 }
 
 const INDEX: &str = "notion-auth:index:{test}";
 
-/// A new revision of a record, whose bytes are a canary that no error may show.
+/// Returns a new revision of a record, whose bytes are a canary that no error may show.
 fn record(state: RecordState) -> StoredRecord {
     StoredRecord {
         revision: Revision::from_bytes(fastrand::u64(..).to_be_bytes()),
@@ -64,7 +66,7 @@ async fn loaded(store: &RedisStore, subject: &str) -> Option<StoredRecord> {
     store.load(&key(subject)).await.unwrap().record
 }
 
-/// Writes over whatever record is there.
+/// Writes over any record.
 async fn write(store: &RedisStore, subject: &str, new: &StoredRecord) {
     let seen = loaded(store, subject).await.map(|it| it.revision);
     let swapped = store.compare_and_swap(&key(subject), seen, new).await;
@@ -79,7 +81,7 @@ async fn listed(store: &RedisStore, query: &ListQuery) -> Vec<String> {
         .collect()
 }
 
-/// Lets this time pass for timers, without waiting. In a runtime of one thread.
+/// Advances the time of timers without waiting, in a single-threaded runtime.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

@@ -21,9 +21,9 @@ fn number(record: Option<StoredRecord>) -> u32 {
     })
 }
 
-/// Writers who count, and a server that is killed. What was answered is there.
+/// Writers that count, and a server that is killed. Acknowledged writes must be present afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_answered_is_there_after_the_server_was_killed() {
+async fn acknowledged_writes_survive_a_killed_server() {
     const WRITERS: usize = 8;
     let Some(mut server) = start() else { return };
     for round in 0..3 {
@@ -70,7 +70,7 @@ async fn what_was_answered_is_there_after_the_server_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swap_whose_answer_is_lost_is_an_error_and_not_sent_again() {
+async fn swap_without_a_response_is_an_error_and_not_repeated() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     let (before, after) = (active(), active());
@@ -87,7 +87,7 @@ async fn a_swap_whose_answer_is_lost_is_an_error_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_whose_answer_is_lost_is_an_error_and_not_sent_again() {
+async fn nonce_without_a_response_is_an_error_and_not_repeated() {
     let Some(server) = start() else { return };
     let proxy = Proxy::losing(&server, "NX").await;
     let lossy = RedisStore::connect(proxy.url()).await.unwrap();
@@ -99,9 +99,9 @@ async fn a_nonce_whose_answer_is_lost_is_an_error_and_not_sent_again() {
     assert_eq!(server.ask(&["DBSIZE"]).unwrap(), "1");
 }
 
-/// As a server or a network does with clients that were idle for too long.
+/// As a server or network closes idle connections.
 #[tokio::test]
-async fn a_connection_that_ended_while_it_was_idle_is_replaced_unnoticed() {
+async fn connection_closed_while_idle_is_replaced() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     for number in 0..3 {

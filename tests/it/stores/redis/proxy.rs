@@ -1,4 +1,5 @@
-//! A link between a store and a server that can be broken, and a server that says what a test wants.
+//! A proxy between a store and a server that can break connections, and a server that sends scripted
+//! responses.
 
 use std::{
     net::Ipv4Addr,
@@ -17,7 +18,7 @@ use tokio::{
 
 use crate::servers::redis::Redis;
 
-/// Passes on what clients and a server say.
+/// Forwards data between clients and a server.
 pub(super) struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -26,10 +27,10 @@ pub(super) struct Proxy {
 
 struct Shared {
     server: Mutex<String>,
-    /// The server hears a command with this word, and the connection ends before the answer.
+    /// The server receives commands with this word, and the connection ends before the response.
     lost: &'static str,
     connections: AtomicUsize,
-    /// How many commands with the word were heard, or swallowed.
+    /// Number of commands with the word that were received or discarded.
     heard: watch::Sender<usize>,
     swallowed: watch::Sender<usize>,
 }
@@ -72,23 +73,23 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// New connections go to that server.
+    /// Sends new connections to this server.
     pub(super) fn lead_to(&self, server: &Redis) {
         *self.shared.server.lock().unwrap() = address(server);
     }
 
-    /// From now on, the present connections swallow everything and stay open.
+    /// Discards all later data of the open connections, which stay open.
     pub(super) fn swallow(&self) {
         self.dead.send_modify(|epoch| *epoch += 1);
     }
 
-    /// Waits until a swallowed connection has been written to.
+    /// Waits until data of such a connection was discarded.
     pub(super) async fn has_swallowed(&self, times: usize) {
         let mut swallowed = self.shared.swallowed.subscribe();
         swallowed.wait_for(|count| *count >= times).await.unwrap();
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections that were opened.
     pub(super) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -111,7 +112,7 @@ fn address(server: &Redis) -> String {
 
 async fn pass(mut client: TcpStream, shared: Arc<Shared>, mut dead: watch::Receiver<usize>) {
     let address = shared.server.lock().unwrap().clone();
-    // A server that is not there: the connection ends.
+    // If the server cannot be reached, the connection ends.
     let Ok(mut server) = TcpStream::connect(address).await else {
         return;
     };
@@ -144,13 +145,13 @@ async fn pass(mut client: TcpStream, shared: Arc<Shared>, mut dead: watch::Recei
     }
 }
 
-/// A store whose server answers every command with the same line.
+/// Returns a store whose server answers every command with the same line.
 pub(super) async fn says(line: &'static str) -> RedisStore {
     let address = speaker(line).await;
     RedisStore::new(Client::open(format!("redis://{address}")).unwrap())
 }
 
-/// The address of a server that answers every command with the same line.
+/// Returns the address of a server that answers every command with the same line.
 pub(super) async fn speaker(line: &'static str) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -8,7 +8,7 @@ use super::{INDEX, active, assert_says, connected, hash, key, listed, loaded, to
 use crate::servers::redis::start;
 
 #[tokio::test]
-async fn a_record_of_an_unknown_state_is_unreadable_and_can_be_replaced() {
+async fn record_of_an_unknown_state_can_be_replaced() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     write(&store, "ann", &active()).await;
@@ -23,7 +23,7 @@ async fn a_record_of_an_unknown_state_is_unreadable_and_can_be_replaced() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_an_error_and_left_alone() {
+async fn key_of_another_type_is_an_error_and_unchanged() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     server.ask(&["SET", &hash("ann"), "canary"]).unwrap();
@@ -41,7 +41,7 @@ async fn a_key_of_another_type_is_an_error_and_left_alone() {
 }
 
 #[tokio::test]
-async fn nonces_expire_by_themselves_whatever_their_lifetime() {
+async fn nonces_expire_after_any_lifetime() {
     let Some(server) = start() else { return };
     let store = connected(&server).await;
     for lifetime in [Duration::MAX, Duration::ZERO, Duration::from_secs(60)] {
@@ -53,7 +53,7 @@ async fn nonces_expire_by_themselves_whatever_their_lifetime() {
     }
 }
 
-/// Whatever was done to the hash by hand.
+/// Whatever edits were made by hand.
 #[tokio::test]
 async fn record_with_damaged_fields_can_be_listed_replaced_and_deleted() {
     let Some(server) = start() else { return };
@@ -71,7 +71,7 @@ async fn record_with_damaged_fields_can_be_listed_replaced_and_deleted() {
         &["HSET", &hash, "updated_at", "canary"],
     ];
     for damage in damages {
-        // As a connect and a disconnect write.
+        // As a connect and a disconnect write it.
         for new in [active(), tombstone()] {
             write(&store, "ann", &active()).await;
             write(&store, "ben", &active()).await;

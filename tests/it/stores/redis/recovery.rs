@@ -1,4 +1,4 @@
-//! A failed connection is replaced by a new one: after the first failure, the next operation works.
+//! A failed connection is replaced: the next operation after the first failure works.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,12 @@ async fn failure(store: &RedisStore) -> StoreError {
 }
 
 fn become_replica(server: &Redis) {
-    // Of a primary that is not there: it goes on with what it has.
+    // A replica of an unreachable primary keeps its data.
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
 }
 
 #[tokio::test]
-async fn a_primary_that_became_a_replica_is_left_for_the_one_at_its_address() {
+async fn demoted_primary_is_replaced_by_the_one_at_its_address() {
     for stale in ["yes", "no"] {
         let Some(old) = start_with(&[("replica-serve-stale-data", stale)]) else {
             return;
@@ -55,7 +55,7 @@ async fn a_primary_that_became_a_replica_is_left_for_the_one_at_its_address() {
 }
 
 #[tokio::test]
-async fn each_operation_notices_that_the_server_became_a_replica() {
+async fn every_operation_detects_a_demoted_primary() {
     use notion_auth::store::{ListQuery, Nonce};
 
     let Some(server) = start() else { return };
@@ -95,7 +95,7 @@ async fn each_operation_notices_that_the_server_became_a_replica() {
 }
 
 #[tokio::test]
-async fn a_link_that_swallows_commands_is_left_after_the_first_time_out() {
+async fn dead_connection_is_replaced_after_the_first_timeout() {
     let Some(server) = start() else { return };
     let proxy = Proxy::to(&server).await;
     let store = RedisStore::connect(proxy.url()).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_link_that_swallows_commands_is_left_after_the_first_time_out() {
 }
 
 #[tokio::test]
-async fn a_link_that_swallows_commands_is_noticed_before_the_next_one_is_sent() {
+async fn dead_idle_connection_is_detected_before_use() {
     let Some(server) = start() else { return };
     let proxy = Proxy::to(&server).await;
     let store = RedisStore::connect(proxy.url()).await.unwrap();
@@ -129,9 +129,9 @@ async fn a_link_that_swallows_commands_is_noticed_before_the_next_one_is_sent() 
     assert_eq!(proxy.connections(), 2);
 }
 
-/// As of a provider with a shorter limit than the store's.
+/// As with a provider whose time limit is shorter than the store's.
 #[tokio::test]
-async fn a_link_that_swallows_commands_is_left_if_each_operation_is_dropped() {
+async fn dead_connection_is_replaced_if_operations_are_dropped() {
     let Some(server) = start() else { return };
     let proxy = Proxy::to(&server).await;
     let store = RedisStore::connect(proxy.url()).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_link_that_swallows_commands_is_left_if_each_operation_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_failed_is_tried_again() {
+async fn failed_handshake_is_retried() {
     let Some(server) = start() else { return };
     let set_user = |rules: &[&str]| {
         let user = [&["ACL", "SETUSER", "app"], rules].concat();
@@ -172,7 +172,7 @@ async fn a_handshake_that_failed_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_and_started_again_is_used_again() {
+async fn restarted_server_is_used_again() {
     let Some(mut server) = start() else { return };
     let store = connected(&server).await;
     let ann = active();
@@ -191,7 +191,7 @@ async fn a_server_that_was_killed_and_started_again_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_ready_primary_is_left_for_the_one_at_its_address() {
+async fn unready_server_is_replaced_by_the_one_at_its_address() {
     let Some(server) = start() else { return };
     write(&connected(&server).await, "ann", &active()).await;
     for answer in [
@@ -214,7 +214,7 @@ async fn a_server_that_is_no_ready_primary_is_left_for_the_one_at_its_address() 
 }
 
 #[tokio::test]
-async fn a_store_of_a_client_connects_by_its_first_operation() {
+async fn store_of_a_client_connects_with_its_first_operation() {
     let Some(mut server) = start() else { return };
     server.stop();
     let store = RedisStore::new(Client::open(server.url()).unwrap());
@@ -225,7 +225,7 @@ async fn a_store_of_a_client_connects_by_its_first_operation() {
 }
 
 #[tokio::test]
-async fn new_connections_are_made_one_at_a_time_and_with_pauses() {
+async fn connections_are_opened_one_at_a_time_with_pauses() {
     let Some(mut server) = start() else { return };
     let proxy = Proxy::to(&server).await;
     let store = RedisStore::connect(proxy.url()).await.unwrap();
@@ -240,15 +240,15 @@ async fn new_connections_are_made_one_at_a_time_and_with_pauses() {
     }
     let outcomes = operations.join_all().await;
     assert!(!outcomes.contains(&true));
-    // The first two at once, and another after each pause of at least 50 ms.
+    // The first two immediately, and one more after each pause of at least 50 ms.
     let most = 3 + since.elapsed().as_millis() / 50;
     let made = proxy.connections() - 1;
     assert!(made as u128 <= most, "{made} connections, at most {most}");
 }
 
-/// A replica answers the handshake, and is of no use all the same.
+/// A replica completes the handshake, but its connection is unusable.
 #[tokio::test]
-async fn connections_to_a_replica_are_made_with_pauses() {
+async fn connections_to_a_replica_are_opened_with_pauses() {
     let Some(server) = start() else { return };
     let proxy = Proxy::to(&server).await;
     let store = RedisStore::connect(proxy.url()).await.unwrap();

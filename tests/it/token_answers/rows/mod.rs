@@ -1,4 +1,4 @@
-//! The forms in which a token answer arrives, and what an exchange and a refresh do with it.
+//! Forms of token responses, and how an exchange and a refresh handle them.
 
 mod encodings;
 mod forms;
@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use super::arrival::{Arrival, Change};
 
-/// What becomes of the answer to an exchange and to a refresh.
+/// Outcome of an exchange and a refresh.
 #[derive(Clone, Copy)]
 pub(super) enum Expected {
-    /// The pair is saved and used.
+    /// The token pair is saved and used.
     Pair,
-    /// The access token is saved and used. There is no new refresh token: an exchange saves none,
-    /// and a refresh keeps the old one.
+    /// The access token is saved and used. There is no new refresh token: an exchange saves none, and a
+    /// refresh keeps the old one.
     AccessToken,
-    /// What the server did is not known. The error and the log contain these words.
+    /// The outcome is unknown. The error and the log contain these words.
     Ambiguous(&'static [&'static str]),
 }
 
@@ -27,14 +27,14 @@ pub(super) fn rows() -> impl Iterator<Item = Row> {
     rows.into_iter().flatten().copied()
 }
 
-/// The answer with these members added or replaced.
+/// Returns the response with these members added or replaced.
 fn with(mut answer: Value, members: Value) -> Arrival {
     let members = members.as_object().cloned().unwrap();
     answer.as_object_mut().unwrap().extend(members);
     Arrival::json(&answer)
 }
 
-/// The token pair, and then this text.
+/// Returns the token pair, followed by this text.
 fn pair_first(answer: &Value, rest: &str) -> String {
     let (access, refresh) = (&answer["access_token"], &answer["refresh_token"]);
     format!(r#"{{"access_token":{access},"refresh_token":{refresh},{rest}"#)

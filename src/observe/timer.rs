@@ -3,27 +3,27 @@ use std::time::Instant;
 
 use tracing::{Span, field::Empty};
 
-use super::ending::Ending;
 #[cfg(feature = "metrics")]
-use super::told::{ACQUIRE_DURATION, REFRESH_DURATION};
+use super::events::{ACQUIRE_DURATION, REFRESH_DURATION};
+use super::outcome::OutcomeLabel;
 use crate::subject::Subject;
 
-/// Something that takes time: its span, and how it ended. One that is dropped has ended too.
-pub(crate) struct Lap {
+/// A span with a duration and an outcome, both recorded on drop.
+pub(crate) struct Timer {
     span: Span,
-    ending: Ending,
+    outcome: OutcomeLabel,
     #[cfg(feature = "metrics")]
     metric: &'static str,
     #[cfg(feature = "metrics")]
     since: Instant,
 }
 
-impl Lap {
-    /// A request's wait for credentials.
+impl Timer {
+    /// Starts the timer for a request's wait for credentials.
     pub(crate) fn acquire(subject: &Subject) -> Self {
         Self {
             span: tracing::debug_span!("notion_auth.acquire", ?subject, outcome = Empty),
-            ending: Ending::Cancelled,
+            outcome: OutcomeLabel::Cancelled,
             #[cfg(feature = "metrics")]
             metric: ACQUIRE_DURATION,
             #[cfg(feature = "metrics")]
@@ -31,7 +31,10 @@ impl Lap {
         }
     }
 
-    /// A flight. It has no parent: it outlives the request that began it, and others wait for it too.
+    /// Starts the timer for a refresh task.
+    ///
+    /// The span has no parent, because the task outlives the request that started it and serves other
+    /// requests too.
     pub(crate) fn refresh(subject: &Subject) -> Self {
         let span = tracing::info_span!(
             parent: None,
@@ -42,7 +45,7 @@ impl Lap {
         span.follows_from(Span::current());
         Self {
             span,
-            ending: Ending::Failed,
+            outcome: OutcomeLabel::Failed,
             #[cfg(feature = "metrics")]
             metric: REFRESH_DURATION,
             #[cfg(feature = "metrics")]
@@ -54,14 +57,14 @@ impl Lap {
         self.span.clone()
     }
 
-    pub(crate) fn end(mut self, ending: Ending) {
-        self.ending = ending;
+    pub(crate) fn end(mut self, outcome: OutcomeLabel) {
+        self.outcome = outcome;
     }
 }
 
-impl Drop for Lap {
+impl Drop for Timer {
     fn drop(&mut self) {
-        let outcome = self.ending.name();
+        let outcome = self.outcome.name();
         self.span.record("outcome", outcome);
         #[cfg(feature = "metrics")]
         metrics::histogram!(self.metric, "outcome" => outcome).record(self.since.elapsed());

@@ -5,9 +5,10 @@ use crate::{
     store::{StoreError, StoreErrorKind},
 };
 
-/// How a wait, a flight or a call of the token endpoint ended: the values of `outcome`.
+/// Outcome of a wait for credentials, a refresh task or a token endpoint call: the values of the label and
+/// span field `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum OutcomeLabel {
     Joined,
     Loaded,
     Refreshed,
@@ -28,7 +29,7 @@ pub(crate) enum Ending {
     Failed,
 }
 
-impl Ending {
+impl OutcomeLabel {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Joined => "joined",
@@ -52,7 +53,7 @@ impl Ending {
         }
     }
 
-    /// A refresh that came to new credentials.
+    /// Returns the outcome of a successful refresh.
     pub(crate) fn refreshed(was_in_doubt: bool) -> Self {
         if was_in_doubt {
             Self::Replayed
@@ -61,7 +62,8 @@ impl Ending {
         }
     }
 
-    /// What stands between a subject and its credentials. An error's cause says it where there is one.
+    /// Returns the outcome for `error`. An underlying OAuth or store error decides it when the error has
+    /// one as a source.
     pub(crate) fn of(error: &AuthError) -> Self {
         if let Some(reason) = error.needs_reauthorization() {
             return match reason {
@@ -92,7 +94,7 @@ impl Ending {
         Self::Failed
     }
 
-    /// What became of a call of the token endpoint, when there is no new pair.
+    /// Returns the outcome of a token endpoint call that returned no new token pair.
     pub(crate) fn of_call(error: &OAuthError, was_in_doubt: bool) -> Self {
         if error.is_not_sent() {
             Self::NotSent

@@ -1,6 +1,6 @@
-//! What happens at one moment, and the names of the metrics.
+//! Metric names, and the events that are emitted at a point in time.
 
-use super::ending::Ending;
+use super::outcome::OutcomeLabel;
 use crate::subject::Subject;
 
 #[cfg(feature = "metrics")]
@@ -16,29 +16,29 @@ const REPLAYS: &str = "notion_auth_replays_total";
 #[cfg(feature = "metrics")]
 const FOREIGN: &str = "notion_auth_foreign_unauthorized_total";
 
-/// The token endpoint was called by a refresh.
-pub(crate) fn called(ending: Ending) {
-    let outcome = ending.name();
+/// Emits that a refresh called the token endpoint.
+pub(crate) fn called(outcome: OutcomeLabel) {
+    let outcome = outcome.name();
     tracing::debug!(name: "notion_auth.token_call", outcome, "notion_auth.token_call");
     #[cfg(feature = "metrics")]
     metrics::counter!(CALLS, "outcome" => outcome).increment(1);
 }
 
-/// A request that was refused is sent again.
+/// Emits that a request is sent again after a 401.
 pub(crate) fn replayed(subject: Option<&Subject>) {
     tracing::debug!(name: "notion_auth.replay", subject = subject.map(tracing::field::debug), "notion_auth.replay");
     #[cfg(feature = "metrics")]
     metrics::counter!(REPLAYS).increment(1);
 }
 
-/// A 401 came that Notion did not send.
+/// Emits that a 401 was received that Notion did not send.
 pub(crate) fn foreign_unauthorized() {
     tracing::debug!(name: "notion_auth.foreign_unauthorized", "notion_auth.foreign_unauthorized");
     #[cfg(feature = "metrics")]
     metrics::counter!(FOREIGN).increment(1);
 }
 
-/// Tells the recorder what the metrics are.
+/// Describes the metrics to the recorder.
 #[cfg(feature = "metrics")]
 pub(super) fn describe() {
     use metrics::{Unit, describe_counter, describe_histogram};
@@ -46,7 +46,7 @@ pub(super) fn describe() {
     describe_counter!(
         HITS,
         Unit::Count,
-        "Requests whose credentials were at hand; told in batches"
+        "Requests served from cached credentials; reported in batches"
     );
     describe_histogram!(
         ACQUIRE_DURATION,
@@ -71,6 +71,6 @@ pub(super) fn describe() {
     describe_counter!(
         FOREIGN,
         Unit::Count,
-        "Answers with 401 that Notion did not send, but a proxy or another server"
+        "Responses with status 401 from a proxy or another server, not from Notion"
     );
 }

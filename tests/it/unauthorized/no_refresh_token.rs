@@ -1,4 +1,4 @@
-//! What it takes to end credentials that have no refresh token.
+//! The conditions under which credentials without a refresh token end.
 
 use std::{
     sync::{Arc, Mutex},
@@ -30,17 +30,17 @@ use crate::{
 const NOTIONS: Headers = &[(ID, "1"), (TYPE, JSON)];
 
 /// Credentials without a refresh token, and a server in between that refuses them.
-struct Ending {
+struct RefusedToken {
     world: World,
     between: Between,
-    endings: Arc<Mutex<usize>>,
+    events: Arc<Mutex<usize>>,
     start: Instant,
 }
 
-impl Ending {
+impl RefusedToken {
     async fn new() -> Self {
-        let endings = Arc::<Mutex<usize>>::default();
-        let sink = Arc::clone(&endings);
+        let events = Arc::<Mutex<usize>>::default();
+        let sink = Arc::clone(&events);
         let notion = MockNotion::builder().refresh_tokens(false).in_process();
         let world = World::with(notion, |builder| {
             builder.observer(move |event: &Event| {
@@ -52,7 +52,7 @@ impl Ending {
         Self {
             world,
             between: Between::default(),
-            endings,
+            events,
             start: Instant::now(),
         }
     }
@@ -87,7 +87,7 @@ impl Ending {
 
     #[track_caller]
     fn assert_ended(&self, expected: bool) {
-        assert_eq!(*self.endings.lock().unwrap(), usize::from(expected));
+        assert_eq!(*self.events.lock().unwrap(), usize::from(expected));
     }
 
     /// Whether the stored credentials are those of a subject who must connect again.
@@ -103,49 +103,49 @@ impl Ending {
 
 #[tokio::test(start_paused = true)]
 async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
-    let ending = Ending::new().await;
+    let scene = RefusedToken::new().await;
     for seconds in 0..30 {
-        let refused = ending.refused_at(f64::from(seconds), NOTIONS).await;
+        let refused = scene.refused_at(f64::from(seconds), NOTIONS).await;
         assert_eq!(refused.unwrap(), 401);
     }
-    assert_eq!(ending.refused_at(29.999, NOTIONS).await.unwrap(), 401);
-    ending.assert_ended(false);
-    assert!(!ending.is_stored_as_ended().await);
+    assert_eq!(scene.refused_at(29.999, NOTIONS).await.unwrap(), 401);
+    scene.assert_ended(false);
+    assert!(!scene.is_stored_as_ended().await);
 
     // The last 401 passes through as well.
-    assert_eq!(ending.refused_at(30.0, NOTIONS).await.unwrap(), 401);
-    ending.assert_ended(true);
-    assert!(ending.is_stored_as_ended().await);
+    assert_eq!(scene.refused_at(30.0, NOTIONS).await.unwrap(), 401);
+    scene.assert_ended(true);
+    assert!(scene.is_stored_as_ended().await);
     for seconds in [31.0, 62.0] {
-        assert!(ending.refused_at(seconds, NOTIONS).await.is_none());
+        assert!(scene.refused_at(seconds, NOTIONS).await.is_none());
     }
-    ending.assert_ended(true);
-    assert_eq!(ending.between.answered(), 32);
-    assert!(ending.world.notion.ledger().refreshes().is_empty());
+    scene.assert_ended(true);
+    assert_eq!(scene.between.answered(), 32);
+    assert!(scene.world.notion.ledger().refreshes().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusals_more_than_an_hour_apart_do_not_end_credentials() {
-    let ending = Ending::new().await;
+    let scene = RefusedToken::new().await;
     for hour in 0..48 {
         let seconds = f64::from(hour) * 3601.0;
-        assert_eq!(ending.refused_at(seconds, NOTIONS).await.unwrap(), 401);
+        assert_eq!(scene.refused_at(seconds, NOTIONS).await.unwrap(), 401);
     }
-    ending.assert_ended(false);
+    scene.assert_ended(false);
     // The last one is the first of two.
     let seconds = 47.0 * 3601.0 + 30.0;
-    assert_eq!(ending.refused_at(seconds, NOTIONS).await.unwrap(), 401);
-    ending.assert_ended(true);
+    assert_eq!(scene.refused_at(seconds, NOTIONS).await.unwrap(), 401);
+    scene.assert_ended(true);
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusals_without_notions_request_id_never_end_credentials() {
     for (headers, sender) in ANSWERS {
-        let ending = Ending::new().await;
+        let scene = RefusedToken::new().await;
         let mut sent = 0;
         for number in 0..10 {
             sent += usize::from(
-                ending
+                scene
                     .refused_at(f64::from(number) * 40.0, headers)
                     .await
                     .is_some(),
@@ -154,7 +154,7 @@ async fn refusals_without_notions_request_id_never_end_credentials() {
         let expected = if sender == Notion { 2 } else { 10 };
         assert_eq!(sent, expected, "{headers:?}");
         assert_eq!(
-            ending.is_stored_as_ended().await,
+            scene.is_stored_as_ended().await,
             sender == Notion,
             "{headers:?}"
         );
@@ -167,21 +167,21 @@ async fn refusals_of_others_in_between_neither_count_nor_start_again() {
         if sender == Notion {
             continue;
         }
-        let ending = Ending::new().await;
-        ending.refused_at(0.0, headers).await;
-        ending.refused_at(31.0, NOTIONS).await;
-        ending.refused_at(50.0, headers).await;
-        ending.refused_at(62.0, headers).await;
-        ending.assert_ended(false);
-        assert_eq!(ending.refused_at(63.0, NOTIONS).await.unwrap(), 401);
-        ending.assert_ended(true);
+        let scene = RefusedToken::new().await;
+        scene.refused_at(0.0, headers).await;
+        scene.refused_at(31.0, NOTIONS).await;
+        scene.refused_at(50.0, headers).await;
+        scene.refused_at(62.0, headers).await;
+        scene.assert_ended(false);
+        assert_eq!(scene.refused_at(63.0, NOTIONS).await.unwrap(), 401);
+        scene.assert_ended(true);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credentials() {
-    let ending = Ending::new().await;
-    let world = &ending.world;
+    let scene = RefusedToken::new().await;
+    let world = &scene.world;
     let credentials = world
         .provider
         .load_credentials(&"ann".into())
@@ -198,48 +198,48 @@ async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credential
     for status in requests.join_all().await {
         assert_eq!(status, 401);
     }
-    ending.assert_ended(false);
+    scene.assert_ended(false);
     world.notion.restrict_account(&bot, false);
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusals_at_the_same_moment_are_one_and_end_credentials_once() {
-    let ending = Ending::new().await;
-    ending.between.answer(401, NOTIONS);
+    let scene = RefusedToken::new().await;
+    scene.between.answer(401, NOTIONS);
     for (seconds, has_ended) in [(0.0, false), (30.0, true)] {
-        ending.sleep_until(seconds).await;
+        scene.sleep_until(seconds).await;
         let mut requests = JoinSet::new();
         for _ in 0..50 {
-            requests.spawn(ending.send());
+            requests.spawn(scene.send());
         }
         for refused in requests.join_all().await {
             assert!(refused.is_none_or(|status| status == 401));
         }
-        ending.assert_ended(has_ended);
+        scene.assert_ended(has_ended);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn reconnect_starts_again() {
-    let ending = Ending::new().await;
-    ending.refused_at(0.0, NOTIONS).await;
-    ending.sleep_until(20.0).await;
-    ending.world.connect("ann").await;
-    ending.refused_at(31.0, NOTIONS).await;
-    ending.refused_at(60.0, NOTIONS).await;
-    ending.assert_ended(false);
-    ending.refused_at(61.0, NOTIONS).await;
-    ending.assert_ended(true);
+    let scene = RefusedToken::new().await;
+    scene.refused_at(0.0, NOTIONS).await;
+    scene.sleep_until(20.0).await;
+    scene.world.connect("ann").await;
+    scene.refused_at(31.0, NOTIONS).await;
+    scene.refused_at(60.0, NOTIONS).await;
+    scene.assert_ended(false);
+    scene.refused_at(61.0, NOTIONS).await;
+    scene.assert_ended(true);
 }
 
 #[tokio::test(start_paused = true)]
 async fn reconnect_in_another_process_is_used_at_the_next_refusal() {
     for seconds in [10.0, 31.0] {
-        let ending = Ending::new().await;
-        let world = &ending.world;
-        ending.refused_at(0.0, NOTIONS).await;
-        ending.sleep_until(seconds - 1.0).await;
+        let scene = RefusedToken::new().await;
+        let world = &scene.world;
+        scene.refused_at(0.0, NOTIONS).await;
+        scene.sleep_until(seconds - 1.0).await;
         let old = world
             .provider
             .load_credentials(&"ann".into())
@@ -251,22 +251,22 @@ async fn reconnect_in_another_process_is_used_at_the_next_refusal() {
         let ann = "ann".into();
         let stored = other.store_credentials(&ann, world.notion.connect());
         stored.await.unwrap();
-        ending.sleep_until(seconds).await;
+        scene.sleep_until(seconds).await;
         assert_eq!(status(world.client(), world.get("ann")).await, 200);
-        ending.assert_ended(false);
+        scene.assert_ended(false);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_process_needs_its_own_two_refusals() {
-    let ending = Ending::new().await;
-    ending.refused_at(0.0, NOTIONS).await;
-    let restarted = Ending {
+    let scene = RefusedToken::new().await;
+    scene.refused_at(0.0, NOTIONS).await;
+    let restarted = RefusedToken {
         world: World {
-            provider: ending.world.another_provider(),
-            ..ending.world
+            provider: scene.world.another_provider(),
+            ..scene.world
         },
-        ..ending
+        ..scene
     };
     assert_eq!(restarted.refused_at(31.0, NOTIONS).await.unwrap(), 401);
     assert!(!restarted.is_stored_as_ended().await);
