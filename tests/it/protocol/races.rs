@@ -139,6 +139,25 @@ async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusals() {
+    let (cluster, subject, bot) = refused(MockNotion::in_process()).await;
+    assert_eq!(cluster.ask(0, &subject).await.unwrap(), 200);
+    // The first successor is refused too: the next refresh has to wait for 5 seconds.
+    cluster.refuse(&bot);
+    cluster.store_faults.step_clock(-3600);
+    for process in [0, 1] {
+        assert_eq!(cluster.ask(process, &subject).await.unwrap(), 401);
+    }
+    sleep(Duration::from_millis(4900)).await;
+    for process in [0, 1] {
+        assert_eq!(cluster.ask(process, &subject).await.unwrap(), 401);
+    }
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
+    assert_eq!(presentations(&cluster), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
     let notion = MockNotion::builder().family_revocation(true);
     let (cluster, subject, _) = refused(notion.in_process()).await;
