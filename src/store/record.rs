@@ -38,7 +38,7 @@ pub(crate) struct Record {
     pub(crate) back_off_until: Option<SystemTime>,
     /// How many generations in a row were refused soon after they were made.
     pub(crate) streak: u32,
-    /// The attempt that made this generation or invalidated it.
+    /// The attempt that made, invalidated or reinstated this generation.
     pub(crate) committed_by: AttemptId,
     #[serde(with = "micros")]
     pub(crate) connected_at: SystemTime,

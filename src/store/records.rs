@@ -199,16 +199,23 @@ impl Records {
         .await
     }
 
-    /// Marks the credentials as needing reauthorization. Idempotent by attempt.
+    /// Marks the credentials of a record that was read as needing reauthorization. Idempotent by attempt.
     pub(crate) async fn invalidate(
         &self,
         subject: &Subject,
-        fence: FencingToken,
+        seen: &Record,
         reason: ReauthorizationReason,
         attempt: AttemptId,
     ) -> Result<Changed, StoreError> {
         self.change(subject, Changed::Done, |record, now| {
-            rules::invalidate(record, fence, reason, attempt, now)
+            rules::invalidate(
+                record,
+                seen.fence(),
+                seen.committed_by,
+                reason,
+                attempt,
+                now,
+            )
         })
         .await
     }

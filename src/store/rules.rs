@@ -210,9 +210,13 @@ pub(super) fn release(
 }
 
 /// Marks the credentials as needing reauthorization. Token and payload stay.
+///
+/// `seen` is what committed the record that was read when this was decided. A reinstate has changed it since: then the
+/// decision is out of date, also if it was written before and its answer lost.
 pub(super) fn invalidate(
     current: Option<&Record>,
     fence: FencingToken,
+    seen: AttemptId,
     reason: ReauthorizationReason,
     attempt: AttemptId,
     now: SystemTime,
@@ -221,7 +225,7 @@ pub(super) fn invalidate(
         .filter(|record| record.fence() == fence)
         .ok_or(Changed::Moved)?;
     match record.state {
-        RecordState::Active => Ok(Record {
+        RecordState::Active if record.committed_by == seen => Ok(Record {
             state: RecordState::NeedsReauthorization(reason),
             lease: None,
             back_off_until: None,

@@ -5,7 +5,14 @@ use std::{
     time::Duration,
 };
 
-use notion_auth::{ReauthorizationReason, Subject, provider::Failpoint, testing::MockNotion};
+use notion_auth::{
+    ReauthorizationReason, Subject,
+    provider::Failpoint,
+    testing::{
+        MockNotion,
+        notion::{Call, Fault},
+    },
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
@@ -256,6 +263,34 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     sleep(seconds(200)).await;
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     drop(request);
+}
+
+/// I8: the answer to an invalidation is lost, and an operator undoes it before it is written again.
+#[tokio::test(start_paused = true)]
+async fn invalidation_written_again_does_not_undo_a_reinstate() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let wrong = Fault::refuse(400, "invalid_grant");
+    cluster.notion.script(Call::Refresh, [wrong]);
+    let life = &cluster.processes[0].life;
+    for time in [1, 10] {
+        life.arm(Failpoint::Invalidating, Stop::Sleep(seconds(time)));
+    }
+    let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(Duration::from_millis(500)).await;
+    // Its read, and then its write.
+    for fault in [StoreFault::None, StoreFault::Lose] {
+        cluster.store_faults.push(fault);
+    }
+    sleep(seconds(3)).await;
+    let ended = cluster.record(&subject).await.unwrap();
+    assert_eq!(ended.reason(), Some(ReauthorizationReason::Revoked));
+    let operator = &cluster.operator.provider;
+    let lineage = ended.lineage.parse().unwrap();
+    let reinstated = operator.reinstate(&subject, lineage, ended.generation);
+    assert!(reinstated.await.unwrap());
+
+    assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    assert_eq!(cluster.history.events().invalidations.len(), 1);
 }
 
 /// I1: the pre-send check.
