@@ -21,8 +21,10 @@ pub enum StoreErrorKind {
     Unavailable,
     /// It is not set up as it must be: the operator must act.
     Misconfigured,
-    /// It holds something that it cannot have written.
+    /// It holds something that it cannot have written. If that is one record, the others can be used.
     Corrupt,
+    /// It cannot keep this subject or this record, as one that is too long. All others can be used.
+    Rejected,
 }
 
 impl StoreError {
@@ -55,6 +57,11 @@ impl StoreError {
         Self::new(StoreErrorKind::Corrupt, store, message)
     }
 
+    /// The named store cannot keep this subject or this record.
+    pub fn rejected(store: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Rejected, store, message)
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -70,6 +77,14 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// Whether it is about one record or subject, and not about the store.
+    pub(crate) fn is_of_one_record(&self) -> bool {
+        matches!(
+            self.kind,
+            StoreErrorKind::Corrupt | StoreErrorKind::Rejected
+        )
+    }
+
     /// What it means for those who wanted credentials.
     pub(crate) fn into_auth_error(self) -> AuthError {
         AuthError::store_failed(self.kind == StoreErrorKind::Unavailable, self)

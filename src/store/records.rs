@@ -258,6 +258,22 @@ impl Records {
         Ok(decoded.collect())
     }
 
+    /// A caller that goes from page to page would never end.
+    fn check_order(&self, query: &ListQuery, listed: &[Listed]) -> Result<(), StoreError> {
+        let mut before = query.after.as_ref();
+        for it in listed {
+            if before.is_some_and(|before| it.subject.as_str() <= before.as_str()) {
+                return Err(StoreError::misconfigured(
+                    self.store.name(),
+                    "`list` breaks the contract of `CredentialStore`: it must return only subjects behind `after`, in \
+                     byte order. Correct the store, and test it with `testing::store_conformance`",
+                ));
+            }
+            before = Some(&it.subject);
+        }
+        Ok(())
+    }
+
     /// Returns whether the digest was not consumed before.
     #[cfg(feature = "routes")]
     pub(crate) async fn consume_nonce(
