@@ -12,7 +12,8 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
+    CredentialStore, ListQuery, Listed, RecordKey, RecordState, Revision, StoreError,
+    StoreErrorKind,
     encryption::Encryption,
     payload::{Payload, UnreadableReason, UnreadableRecord},
     record::{AttemptId, FencingToken, Issuer, Record},
@@ -251,6 +252,7 @@ impl Records {
         let listed = self
             .bounded(self.store.list(&self.namespace, query))
             .await?;
+        self.check_order(query, &listed)?;
         let decoded = listed.into_iter().map(|it| ListedRecord {
             subject: it.subject,
             record: Record::decode(&it.record.bytes),
@@ -390,8 +392,7 @@ impl Records {
         let outcome = self.limited(limit, operation).await;
         match &outcome {
             Ok(_) => self.outage.ends(self.store.name()),
-            // Corrupt is one record.
-            Err(error) if error.kind() == StoreErrorKind::Corrupt => {}
+            Err(error) if error.is_of_one_record() => {}
             Err(error) => self.outage.begins(error),
         }
         outcome
