@@ -1,6 +1,7 @@
 //! Races between processes, one by one.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -13,11 +14,16 @@ use notion_auth::{
         notion::{Call, Fault},
     },
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use serde_json::json;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     cluster::{AGES, Cluster},
     life::Stop,
+    record::edit,
     store::StoreFault,
     wire::WireFault,
 };
@@ -421,6 +427,35 @@ async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     let lost = ReauthorizationReason::RotationLost;
     assert_eq!(last.unwrap_err().needs_reauthorization(), Some(lost));
     dead.abort();
+}
+
+/// A holder that renews its lease for ever is named as the reason, and not a record that changes.
+#[tokio::test(start_paused = true)]
+async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let mut requests = JoinSet::new();
+    for second in 0..400 {
+        if second % 5 == 0 {
+            edit(&cluster.store, &subject, |record, now| {
+                record["lease"] = json!({
+                    "attempt": "0123456789abcdef0123456789abcdef",
+                    "since": now,
+                    "duration": 30_000_000,
+                    "in_doubt": false,
+                });
+            })
+            .await;
+        }
+        requests.spawn(cluster.request(&cluster.processes[0], &subject));
+        sleep(seconds(1)).await;
+    }
+    let errors = requests.join_all().await;
+    let errors = errors.into_iter().map(|it| it.unwrap_err().to_string());
+    let errors: HashSet<String> = errors.collect();
+    let holder = |it: &&String| it.contains("another process holds the refresh lease");
+    assert!(errors.iter().any(|it| holder(&it)), "{errors:?}");
+    let changes = |it: &String| it.contains("changed again and again");
+    assert!(!errors.iter().any(changes), "{errors:?}");
 }
 
 #[tokio::test(start_paused = true)]
