@@ -80,15 +80,17 @@ async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthPro
     assert_eq!(world.notion.ledger().refreshes().len(), 1);
 }
 
+type Set = fn(&mut RefreshTimings);
+
 #[test]
 fn refresh_timings_that_break_the_protocol_are_refused() {
-    let build = |set: fn(&mut RefreshTimings)| {
+    let build = |set: Set| {
         let mut timings = RefreshTimings::default();
         set(&mut timings);
         let builder = MockNotion::in_process().provider_builder().unwrap();
         builder.refresh_timings(timings).build()
     };
-    let refused: [(fn(&mut RefreshTimings), &str, &str); 4] = [
+    let refused: [(Set, &str, &str); 4] = [
         (|it| it.call = seconds(0), "call and save", ""),
         (|it| it.lease = seconds(20), "must be less than lease", ""),
         // An answer is read for so long that another process presents the same token.
