@@ -227,9 +227,8 @@ async fn apply(
             provider.disconnect(&subjects[subject].0).await.unwrap();
         }
         Operation::Delete { process, subject } => {
-            let provider = cluster.processes[process].provider.clone();
-            let subject = subjects[subject].0.clone();
-            requests.spawn(async move { drop(provider.delete_credentials(&subject).await) });
+            let deleting = cluster.delete(process, &subjects[subject].0);
+            requests.spawn(async move { drop(deleting.await) });
         }
         Operation::Purge => {
             sleep(Duration::from_secs(25 * 3600)).await;

@@ -1,9 +1,9 @@
 //! Shutdown, a missing runtime, and settings of the longest duration.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use notion_auth::{
-    provider::{NotionAuthProviderBuilder, UnknownExpiry},
+    provider::{NotionAuthProviderBuilder, RefreshTimings, UnknownExpiry},
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -78,6 +78,46 @@ async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthPro
     world.provider.refresh(&"ann".into()).await.unwrap();
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+type Set = fn(&mut RefreshTimings);
+
+#[test]
+fn refresh_timings_that_break_the_protocol_are_refused() {
+    let build = |set: Set| {
+        let mut timings = RefreshTimings::default();
+        set(&mut timings);
+        let builder = MockNotion::in_process().provider_builder().unwrap();
+        builder.refresh_timings(timings).build()
+    };
+    let refused: [(Set, &str, &str); 4] = [
+        (|it| it.call = seconds(0), "call and save", ""),
+        (|it| it.lease = seconds(20), "must be less than lease", ""),
+        // An answer is read for so long that another process presents the same token.
+        (
+            |it| it.call = Duration::from_millis(11_250),
+            "shorten call, or lengthen save_retries",
+            "call is 11.25s, and with these values must be less than 11.25s",
+        ),
+        (
+            |it| it.save_retries = seconds(0),
+            "shorten call, or lengthen save_retries",
+            "call is 10s, and with these values must be less than 3.75s",
+        ),
+    ];
+    for (set, message, cause) in refused {
+        let error = build(set).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+        let source = error.source().map(ToString::to_string);
+        assert_eq!(source.unwrap_or_default(), cause);
+    }
+    build(|it| it.call = seconds(11)).unwrap();
+    build(|it| {
+        it.call = seconds(20);
+        it.lease = seconds(40);
+        it.save_retries = seconds(150);
+    })
+    .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
