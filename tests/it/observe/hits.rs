@@ -1,34 +1,22 @@
 //! What is counted on the fast path: hits, and 401s that Notion did not send.
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use notion_auth::{AccessToken, ExplicitCredentials, NotionAuthLayer, Subject, testing};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
+use super::recorder::TestRecorder;
 use crate::{
     support::{Body, World, get},
     unauthorized::{ANSWERS, Sender, header_map},
 };
 
-/// How many hits the recorder was told of since it was last asked.
-fn told(snapshotter: &Snapshotter) -> u64 {
-    counted(snapshotter, "notion_auth_hits_total")
-}
-
-fn counted(snapshotter: &Snapshotter, name: &str) -> u64 {
-    let all = snapshotter.snapshot().into_vec();
-    all.into_iter()
-        .filter(|(key, ..)| key.key().name() == name)
-        .map(|(.., value)| match value {
-            DebugValue::Counter(count) => count,
-            other => panic!("{other:?}"),
-        })
-        .sum()
+/// How many hits were recorded since this was last called.
+fn told(recorder: &TestRecorder) -> u64 {
+    recorder.take_count("notion_auth_hits_total")
 }
 
 #[tokio::test(start_paused = true)]
 async fn hits_are_told_in_batches_and_none_is_lost() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let _metrics = metrics::set_default_local_recorder(&recorder);
     let world = World::new();
     world.connect("ann").await;
@@ -44,27 +32,26 @@ async fn hits_are_told_in_batches_and_none_is_lost() {
     };
 
     send(63).await;
-    assert_eq!(told(&snapshotter), 0);
+    assert_eq!(told(&recorder), 0);
     send(1).await;
-    assert_eq!(told(&snapshotter), 64);
+    assert_eq!(told(&recorder), 64);
 
     // With the first request that is none.
     send(3).await;
     let nobody = world.provider.acquire(&Subject::new("nobody")).await;
     assert!(nobody.is_err());
-    assert_eq!(told(&snapshotter), 3);
+    assert_eq!(told(&recorder), 3);
 
     // And when the provider goes, with all threads' hits.
     send(5).await;
     drop(service);
     drop(world);
-    assert_eq!(told(&snapshotter), 5);
+    assert_eq!(told(&recorder), 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let inner = service_fn(|request: http::Request<_>| {
         drop(request);
         std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(())))
@@ -80,7 +67,7 @@ async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
         let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
         counts.push(allocation_counter::measure(hits).count_total);
     }
-    assert_eq!(told(&snapshotter), 200);
+    assert_eq!(told(&recorder), 200);
     assert_eq!(counts[0], counts[1]);
     // The header map grows, once for each request, as it would for two inserts.
     assert!(counts[0] <= 400, "{counts:?}");
@@ -90,8 +77,7 @@ async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
 async fn a_401_that_is_not_notions_is_counted_whatever_was_sent() {
     const NAME: &str = "notion_auth_foreign_unauthorized_total";
 
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let _metrics = metrics::set_default_local_recorder(&recorder);
     let explicit = ExplicitCredentials::new(&AccessToken::new("ntn_1")).unwrap();
     let fixed = testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
@@ -115,12 +101,12 @@ async fn a_401_that_is_not_notions_is_counted_whatever_was_sent() {
         let integration = integration.oneshot(get("https://api.notion.com/"));
         let is_foreign = u64::from(sender == Sender::Foreign);
         hit.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         with_own.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         reported.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         integration.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
     }
 }

@@ -1,12 +1,14 @@
 use std::{path::Path, process::Command};
 
+use crate::temporary::Directory;
+
 /// A file system that is soon full, which only root can have.
-pub(super) struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(Directory);
 
 impl SmallDisk {
     /// `None`, and says so, if this is not root.
     pub(super) fn mount(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
             .arg(directory.path())
