@@ -54,8 +54,8 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         return;
     };
     let directory = Directory::new();
-    let ours = directory.file("ours.pem", &ours.pem());
-    let another = directory.file("another.pem", &another.pem());
+    let ours = directory.file("a.pem", &ours.pem());
+    let another = directory.file("b.pem", &another.pem());
     let url = |host: &str, query: &str| {
         let root = |file: &Path| format!("sslrootcert={}", file.display());
         let query = query.replace("ours", &root(&ours));
