@@ -293,7 +293,7 @@ fn no_history_breaks_what_is_promised() {
                              PROTOCOL_CASES=1 PROTOCOL_SEED={seed} cargo test --test it protocol"
                         );
                     }
-                    progress.show(case + 1, "none broken".to_owned());
+                    progress.show(case + 1, "none broken");
                 }
             });
         }

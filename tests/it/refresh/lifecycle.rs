@@ -1,6 +1,6 @@
 //! Shutdown, a missing runtime, and settings of the longest duration.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, pin::pin, task::Poll, time::Duration};
 
 use notion_auth::{
     provider::{NotionAuthProviderBuilder, RefreshTimings, UnknownExpiry},
@@ -10,10 +10,9 @@ use notion_auth::{
     },
 };
 use tokio::time::sleep;
-use tokio_test::{assert_ready_err, task};
 
 use super::{connect_revoked, request_error, seconds, world};
-use crate::support::{World, status};
+use crate::support::{World, poll, status};
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_waits_for_refreshes_in_flight_and_prevents_new_ones() {
@@ -59,10 +58,13 @@ async fn missing_runtime_is_a_configuration_error() {
     let provider = world.another_provider();
     let thread = std::thread::spawn(move || {
         let ann = "ann".into();
-        let acquire = assert_ready_err!(task::spawn(provider.acquire(&ann)).poll());
+        let Poll::Ready(Err(acquire)) = poll(pin!(provider.acquire(&ann))) else {
+            panic!("acquired without a runtime");
+        };
         assert!(acquire.is_configuration(), "{acquire}");
-        let shutdown = task::spawn(provider.shutdown(seconds(1))).poll();
-        let shutdown = assert_ready_err!(shutdown);
+        let Poll::Ready(Err(shutdown)) = poll(pin!(provider.shutdown(seconds(1)))) else {
+            panic!("shut down without a runtime");
+        };
         assert!(shutdown.is_configuration(), "{shutdown}");
     });
     thread.join().expect("no panic");

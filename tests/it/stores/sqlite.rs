@@ -18,16 +18,16 @@ use notion_auth::{
 use sqlx::{Connection, SqliteConnection};
 
 use super::small_disk::SmallDisk;
-use crate::faulty_store::FaultyStore;
+use crate::{faulty_store::FaultyStore, temporary::Directory};
 
 struct Place {
-    directory: tempfile::TempDir,
+    directory: Directory,
 }
 
 impl Place {
     fn new() -> Self {
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: Directory::new(),
         }
     }
 
@@ -171,7 +171,7 @@ async fn url_is_refused_as_a_path_and_not_shown() {
         assert!(!text.contains("hunter2"), "{text}");
         assert!(!Path::new(path).exists(), "{path}");
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
 }
@@ -194,7 +194,7 @@ async fn open_with_a_url_is_refused_without_showing_it() {
         assert!(!text.contains("hunter2"), "{text}");
         assert!(!Path::new(path).exists(), "{path}");
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! A site whose visitors connect their Notion workspaces.
 //!
-//! `cargo run --example connect` needs no account: Notion's part is played by a stand-in on this machine.
+//! `cargo run -p notion-auth-connect` needs no account: Notion's part is played by a stand-in on this machine.
 //! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it is the real one; register
 //! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` sets another
 //! address to listen on than `127.0.0.1:3000`; the site is opened as `localhost` all the same.
