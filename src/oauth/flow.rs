@@ -55,14 +55,13 @@ pub(crate) struct Endpoints {
     pub(crate) introspect: Option<Url>,
 }
 
-/// The first step of a connection: where to send the user, and what to keep until they are back.
+/// The start of a connection: where to send the user, and what to keep until they return.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
     /// Where to redirect the user's browser. It holds the flow's `state`: not for logs.
     pub url: Url,
-    /// What to keep in the user's session, and give to
-    /// [`exchange`](OAuthFlow::exchange) when they are back.
+    /// What to keep in the user's session, for [`exchange`](OAuthFlow::exchange) when they return.
     pub pending: PendingFlow,
 }
 
@@ -104,7 +103,7 @@ impl OAuthFlow {
         &self.shared.app
     }
 
-    /// Begins a connection for `subject`: the authorization URL, with `owner=user`, the app's
+    /// Starts a connection for `subject`. Returns the authorization URL, with `owner=user`, the app's
     /// redirect URI and a new `state`, and the pending flow that belongs to it.
     ///
     /// # Errors
@@ -139,8 +138,10 @@ impl OAuthFlow {
         Ok(AuthorizationRequest { url, pending })
     }
 
-    /// Completes a connection: checks that the callback answers this pending flow, that `subject`
-    /// (who is signed in now) began it, and that it is not too old; then exchanges the code, once.
+    /// Completes a connection: checks the callback, then exchanges its code, once.
+    ///
+    /// The callback must answer this pending flow, which `subject` (the one that is signed in now) started at most 10
+    /// minutes ago. An `iss`, if it has one, must be the origin of the authorization URL (RFC 9207).
     ///
     /// # Errors
     /// When a check fails, when the app has no OAuth client, and when the call does not succeed. A
@@ -152,6 +153,7 @@ impl OAuthFlow {
         answer: CallbackAnswer,
     ) -> Result<NotionUserCredentials, OAuthError> {
         pending.check(subject, answer.state(), self.shared.clock.wall())?;
+        answer.check_issuer(&self.issuer())?;
         self.exchange_code_at(answer.code(), pending.redirect_uri())
             .await
     }
@@ -273,6 +275,13 @@ impl OAuthFlow {
         self.post(endpoint, &body, &secrets, SendGate::open(), deadline)
             .await
             .map(|(answer, _)| answer)
+    }
+
+    /// The authorization server's issuer identifier. Notion documents none and sends no `iss`; an `iss` of another
+    /// origin is another server's in any case.
+    pub(crate) fn issuer(&self) -> String {
+        let origin = self.shared.app.authorization_url().origin();
+        origin.ascii_serialization()
     }
 
     fn url(&self, endpoint: Endpoint) -> Cow<'_, Url> {
