@@ -86,11 +86,14 @@ pub enum Event {
         subject: Subject,
     },
     /// A subject was connected by another Notion user, or to another workspace, than before.
-    /// The tokens of before stay good at Notion, unless they are the same user's.
+    ///
+    /// The replaced tokens are revoked in the background if they are of another bot (another user or workspace, as
+    /// Notion sees it). They stay valid at Notion if another subject is connected by the same bot, if another OAuth
+    /// client or token server issued them, or if Notion can't be reached.
     IdentityChanged {
-        /// Whose connection it is.
+        /// The connection's subject.
         subject: Subject,
-        /// Whether the host would not have it: then the connection is as it was.
+        /// Whether the application refused it: then the connection is as it was, and the new tokens are revoked.
         is_refused: bool,
     },
     /// A connection was made through the routes by a Notion user who has one under another subject
