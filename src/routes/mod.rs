@@ -62,9 +62,10 @@ mod builder;
 mod callback;
 mod completion;
 mod connection;
-mod cross_site;
 mod flow_cookie;
+mod limits;
 mod page;
+mod request_source;
 mod return_to;
 mod service;
 mod state;
@@ -73,8 +74,8 @@ mod subjects;
 pub use self::{
     answer::{Body, Connected},
     builder::NotionOAuthServiceBuilder,
-    cross_site::AuthenticatedByHeader,
-    page::Page,
+    page::{Page, PageKind},
+    request_source::AuthenticatedByHeader,
     service::NotionOAuthService,
 };
 pub use crate::flow_problem::FlowProblem;
