@@ -16,8 +16,8 @@ pub enum FlowProblem {
     MethodNotAllowed,
     /// The query is longer than 4 KiB.
     QueryTooLong,
-    /// The request has no [`Subject`](crate::Subject): nobody is signed in, or your session layer is not around the
-    /// routes.
+    /// The request has no [`Subject`](crate::Subject): the visitor is not signed in, or your session layer is not
+    /// around the routes.
     NoSubject,
     /// A browser or a framework loads the address before the user opens it. No event is emitted.
     Prefetch,

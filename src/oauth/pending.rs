@@ -10,24 +10,22 @@ use subtle::ConstantTimeEq;
 use super::error::OAuthError;
 use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
-/// A connection that a user has begun: what must be kept, bound to that user's browser, until it is
-/// back from Notion.
+/// A flow that was started: what to keep, bound to the user's browser, until the browser returns from Notion.
 ///
-/// It serialises, so that it can be kept in a session. It holds the flow's `state`: keep it where
-/// only the application can read it (a session on the server, an encrypted cookie), and take it out
-/// of there when it is used.
+/// It can be serialized, to be kept in a session. It contains the flow's `state`: keep it where only your application
+/// can read it, such as a session on the server or an encrypted cookie. Remove it when it is used.
 #[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,
     subject: String,
-    /// The exact text that was in the authorization URL, if one was: the exchange must repeat it.
+    /// The exact text in the authorization URL, if there was one. The exchange must repeat it.
     redirect_uri: Option<String>,
     /// Unix seconds.
     created_at: u64,
 }
 
 impl PendingFlow {
-    /// How long a flow can be completed after it was begun: 10 minutes.
+    /// How long a flow can be completed after its start: 10 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
     pub(super) fn begin(subject: &Subject, redirect_uri: Option<&str>, now: SystemTime) -> Self {
@@ -39,13 +37,13 @@ impl PendingFlow {
         }
     }
 
-    /// The subject that began it.
+    /// Returns the subject that the flow was started for.
     #[must_use]
     pub fn subject(&self) -> Subject {
         Subject::new(self.subject.as_str())
     }
 
-    /// The `state` parameter: 256 random bits, by which the callback is known as this flow's.
+    /// Returns the `state` parameter: 256 random bits by which the callback is recognized.
     #[must_use]
     pub fn expose_state(&self) -> &str {
         &self.state
@@ -61,7 +59,7 @@ impl PendingFlow {
         self.redirect_uri.as_deref()
     }
 
-    /// Whether this flow may be completed by `subject` with `state`, now.
+    /// Checks that `subject` may complete this flow with `state` at `now`.
     pub(crate) fn check(
         &self,
         subject: &Subject,
@@ -83,17 +81,17 @@ impl PendingFlow {
     }
 }
 
-/// How far, in seconds, the clock that a flow was begun by may be ahead of this one.
+/// How far, in seconds, the clock of the replica that started a flow may be ahead of this one.
 const CLOCKS_DIFFER: u64 = 60;
 
 /// Why a callback does not complete a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// It belongs to another flow.
+    /// The state is another flow's.
     State,
-    /// Somebody else began it.
+    /// The flow was started for another subject.
     Subject,
-    /// It was begun too long ago.
+    /// The flow was started too long ago.
     Age,
 }
 
@@ -118,9 +116,9 @@ impl<'de> Deserialize<'de> for PendingFlow {
             created_at: u64,
         }
 
-        // Not the derived error: it would show a value of another type.
-        let kept = Kept::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("this is no pending flow"))?;
+        // Not serde's error, because it would show a value of the wrong type.
+        let kept =
+            Kept::deserialize(deserializer).map_err(|_| D::Error::custom("not a pending flow"))?;
         Ok(Self {
             state: kept.state,
             subject: kept.subject,

@@ -128,7 +128,7 @@ impl NotionOAuthServiceBuilder {
     /// - A browser that is signed in by `Connected` gets a new session.
     ///
     /// If a visitor who is not signed in loads the callback twice (a double click), the browser may show the second
-    /// answer, which signs nobody in. Then the visitor has to start again.
+    /// answer, which has no `Connected`. Then the visitor has to start again.
     pub fn name_subject(
         mut self,
         name: impl Fn(Option<&Subject>, &NotionUserCredentials) -> Option<Subject>

@@ -62,11 +62,12 @@ const STYLE: &str = "\
 @media (prefers-color-scheme: dark) { :root { --soft: #a8a8a8 } }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; min-height: 100dvh; display: grid; grid-template-columns: minmax(0, 1fr); place-items: center }
 main { box-sizing: border-box; width: min(30rem, 100%); padding: 2rem 1.5rem; overflow-wrap: anywhere }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden }
+h1 { font-size: 1.5rem; line-height: 1.35; margin: 0 0 .75rem }
+h1, dd { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden }
 p { margin: 0 0 1rem }
 dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; margin: 0 0 1rem }
 dt, .note { color: var(--soft) }
-dd { margin: 0; max-height: 4.5rem; overflow: hidden }
+dd { margin: 0 }
 .actions { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.5rem 0 0 }
 form { margin: 0 }
 a, button { font: inherit; display: inline-block; box-sizing: border-box; min-height: 2.75rem; padding: .55rem 1rem; border: 1px solid #8a8a8a; border-radius: .4rem; background: transparent; color: inherit; text-decoration: none; cursor: pointer }
@@ -175,9 +176,13 @@ fn connection_text(page: &Page<'_>, connection: &ConnectionStatus) -> Text {
     let mut actions = vec![action];
     match (page.disconnect, page.kind) {
         (Some(disconnect), _) => {
-            details.push_str(
-                "<p class=\"note\">If you disconnect, this site loses its access. Nothing in Notion is deleted.</p>\n",
-            );
+            let loses = match connection.state {
+                RecordState::NeedsReauthorization(_) => "forgets the connection",
+                _ => "loses its access",
+            };
+            details.push_str(&format!(
+                "<p class=\"note\">If you disconnect, this site {loses}. Nothing in Notion is deleted.</p>\n"
+            ));
             actions.push(format!(
                 "<form method=\"post\" action=\"{}\"><button>Disconnect</button></form>\n",
                 escape(disconnect)
@@ -229,7 +234,7 @@ fn problem_text(
         | P::FlowTooLarge
         | P::UnknownFlow
         | P::UsedFlow => "This link doesn't work",
-        P::CrossSite => "Nothing was changed",
+        P::CrossSite => "Please try again on this site",
         P::ExpiredFlow => "That took too long",
         P::ForeignFlow => "You have changed accounts",
         P::TooManyAttempts => "Too many attempts",
@@ -279,14 +284,16 @@ fn problem_text(
     };
     let mut actions = Vec::new();
     if can_connect {
-        actions.push(first(page.connect, "Start again"));
+        actions.push((page.connect, "Start again"));
     }
     if is_about_the_connection {
-        actions.push(link(page.status, "Show the connection"));
+        actions.push((page.status, "Show the connection"));
     }
-    actions.push(match actions.is_empty() {
-        true => first(page.return_to, "Back"),
-        false => link(page.return_to, "Back"),
+    actions.push((page.return_to, "Back"));
+    let actions = actions.into_iter().enumerate();
+    let actions = actions.map(|(index, (target, label))| match index {
+        0 => first(target, label),
+        _ => link(target, label),
     });
     let works =
         |it: &&ConnectionStatus| it.state == RecordState::Active && it.invalid_token.is_none();
@@ -301,7 +308,7 @@ fn problem_text(
         heading: escape(title),
         what: problem.to_string(),
         details,
-        actions,
+        actions: actions.collect(),
     }
 }
 

@@ -148,6 +148,12 @@ async fn rule_12_replaced_pair_of_an_unknown_bot_or_issuer_stays() {
     let mut unknown = site.notion.connect();
     unknown.raw.remove("bot_id");
     store(unknown).await.expect("the store answers");
+    let known = site.notion.connect();
+    store(known.clone()).await.expect("the store answers");
+    let mut unknown = known;
+    unknown.raw.remove("bot_id");
+    unknown.workspace_id = Some("another".to_owned());
+    store(unknown).await.expect("the store answers");
     store(site.notion.connect())
         .await
         .expect("the store answers");
