@@ -1,4 +1,4 @@
-//! The example, as users run it.
+//! The example as a process.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::programs::{example, process::Process};
 
-/// The example, with the stand-in for Notion in it.
+/// The example, which runs the mock of Notion.
 pub(crate) struct Application {
     /// Without a slash at its end.
     pub(crate) url: String,

@@ -1,8 +1,8 @@
-//! The example `connect`, as a visitor's browser sees it: headless Chromium drives it.
+//! The example `connect` in headless Chromium.
 //!
-//! The site is `localhost` and the stand-in for Notion `127.0.0.1`: to a browser they are different
-//! sites, and the way back from one to the other carries only what `SameSite` lets through. The
-//! stand-in ends a connection whose code comes twice, so what still works was exchanged once.
+//! The site is `localhost` and the mock of Notion is `127.0.0.1`. To a browser they are different sites, so `SameSite`
+//! and fetch metadata apply. The mock ends a connection whose code is sent twice: a connection that still works was
+//! exchanged once.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -14,6 +14,7 @@ mod application;
 mod callback;
 mod connecting;
 mod driver;
+mod other_sites;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod several;
