@@ -12,6 +12,11 @@ use crate::{
     subject::Subject,
 };
 
+/// Message for a visitor of a site who is not signed in.
+#[cfg(feature = "routes")]
+pub(crate) const NOT_SIGNED_IN: &str =
+    "You are not signed in. Please sign in to this site, then try again.";
+
 /// A boxed error, as Tower middleware uses it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 

@@ -87,13 +87,15 @@ pub enum Event {
         /// The subject of the connection.
         subject: Subject,
     },
-    /// A subject was connected by a different Notion user, or to a different workspace, than before.
+    /// A subject was connected by another Notion user, or to another workspace, than before.
     ///
-    /// The previous tokens stay valid at Notion, unless they belong to the same Notion user.
+    /// The replaced tokens are revoked in the background if they are of another bot (another user or workspace, as
+    /// Notion sees it). They stay valid at Notion if another subject is connected by the same bot, if another OAuth
+    /// client or token server issued them, or if Notion can't be reached.
     IdentityChanged {
-        /// The subject of the connection.
+        /// The connection's subject.
         subject: Subject,
-        /// Whether the application refuses such changes. If so, the connection is unchanged.
+        /// Whether the application refused it: then the connection is as it was, and the new tokens are revoked.
         is_refused: bool,
     },
     /// A Notion user connected through the routes who is already connected under another subject. Notion

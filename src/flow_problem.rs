@@ -2,67 +2,84 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// Why a route did not do what it was asked for. Nothing was changed, unless it says so.
+use crate::error::NOT_SIGNED_IN;
+
+/// Why a route didn't do what the request asked for. Unless the variant says so, nothing was changed.
 ///
-/// `Display` gives the sentence that the user is shown.
+/// `Display` is the sentence that the user sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FlowProblem {
     /// There is no such route.
     NotFound,
-    /// The route has another method. HEAD has none: a link scanner must not use up a code.
+    /// The route has another method. HEAD is never allowed, because link scanners use it.
     MethodNotAllowed,
     /// The query is longer than 4 KiB.
     QueryTooLong,
-    /// The host does not know whose request it is.
+    /// The request has no [`Subject`](crate::Subject): the visitor is not signed in, or your session layer is not
+    /// around the routes.
     NoSubject,
-    /// `return_to` is neither one of the host's names nor a plain path of this site.
+    /// A browser or a framework loads the address before the user opens it. No event is emitted.
+    Prefetch,
+    /// A page embeds the address, or a script fetches it. `authorize` and `callback` must be opened in a tab.
+    NotOpened,
+    /// `return_to` is neither a configured name nor a plain path of this site.
     InvalidReturnTarget,
-    /// Redirect URI and return target together do not fit into a cookie of 1 KiB: some 550 bytes.
+    /// Redirect URI and return target together don't fit into a cookie of 1 KiB. There is room for about 550 bytes.
     FlowTooLarge,
-    /// A page of another site, or of nobody knows which, sent the request.
+    /// The request comes from another site, or doesn't say where it comes from.
+    ///
+    /// For `authorize`, browsers get [`PageKind::Confirm`](crate::routes::PageKind::Confirm) instead.
     CrossSite,
     /// The user did not allow the connection.
     Denied,
-    /// Notion did not make the connection, for another reason.
+    /// Notion reported another error than a denial.
     AuthorizationFailed,
     /// The callback has a duplicate parameter.
     DuplicateParameter,
+    /// The callback's `iss` is not the origin of the authorization URL (RFC 9207).
+    WrongIssuer,
     /// The callback has no code.
     MissingCode,
     /// The callback has no state.
     MissingState,
-    /// The browser has begun no flow of this state, or has completed it.
+    /// The browser has no cookie of the flow: it didn't start the flow, or the flow is completed.
     UnknownFlow,
     /// The flow was completed before.
     UsedFlow,
-    /// The flow was begun more than 10 minutes ago.
+    /// The flow was started more than 10 minutes ago.
     ExpiredFlow,
-    /// The flow was begun by somebody else than who is signed in now.
+    /// The flow was started for another subject than the one that is signed in now.
     ForeignFlow,
+    /// Too many codes were exchanged in the last minute: 5 for the subject, or 60 for all visitors who are not signed
+    /// in. The flow can still be completed.
+    TooManyAttempts,
     /// The code could not be exchanged. The flow is used up.
     ExchangeFailed,
-    /// The connection is stored, and its access token cannot be sent:
+    /// The connection is stored, but its access token can't be sent.
     /// [`status`](crate::NotionAuthProvider::status) says why.
     InvalidToken,
-    /// Another Notion user, or another workspace, than before, or one that the host will not have. The
-    /// new tokens were revoked, if Notion could be reached.
+    /// The connection is of another Notion user or workspace than before, which
+    /// [`refuse_another_identity`](crate::routes::NotionOAuthServiceBuilder::refuse_another_identity) forbids. The new
+    /// tokens were revoked, if Notion could be reached.
     IdentityRefused,
-    /// The store does not answer. At the callback the flow may be used up by that, and the connection
-    /// stored or not.
+    /// The function of [`name_subject`](crate::routes::NotionOAuthServiceBuilder::name_subject) returned no subject.
+    /// The new tokens were revoked, if Notion could be reached.
+    NotAccepted,
+    /// The store doesn't answer. At the callback, the flow may be used up and the connection may be stored.
     StoreUnavailable,
-    /// This side is set up wrongly: see the log.
+    /// This side is set up wrongly. The log says how.
     Misconfigured,
 }
 
 impl FlowProblem {
-    /// A word for programs: the `error` of the JSON answer.
+    /// Returns the code for programs: the `error` of the JSON answer.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.row().0
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     #[must_use]
     pub fn status(self) -> StatusCode {
         self.row().1
@@ -71,37 +88,52 @@ impl FlowProblem {
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as Status;
 
+        const INCOMPLETE: &str = "The answer from Notion arrived incomplete or altered. Nothing was changed. \
+                                  Please start again.";
+
         match self {
-            Self::NotFound => ("not_found", Status::NOT_FOUND, "There is nothing here."),
+            Self::NotFound => (
+                "not_found",
+                Status::NOT_FOUND,
+                "There is no page at this address.",
+            ),
             Self::MethodNotAllowed => (
                 "method_not_allowed",
                 Status::METHOD_NOT_ALLOWED,
-                "This address is used in another way.",
+                "This address can't be opened like this.",
             ),
             Self::QueryTooLong => (
                 "query_too_long",
                 Status::URI_TOO_LONG,
-                "The address is too long.",
+                "The address of this page is too long.",
             ),
-            Self::NoSubject => (
-                "no_subject",
-                Status::UNAUTHORIZED,
-                "Sign in first, then connect.",
+            Self::NoSubject => ("no_subject", Status::UNAUTHORIZED, NOT_SIGNED_IN),
+            Self::Prefetch => (
+                "prefetch",
+                Status::SERVICE_UNAVAILABLE,
+                "This page is not loaded in advance. Open it to continue.",
+            ),
+            Self::NotOpened => (
+                "not_opened",
+                Status::FORBIDDEN,
+                "This address must be opened in a browser tab. It can't be embedded in a page or \
+                 fetched by a script.",
             ),
             Self::InvalidReturnTarget => (
                 "invalid_return_to",
                 Status::BAD_REQUEST,
-                "The page to go back to is not one of this site.",
+                "This link is broken: the page that it leads back to is not part of this site.",
             ),
             Self::FlowTooLarge => (
                 "flow_too_large",
                 Status::BAD_REQUEST,
-                "This is too long to be kept meanwhile: go back to a page with a shorter address.",
+                "The address of the page that you came from is too long. Please connect from \
+                 another page of this site.",
             ),
             Self::CrossSite => (
                 "cross_site",
                 Status::FORBIDDEN,
-                "This can only be done from a page of this site.",
+                "This only works from a page of this site. Nothing was changed.",
             ),
             Self::Denied => (
                 "access_denied",
@@ -111,65 +143,77 @@ impl FlowProblem {
             Self::AuthorizationFailed => (
                 "authorization_failed",
                 Status::BAD_REQUEST,
-                "Notion did not make the connection. Nothing was changed.",
+                "Notion did not make the connection. Nothing was changed. Please start again.",
             ),
-            Self::DuplicateParameter => (
-                "duplicate_parameter",
+            Self::DuplicateParameter => ("duplicate_parameter", Status::BAD_REQUEST, INCOMPLETE),
+            Self::WrongIssuer => (
+                "wrong_issuer",
                 Status::BAD_REQUEST,
-                "The answer from Notion was changed on its way. Start again.",
+                "The answer does not come from the Notion service that this site uses. Nothing was \
+                 changed. Please start again.",
             ),
-            Self::MissingCode => (
-                "missing_code",
-                Status::BAD_REQUEST,
-                "The answer from Notion lost a part on its way. Start again.",
-            ),
-            Self::MissingState => (
-                "missing_state",
-                Status::BAD_REQUEST,
-                "The answer from Notion lost a part on its way. Start again.",
-            ),
+            Self::MissingCode => ("missing_code", Status::BAD_REQUEST, INCOMPLETE),
+            Self::MissingState => ("missing_state", Status::BAD_REQUEST, INCOMPLETE),
             Self::UnknownFlow => (
                 "unknown_flow",
                 Status::BAD_REQUEST,
-                "This link belongs to no connection that was begun in this browser.",
+                "This link is not valid in this browser. Please start again.",
             ),
-            Self::UsedFlow => ("used_flow", Status::CONFLICT, "This link was used before."),
+            Self::UsedFlow => (
+                "used_flow",
+                Status::CONFLICT,
+                "This link was used before. Please start again.",
+            ),
             Self::ExpiredFlow => (
                 "expired_flow",
                 Status::BAD_REQUEST,
-                "That took longer than ten minutes. Start again.",
+                "Connecting took longer than ten minutes. Nothing was changed. Please start again.",
             ),
             Self::ForeignFlow => (
                 "foreign_flow",
                 Status::FORBIDDEN,
-                "This connection was begun by somebody else. Start again as yourself.",
+                "You are signed in with another account than when you started. Nothing was \
+                 changed. Please start again.",
+            ),
+            Self::TooManyAttempts => (
+                "too_many_attempts",
+                Status::TOO_MANY_REQUESTS,
+                "There were too many attempts to connect. Nothing was changed. Please wait a \
+                 minute, then start again.",
             ),
             Self::ExchangeFailed => (
                 "exchange_failed",
                 Status::BAD_GATEWAY,
-                "Notion did not complete the connection. Start again.",
+                "Notion did not complete the connection. Please start again.",
             ),
             Self::InvalidToken => (
                 "invalid_token",
                 Status::BAD_GATEWAY,
-                "Notion is connected, but this site cannot use the access that Notion sent. Please \
-                 connect again. If that does not help, tell the people who run this site.",
+                "Notion is connected, but this site can't use the access that Notion sent. Please \
+                 connect again. If that doesn't help, tell the people who run this site.",
             ),
             Self::IdentityRefused => (
                 "identity_refused",
                 Status::CONFLICT,
-                "This is another Notion user or workspace than before. The connection stays as it \
-                 was: disconnect it first, or choose the same one.",
+                "You chose another Notion account or workspace than the one that is connected. \
+                 Nothing was changed. Choose the same one, or disconnect first.",
+            ),
+            Self::NotAccepted => (
+                "not_accepted",
+                Status::FORBIDDEN,
+                "This site does not accept the Notion account or workspace that you chose. Nothing \
+                 was changed.",
             ),
             Self::StoreUnavailable => (
                 "store_unavailable",
                 Status::SERVICE_UNAVAILABLE,
-                "This cannot be done just now. Try again in a moment.",
+                "This can't be done right now. Please try again in a moment.",
             ),
             Self::Misconfigured => (
                 "misconfigured",
                 Status::INTERNAL_SERVER_ERROR,
-                "This site is not set up to connect to Notion.",
+                "This site's connection to Notion is not set up correctly. Please tell the people \
+                 who run this site.",
             ),
         }
     }

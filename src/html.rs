@@ -1,6 +1,6 @@
 //! HTML pages that load nothing and run no script.
 
-/// A page of that title, style (CSS) and body (HTML).
+/// Returns a page with this title (text), style (CSS) and body (HTML).
 pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
     let title = escape(title);
     format!(
@@ -24,7 +24,7 @@ pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
     )
 }
 
-/// The text as it may stand between tags and in quoted attributes.
+/// Escapes text for use between tags and in quoted attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -100,6 +100,14 @@ impl NotionUserCredentials {
         self.raw.get("owner").filter(|owner| !owner.is_null())
     }
 
+    /// Returns the name of the Notion user who connected, or the e-mail address, if Notion sent one of them.
+    pub(crate) fn account(&self) -> Option<&str> {
+        let user = self.owner()?.get("user")?;
+        let name = user.get("name").and_then(Value::as_str);
+        name.filter(|name| !name.trim().is_empty())
+            .or_else(|| user.get("person")?.get("email")?.as_str())
+    }
+
     /// Returns the ID of the page that was created from the app's template, if the user chose to.
     #[must_use]
     pub fn duplicated_template_id(&self) -> Option<&str> {

@@ -5,17 +5,19 @@ use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 
-/// Query parameters of Notion's callback: a code, and the `state` of the flow.
+/// The callback of a successful authorization: a code, and the state of the flow that it answers.
 ///
-/// If the user denied access, parsing fails with [`OAuthError::is_denied`]. Nothing has changed then, and
-/// there is no code to exchange.
+/// A denial is an error of the parsing, [`OAuthError::is_denied`]. Then nothing was changed, and there is nothing to
+/// exchange.
 pub struct CallbackAnswer {
     code: Zeroizing<String>,
     state: Zeroizing<String>,
+    /// The authorization server's name for itself (RFC 9207).
+    issuer: Option<String>,
 }
 
 impl CallbackAnswer {
-    /// Parses a callback URL, absolute or as a server receives it (`/notion/callback?code=…`).
+    /// Reads the query of a callback URL, which may be absolute or a path (`/notion/callback?code=…`).
     ///
     /// # Errors
     /// The same as [`from_query`](Self::from_query).
@@ -31,10 +33,17 @@ impl CallbackAnswer {
 
     /// Parses the query string of a callback (RFC 6749 section 4.1.2).
     ///
+    /// An `iss` is checked by [`OAuthFlow::exchange`](super::OAuthFlow::exchange).
+    ///
     /// # Errors
     /// In this order: a duplicate parameter; an `error` parameter (`access_denied` when the user denied
     /// access, with a `state` that may be empty); no `code`; no `state`.
     pub fn from_query(query: &str) -> Result<Self, OAuthError> {
+        Self::read(query, None)
+    }
+
+    /// [`from_query`](Self::from_query), which also checks the `iss` of an `error` if the issuer is given.
+    pub(crate) fn read(query: &str, issuer: Option<&str>) -> Result<Self, OAuthError> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = Zeroizing::new(value.into_owned());
@@ -44,6 +53,10 @@ impl CallbackAnswer {
         }
         let mut take = |name| parameters.remove(name);
         let (code, state, error) = (take("code"), take("state"), take("error"));
+        let sent_issuer = take("iss").map(|it| it.to_string());
+        if let Some(issuer) = issuer {
+            check_issuer(sent_issuer.as_deref(), issuer)?;
+        }
         if let Some(error) = error {
             let secrets = [&code, &state].map(|it| it.as_deref().map_or("", String::as_str));
             return Err(OAuthError::authorization_refused(&error, &secrets));
@@ -54,7 +67,11 @@ impl CallbackAnswer {
         let state = state
             .filter(|state| !state.is_empty())
             .ok_or_else(|| OAuthError::missing_parameter("state"))?;
-        Ok(Self { code, state })
+        Ok(Self {
+            code,
+            state,
+            issuer: sent_issuer,
+        })
     }
 
     pub(super) fn code(&self) -> &str {
@@ -63,6 +80,18 @@ impl CallbackAnswer {
 
     pub(crate) fn state(&self) -> &str {
         &self.state
+    }
+
+    /// Checks that the callback is not another authorization server's, as far as it says whose it is.
+    pub(super) fn check_issuer(&self, expected: &str) -> Result<(), OAuthError> {
+        check_issuer(self.issuer.as_deref(), expected)
+    }
+}
+
+fn check_issuer(sent: Option<&str>, expected: &str) -> Result<(), OAuthError> {
+    match sent {
+        Some(sent) if sent != expected => Err(OAuthError::wrong_issuer()),
+        _ => Ok(()),
     }
 }
 

@@ -35,6 +35,7 @@ enum Kind {
     Refused(Refusal),
     AuthorizationRefused(String),
     Callback(&'static str),
+    WrongIssuer,
     MissingParameter(&'static str),
 }
 
@@ -124,6 +125,10 @@ impl OAuthError {
         ))
     }
 
+    pub(super) fn wrong_issuer() -> Self {
+        Self::new(Kind::WrongIssuer)
+    }
+
     pub(super) fn missing_parameter(name: &'static str) -> Self {
         Self::new(Kind::MissingParameter(name))
     }
@@ -200,7 +205,13 @@ impl OAuthError {
         matches!(self.kind, Kind::AuthorizationRefused(_))
     }
 
-    /// Returns the name of the parameter that the callback lacks.
+    /// The callback is another authorization server's: its `iss` is not the origin of the authorization URL (RFC 9207).
+    #[must_use]
+    pub fn is_wrong_issuer(&self) -> bool {
+        matches!(self.kind, Kind::WrongIssuer)
+    }
+
+    /// The parameter that a callback lacks.
     #[cfg(feature = "routes")]
     pub(crate) fn missing(&self) -> Option<&'static str> {
         match self.kind {
@@ -307,6 +318,11 @@ impl fmt::Display for OAuthError {
             Kind::AuthorizationRefused(code) => {
                 write!(f, "Notion did not make the connection: {code}")
             }
+            Kind::WrongIssuer => f.write_str(
+                "the callback's `iss` is not the origin of the authorization URL \
+                 (NOTION_AUTHORIZATION_URL): refused, because it may be another authorization \
+                 server's; start again",
+            ),
             Kind::MissingParameter(name) => write!(
                 f,
                 "the callback has no {name}: it does not come from Notion, or lost a part on its \

@@ -59,14 +59,13 @@ pub(crate) struct Endpoints {
     pub(crate) introspect: Option<Url>,
 }
 
-/// The start of a connection: the URL to send the user to, and the flow to keep until the callback.
+/// The start of a connection: where to send the user, and what to keep until they return.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
     /// The URL to redirect the user's browser to. It contains the flow's `state`, so do not log it.
     pub url: Url,
-    /// The flow to keep in the user's session and pass to [`exchange`](OAuthFlow::exchange) at the
-    /// callback.
+    /// What to keep in the user's session, for [`exchange`](OAuthFlow::exchange) when they return.
     pub pending: PendingFlow,
 }
 
@@ -108,9 +107,8 @@ impl OAuthFlow {
         &self.shared.app
     }
 
-    /// Starts a connection for `subject`.
-    ///
-    /// The authorization URL has `owner=user`, the app's redirect URI and a new random `state`.
+    /// Starts a connection for `subject`. Returns the authorization URL, with `owner=user`, the app's
+    /// redirect URI and a new `state`, and the pending flow that belongs to it.
     ///
     /// # Errors
     /// If the app has no client id or no client secret.
@@ -145,10 +143,10 @@ impl OAuthFlow {
         Ok(AuthorizationRequest { url, pending })
     }
 
-    /// Completes a connection: checks the callback against the pending flow, and exchanges the code.
+    /// Completes a connection: checks the callback, then exchanges its code, once.
     ///
-    /// `subject` is the one that is signed in at the callback. The callback's `state` and the subject must
-    /// be those of the flow, and the flow must not be older than [`PendingFlow::LIFETIME`].
+    /// The callback must answer this pending flow, which `subject` (the one that is signed in now) started at most 10
+    /// minutes ago. An `iss`, if it has one, must be the origin of the authorization URL (RFC 9207).
     ///
     /// # Errors
     /// If a check fails, if the app has no OAuth client, or if the call fails. A code can be used once:
@@ -160,6 +158,7 @@ impl OAuthFlow {
         answer: CallbackAnswer,
     ) -> Result<NotionUserCredentials, OAuthError> {
         pending.check(subject, answer.state(), self.shared.clock.wall())?;
+        answer.check_issuer(&self.issuer())?;
         self.exchange_code_at(answer.code(), pending.redirect_uri())
             .await
     }
@@ -279,6 +278,13 @@ impl OAuthFlow {
         self.post(endpoint, &body, &secrets, SendGate::open(), deadline)
             .await
             .map(|(answer, _)| answer)
+    }
+
+    /// The authorization server's issuer identifier. Notion documents none and sends no `iss`; an `iss` of another
+    /// origin is another server's in any case.
+    pub(crate) fn issuer(&self) -> String {
+        let origin = self.shared.app.authorization_url().origin();
+        origin.ascii_serialization()
     }
 
     fn url(&self, endpoint: Endpoint) -> Cow<'_, Url> {

@@ -10,17 +10,15 @@ use subtle::ConstantTimeEq;
 use super::error::OAuthError;
 use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
-/// An OAuth flow between the redirect to Notion and the callback, bound to the user's browser.
+/// A flow that was started: what to keep, bound to the user's browser, until the browser returns from Notion.
 ///
-/// It implements `Serialize` and `Deserialize`, so that it can be kept in a session. It contains the flow's
-/// `state`: keep it where only the application can read it, such as a server-side session or an encrypted
-/// cookie, and remove it when you use it.
+/// It can be serialized, to be kept in a session. It contains the flow's `state`: keep it where only your application
+/// can read it, such as a session on the server or an encrypted cookie. Remove it when it is used.
 #[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,
     subject: String,
-    /// The redirect URI of the authorization request, if it had one. The exchange must repeat the exact
-    /// text.
+    /// The exact text in the authorization URL, if there was one. The exchange must repeat it.
     redirect_uri: Option<String>,
     /// Unix seconds.
     created_at: u64,
@@ -45,7 +43,7 @@ impl PendingFlow {
         Subject::new(self.subject.as_str())
     }
 
-    /// Returns the `state` parameter: 256 random bits, which identify the flow in the callback.
+    /// Returns the `state` parameter: 256 random bits by which the callback is recognized.
     #[must_use]
     pub fn expose_state(&self) -> &str {
         &self.state
@@ -61,7 +59,7 @@ impl PendingFlow {
         self.redirect_uri.as_deref()
     }
 
-    /// Checks whether `subject` may complete this flow with `state` now.
+    /// Checks that `subject` may complete this flow with `state` at `now`.
     pub(crate) fn check(
         &self,
         subject: &Subject,
@@ -83,17 +81,17 @@ impl PendingFlow {
     }
 }
 
-/// Accepted clock difference between the process that started a flow and this one, in seconds.
+/// How far, in seconds, the clock of the replica that started a flow may be ahead of this one.
 const CLOCKS_DIFFER: u64 = 60;
 
 /// The reason why a callback does not complete a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// The callback is that of another flow.
+    /// The state is another flow's.
     State,
     /// The flow was started for another subject.
     Subject,
-    /// The flow is too old.
+    /// The flow was started too long ago.
     Age,
 }
 
@@ -118,9 +116,9 @@ impl<'de> Deserialize<'de> for PendingFlow {
             created_at: u64,
         }
 
-        // A derived error would show a value of the wrong type.
-        let kept = Kept::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("not a valid pending flow"))?;
+        // Not serde's error, because it would show a value of the wrong type.
+        let kept =
+            Kept::deserialize(deserializer).map_err(|_| D::Error::custom("not a pending flow"))?;
         Ok(Self {
             state: kept.state,
             subject: kept.subject,

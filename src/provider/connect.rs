@@ -1,23 +1,23 @@
-//! A connection is made, or made again.
+//! Storing the credentials of a new connection, or of a reconnect.
 
 use std::time::Duration;
 
 use super::{
     NotionAuthProvider,
-    connections::{TRIES, contended},
+    connections::{ConnectionStatus, TRIES, contended, revoke},
 };
 use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
     event::Event,
     store::{
-        AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, Replaced,
-        Snapshot,
+        AttemptId, FencingToken, Filter, Found, Lineage, ListQuery, Metadata, NewConnection,
+        Record, RecordState, Replaced, Snapshot,
     },
     subject::Subject,
 };
 
-/// Whose credentials may replace those of a connection that there is.
+/// Which credentials may replace those of an existing connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     Any,
@@ -26,7 +26,7 @@ pub(crate) enum Admission {
     SameIdentity,
 }
 
-/// What became of new credentials.
+/// The outcome for new credentials.
 #[derive(Debug)]
 pub(crate) enum Connecting {
     Done,
@@ -39,10 +39,12 @@ pub(crate) enum Connecting {
 }
 
 impl NotionAuthProvider {
-    /// Stores what a user's authorization gave, in the place of what was stored for the subject, also while that is
-    /// being refreshed.
+    /// Stores the credentials of a new authorization. They replace those that were stored for the subject, even while
+    /// a refresh of these is running.
     ///
-    /// [`Event::IdentityChanged`] reports another Notion user or workspace than before.
+    /// [`Event::IdentityChanged`] reports another Notion user or workspace than before. Replaced tokens of another bot
+    /// are then revoked in the background, unless another subject is connected by that bot, or another OAuth client
+    /// or token server issued them.
     ///
     /// Credentials that can't be sent are stored as well, because they may be the only copy:
     /// [`Event::InvalidToken`] and [`status`](Self::status) say so.
@@ -88,7 +90,10 @@ impl NotionAuthProvider {
         }
         match connecting? {
             Connected::Done {
-                record, is_changed, ..
+                record,
+                replaced,
+                is_changed,
+                ..
             } => {
                 engine.events.emit(Event::Connected {
                     subject: subject.clone(),
@@ -98,6 +103,7 @@ impl NotionAuthProvider {
                 engine.report_invalid_token(subject, record.fence(), &cached);
                 if is_changed {
                     self.report_change(subject, false);
+                    self.revoke_replaced(subject, *replaced, credentials);
                 }
                 Ok(match cached {
                     Ok(_) => Connecting::Done,
@@ -148,12 +154,13 @@ impl NotionAuthProvider {
                 Ok((replaced @ (Replaced::Done | Replaced::DoneAndChanged), record)) => {
                     return Ok(Connected::Done {
                         record: Box::new(record),
+                        replaced: Box::new(seen),
                         is_changed,
                         is_current: replaced == Replaced::Done,
                     });
                 }
                 Ok((Replaced::Conflict, _)) => {}
-                // They may be stored and refreshed by another process since: then these are spent.
+                // Another process may have refreshed them since they were stored: then they are spent.
                 Ok((Replaced::Unknown, _)) => return Err(contended(subject)),
                 Err(error) => return Err(error.into_auth_error().with_subject(subject)),
             }
@@ -172,6 +179,65 @@ impl NotionAuthProvider {
         checked.map_err(|error| error.with_subject(subject))
     }
 
+    /// Revokes the tokens that `credentials` of another bot have replaced. It is done in a task that
+    /// [`shutdown`](Self::shutdown) waits for.
+    ///
+    /// Not if the bot has a connection still, or again: Notion may revoke all tokens of a bot at once.
+    fn revoke_replaced(
+        &self,
+        subject: &Subject,
+        replaced: Snapshot,
+        credentials: &NotionUserCredentials,
+    ) {
+        let engine = self.engine();
+        let Some(record) = replaced.record() else {
+            return;
+        };
+        let old_bot = record.metadata.bot_id.clone();
+        let Some(old_bot) = old_bot.filter(|old| differ(Some(old), credentials.bot_id())) else {
+            return;
+        };
+        // Also not where `adopt_other_issuers` is set: tokens are sent to no other server than the one that issued them.
+        if engine.issuers.own.as_ref() != Some(&record.issuer) {
+            return;
+        }
+        let Ok(runtime) = engine.runtime() else {
+            return;
+        };
+        let tracked = engine.tasks.track();
+        let (provider, subject) = (self.clone(), subject.clone());
+        runtime.spawn(async move {
+            let _tracked = tracked;
+            match provider.connected_by(&old_bot).await {
+                Ok(others) if others.is_empty() => {
+                    revoke(provider.engine(), &subject, &replaced).await;
+                }
+                Ok(_) => tracing::debug!(
+                    ?subject,
+                    "replaced tokens were not revoked, because their bot has another connection"
+                ),
+                Err(error) => tracing::warn!(
+                    %error, ?subject,
+                    "replaced tokens were not revoked, because it is not known whether their bot has \
+                     another connection"
+                ),
+            }
+        });
+    }
+
+    /// Returns up to two connections of this bot.
+    pub(super) async fn connected_by(
+        &self,
+        bot_id: &str,
+    ) -> Result<Vec<ConnectionStatus>, AuthError> {
+        let query = ListQuery::default()
+            .filter(Filter::Bot(bot_id.to_owned()))
+            .limit(2);
+        let mut listed = self.list(&query).await?;
+        listed.retain(|it| it.state != RecordState::Disconnected);
+        Ok(listed)
+    }
+
     fn report_change(&self, subject: &Subject, is_refused: bool) {
         self.engine().events.emit(Event::IdentityChanged {
             subject: subject.clone(),
@@ -179,7 +245,8 @@ impl NotionAuthProvider {
         });
     }
 
-    /// Whether the credentials are of another Notion user or workspace than the record's, as far as both say.
+    /// Whether the credentials are of another Notion user or workspace than the record's. An id that is missing on one
+    /// side is not compared.
     fn is_another(seen: &Snapshot, credentials: &NotionUserCredentials) -> bool {
         let Found::Record(record) = &seen.found else {
             return false;
@@ -193,12 +260,14 @@ impl NotionAuthProvider {
     }
 }
 
-/// What became of a connect, with the record that it wrote.
+/// The outcome of a connect, with the record that it wrote.
 enum Connected {
     Done {
         record: Box<Record>,
+        replaced: Box<Snapshot>,
+        /// Whether the replaced record is of another identity.
         is_changed: bool,
-        /// Whether it is still as it was written.
+        /// Whether the record is still as it was written.
         is_current: bool,
     },
     NotSaved(AuthError),

@@ -42,6 +42,9 @@ pub struct ConnectionStatus {
     pub workspace_name: Option<String>,
     /// The workspace's icon: a URL or an emoji.
     pub workspace_icon: Option<String>,
+    /// Name or e-mail address of the Notion user who connected. Only [`status`](NotionAuthProvider::status) decrypts
+    /// it; in a list it is `None`.
+    pub account: Option<String>,
     /// The bot by which Notion knows the connection.
     pub bot_id: Option<String>,
     /// When the user connected, UTC.
@@ -69,6 +72,7 @@ impl ConnectionStatus {
             workspace_id,
             workspace_name,
             workspace_icon,
+            account: None,
             bot_id,
             connected_at: Some(record.connected_at),
             refreshed_at: record.refreshed_at,
@@ -86,6 +90,7 @@ impl ConnectionStatus {
             workspace_id: None,
             workspace_name: None,
             workspace_icon: None,
+            account: None,
             bot_id: None,
             connected_at: None,
             refreshed_at: None,
@@ -214,11 +219,16 @@ impl NotionAuthProvider {
         };
         let decrypted = self.engine().records.decrypt(subject, &record);
         let mut status = ConnectionStatus::of(subject.clone(), *record);
-        if status.state == RecordState::Active {
-            match decrypted {
-                Ok(credentials) => status.invalid_token = credentials.to_header_value().err(),
-                Err(_) => status.state = RecordState::Unreadable,
+        let is_active = status.state == RecordState::Active;
+        match decrypted {
+            Ok(credentials) => {
+                status.account = credentials.account().map(str::to_owned);
+                if is_active {
+                    status.invalid_token = credentials.to_header_value().err();
+                }
             }
+            Err(_) if is_active => status.state = RecordState::Unreadable,
+            Err(_) => {}
         }
         Ok(Some(status))
     }
@@ -439,9 +449,9 @@ impl From<AuthError> for NotWritten {
     }
 }
 
-/// Revokes the tokens of a record that a tombstone replaced.
-async fn revoke(engine: &Engine, subject: &Subject, seen: &Snapshot) -> Revocation {
-    const MAY_STAY: &str = "tokens were deleted here, and may stay valid at Notion";
+/// Revokes the tokens of a record that was replaced.
+pub(super) async fn revoke(engine: &Engine, subject: &Subject, seen: &Snapshot) -> Revocation {
+    const MAY_STAY: &str = "tokens were replaced or deleted here, and may stay valid at Notion";
 
     let records = &engine.records;
     let decrypted = match &seen.found {

@@ -1,5 +1,7 @@
 //! What a route answers, and how that becomes an HTTP response.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
@@ -12,7 +14,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::{
-    page::{self, Page},
+    page::{self, Page, PageKind},
     state::Routes,
 };
 use crate::{
@@ -23,12 +25,13 @@ use crate::{
 /// The body of the routes' responses.
 pub type Body = Full<Bytes>;
 
-/// A response extension of the answer that completes a flow: who has connected. A host that names
-/// subjects by their workspaces signs the browser in by it.
+/// Response extension of the answer that completes a flow: the subject that was connected.
+///
+/// An application that [names subjects](super::NotionOAuthServiceBuilder::name_subject) signs the browser in by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connected {
-    /// Whose connection it is.
+    /// The connection's subject.
     pub subject: Subject,
 }
 
@@ -36,20 +39,27 @@ pub(super) struct Answer {
     pub(super) what: What,
     /// Values of `Set-Cookie`.
     pub(super) cookies: Vec<String>,
-    /// What `return_to` was, as it was asked for.
+    /// The request's `return_to`.
     pub(super) return_to: Option<String>,
+    /// The subject's connection, for the page of a problem.
+    pub(super) connection: Option<ConnectionStatus>,
+    /// When to try again after a problem, if that is known.
+    pub(super) retry_after: Option<Duration>,
     /// Whether the event of the problem was emitted already.
     pub(super) is_reported: bool,
 }
 
 pub(super) enum What {
-    /// A flow begins, or what was to be done is done.
     Redirect(String),
     /// A flow is completed.
     Connected(String, Connected),
+    /// Another site sent the browser to `authorize`: the user decides.
+    Confirm,
     Status(Option<ConnectionStatus>),
-    /// The connection is ended; whether Notion said so too.
+    /// A flow was completed before, and its subject is connected.
+    AlreadyConnected(ConnectionStatus),
     Disconnected {
+        /// Whether Notion has revoked the tokens.
         is_revoked: bool,
     },
     Problem(FlowProblem),
@@ -64,6 +74,8 @@ impl From<What> for Answer {
             what,
             cookies: Vec::new(),
             return_to: None,
+            connection: None,
+            retry_after: None,
             is_reported: false,
         }
     }
@@ -86,44 +98,55 @@ impl Answer {
         self
     }
 
-    pub(super) fn returning_to(mut self, asked: Option<String>) -> Self {
-        self.return_to = asked;
+    pub(super) fn returning_to(mut self, return_to: Option<String>) -> Self {
+        self.return_to = return_to;
         self
     }
 
-    pub(super) fn into_response(self, routes: &Routes, asked: &HeaderMap) -> Response<Body> {
-        let mut response = match self.what {
-            What::Redirect(target) => redirect(&target),
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(super) fn into_response(self, routes: &Routes, request: &HeaderMap) -> Response<Body> {
+        let return_to = self.return_to.as_deref();
+        let is_page = wants_page(request);
+        let page = |kind, connection| page_response(routes, kind, connection, return_to);
+        let problem = |problem: FlowProblem| {
+            let mut response = if is_page {
+                page(PageKind::Problem(problem), self.connection.as_ref())
+            } else {
+                json_response(&problem_json(problem))
+            };
+            *response.status_mut() = problem.status();
+            if let Some(wait) = self.retry_after.or(default_wait(problem)) {
+                response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+            }
+            response
+        };
+        let mut response = match &self.what {
+            What::Redirect(target) => redirect(target),
             What::Connected(target, connected) => {
-                let mut response = redirect(&target);
-                response.extensions_mut().insert(connected);
+                let mut response = redirect(target);
+                response.extensions_mut().insert(connected.clone());
                 response
             }
-            What::Status(ref connection) => {
-                let connection = connection.as_ref();
-                if wants_page(asked) {
-                    page_response(
-                        routes,
-                        StatusCode::OK,
-                        None,
-                        connection,
-                        self.return_to.as_deref(),
-                    )
-                } else {
-                    json_response(StatusCode::OK, &connection_json(connection))
-                }
+            What::Confirm if is_page => page(PageKind::Confirm, None),
+            What::Confirm => problem(FlowProblem::CrossSite),
+            What::Status(connection) if is_page => page(PageKind::Status, connection.as_ref()),
+            What::Status(connection) => json_response(&connection_json(connection.as_ref())),
+            What::AlreadyConnected(connection) if is_page => {
+                page(PageKind::Callback, Some(connection))
             }
+            What::AlreadyConnected(connection) => json_response(&connection_json(Some(connection))),
             What::Disconnected { is_revoked } => {
                 let mut body = connection_json(None);
-                body["revoked"] = is_revoked.into();
-                json_response(StatusCode::OK, &body)
+                body["revoked"] = (*is_revoked).into();
+                json_response(&body)
             }
-            What::Problem(problem) => {
-                problem_response(routes, problem, asked, self.return_to.as_deref())
-            }
+            What::Problem(it) => problem(*it),
             What::WrongMethod { allowed } => {
-                let problem = FlowProblem::MethodNotAllowed;
-                let mut response = problem_response(routes, problem, asked, None);
+                let mut response = problem(FlowProblem::MethodNotAllowed);
                 let allowed = HeaderValue::from_static(allowed);
                 response.headers_mut().insert(ALLOW, allowed);
                 response
@@ -131,11 +154,13 @@ impl Answer {
         };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(VARY, HeaderValue::from_static("accept, cookie"));
+        headers
+            .entry(REFERRER_POLICY)
+            .or_insert(HeaderValue::from_static("no-referrer"));
         for cookie in self.cookies {
-            // It is made of ASCII.
+            // Always succeeds, because it is made of ASCII.
             if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
                 cookie.set_sensitive(true);
                 headers.append(SET_COOKIE, cookie);
@@ -145,40 +170,33 @@ impl Answer {
     }
 }
 
-fn problem_response(
-    routes: &Routes,
-    problem: FlowProblem,
-    asked: &HeaderMap,
-    return_to: Option<&str>,
-) -> Response<Body> {
-    let status = problem.status();
-    let mut response = if wants_page(asked) {
-        page_response(routes, status, Some(problem), None, return_to)
-    } else {
-        let body = json!({"error": problem.code(), "message": problem.to_string()});
-        json_response(status, &body)
-    };
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, seconds);
-    }
-    response
+fn default_wait(problem: FlowProblem) -> Option<Duration> {
+    (problem == FlowProblem::StoreUnavailable).then_some(Duration::from_secs(1))
+}
+
+/// Whole seconds, rounded up.
+fn seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
 fn page_response(
     routes: &Routes,
-    status: StatusCode,
-    problem: Option<FlowProblem>,
+    kind: PageKind,
     connection: Option<&ConnectionStatus>,
     return_to: Option<&str>,
 ) -> Response<Body> {
     let target = routes.targets.find(return_to);
     let target = target.as_ref().unwrap_or_else(|| routes.targets.default());
+    let disconnect = routes.address("/disconnect", return_to);
+    // Only there, because the address of the callback has code and state.
+    let has_form = kind == PageKind::Status && connection.is_some();
     let page = Page {
-        problem,
+        kind,
         connection,
+        site: routes.origin_host(),
         connect: &routes.address("/authorize", return_to),
-        disconnect: &routes.address("/disconnect", return_to),
+        status: &routes.address("/status", None),
+        disconnect: has_form.then_some(&*disconnect),
         return_to: target.as_str(),
     };
     let (html, policy) = match &routes.renderer {
@@ -186,18 +204,20 @@ fn page_response(
         None => (page::render(&page), page::POLICY),
     };
     let mut response = Response::new(Full::new(html.into()));
-    *response.status_mut() = status;
     let headers = response.headers_mut();
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     headers.insert(CONTENT_TYPE, html);
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    if has_form {
+        // With `no-referrer`, a browser sends its form with `Origin: null`.
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    }
     response
 }
 
-/// Whether it was a browser's navigation, which says that it would like HTML; scripts and programs
-/// get JSON.
-pub(super) fn wants_page(asked: &HeaderMap) -> bool {
-    asked
+/// Whether the request asks for HTML, as a browser's navigation does. Scripts and programs get JSON.
+pub(super) fn wants_page(request: &HeaderMap) -> bool {
+    request
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -208,23 +228,26 @@ fn redirect(target: &str) -> Response<Body> {
     let mut response = Response::new(Body::default());
     match HeaderValue::from_str(target) {
         Ok(mut target) => {
-            // The state is in the address of Notion's page.
+            // The authorization URL contains the state.
             target.set_sensitive(true);
             *response.status_mut() = StatusCode::SEE_OTHER;
             response.headers_mut().insert(LOCATION, target);
         }
-        // Targets were checked, and URLs are ASCII.
+        // Never happens: targets were checked, and URLs are ASCII.
         Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
     response
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+fn json_response(body: &Value) -> Response<Body> {
     let mut response = Response::new(Full::new(body.to_string().into()));
-    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+fn problem_json(problem: FlowProblem) -> Value {
+    json!({"error": problem.code(), "message": problem.to_string()})
 }
 
 /// Returns the connection as JSON, without a token. Times are Unix seconds.
@@ -232,7 +255,7 @@ fn connection_json(connection: Option<&ConnectionStatus>) -> Value {
     let Some(connection) = connection else {
         return json!({
             "connected": false, "state": null, "needs_reauthorization": null,
-            "invalid_token": null, "workspace": null,
+            "invalid_token": null, "workspace": null, "account": null,
             "connected_at": null, "refreshed_at": null,
         });
     };
@@ -250,6 +273,7 @@ fn connection_json(connection: Option<&ConnectionStatus>) -> Value {
             "name": connection.workspace_name,
             "icon": connection.workspace_icon,
         },
+        "account": connection.account,
         "connected_at": connection.connected_at.map(unix_seconds),
         "refreshed_at": connection.refreshed_at.map(unix_seconds),
     })

@@ -4,9 +4,10 @@ use url::Url;
 
 use super::{
     flow_cookie::FlowCookies,
+    limits::ExchangeLimits,
     page::{Page, Renderer},
     return_to::{ReturnTargets, Target},
-    service::NotionOAuthService,
+    service::{NotionOAuthService, ROUTES},
     state::Routes,
     subjects::{Namer, Subjects},
 };
@@ -23,10 +24,11 @@ use crate::{
 #[must_use = "a builder does nothing until it is built"]
 pub struct NotionOAuthServiceBuilder {
     provider: NotionAuthProvider,
-    named: Vec<(String, String)>,
     default: Option<String>,
-    namer: Option<Namer>,
+    named: Vec<(String, String)>,
+    mount: Option<String>,
     admission: Admission,
+    namer: Option<Namer>,
     renderer: Option<Renderer>,
 }
 
@@ -43,43 +45,83 @@ impl NotionOAuthServiceBuilder {
     fn new(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
-            named: Vec::new(),
             default: None,
-            namer: None,
+            named: Vec::new(),
+            mount: None,
             admission: Admission::Any,
+            namer: None,
             renderer: None,
         }
     }
 
-    /// Lets `?return_to=NAME` stand for a place: a path of this site, or a whole https URL.
-    ///
-    /// Without a name, only plain paths of this site are taken.
-    pub fn return_target(mut self, name: impl Into<String>, target: impl Into<String>) -> Self {
-        self.named.push((name.into(), target.into()));
-        self
-    }
-
-    /// Where a browser goes that was told no `return_to`. Default: `/`.
+    /// Sets where a browser goes after a flow without `return_to`: a path of this site, or a whole https URL. Default:
+    /// `/`.
     pub fn default_return_target(mut self, target: impl Into<String>) -> Self {
         self.default = Some(target.into());
         self
     }
 
-    /// Lets the host say whose a new connection is, when it is known which workspace it is of, and lets
-    /// visitors connect who are not signed in: a first sign-in with Notion. The first argument is who is
-    /// signed in, if anybody is; `None` refuses the connection, whose tokens are then revoked.
+    /// Makes `?return_to=NAME` stand for a path of this site, or for a whole https URL.
     ///
-    /// The answer that completes the flow carries [`Connected`](super::Connected) in its extensions,
-    /// by which the host's session layer, outside of this service, signs the browser in.
+    /// Without names, only plain paths of this site are accepted as `return_to`.
+    pub fn return_target(mut self, name: impl Into<String>, target: impl Into<String>) -> Self {
+        self.named.push((name.into(), target.into()));
+        self
+    }
+
+    /// Sets the path of the routes as browsers see it, such as `/notion`, so that the redirect URI can be any path.
+    /// Default: the redirect URI's path without `/callback`.
     ///
-    /// The host must then guarantee two things. A name that it makes of what Notion says must have come
-    /// from Notion (`bot_id`, `workspace_id`, the owner's user id), never from a request; and since
-    /// whoever can authorize the app for that workspace becomes that subject, the name must tell apart
-    /// whom the host tells apart: a workspace has many users, so name a person's subject by the owner's
-    /// user id too. And it gives the browser a new session when it signs it in.
+    /// The pages link to the routes under this path. The callback is answered at the path of the redirect URI, which you
+    /// route to this service as well. Each path is recognized also if a router or a proxy has removed a prefix of it.
     ///
-    /// Who is not signed in and loads the callback twice, by a double click, may be shown the second
-    /// answer, which signs nobody in: the visitor starts again. The function must not block or panic.
+    /// ```
+    /// # use notion_auth::{Keyring, NotionOAuthService, testing::MockNotion};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let notion = MockNotion::builder().redirect_uri("https://app.example/oauth/notion/done").in_process();
+    /// # let provider = notion.provider_builder()?.build()?;
+    /// // NOTION_REDIRECT_URI=https://app.example/oauth/notion/done
+    /// let routes = NotionOAuthService::builder(provider)
+    ///     .keys(Keyring::random())
+    ///     .mount_path("/notion")
+    ///     .build()?;
+    /// let app: axum::Router = axum::Router::new()
+    ///     .nest_service("/notion", routes.clone())
+    ///     .route_service("/oauth/notion/done", routes);
+    /// # Ok(()) }
+    /// ```
+    pub fn mount_path(mut self, path: impl Into<String>) -> Self {
+        self.mount = Some(path.into());
+        self
+    }
+
+    /// Refuses a reconnect by another Notion user, or of another workspace, and revokes its tokens at once. By default
+    /// it is accepted, and reported as [`Event::IdentityChanged`](crate::Event::IdentityChanged).
+    ///
+    /// A `bot_id` or `workspace_id` that is missing on one side is not compared. After a disconnect, any user and
+    /// workspace can be connected.
+    pub fn refuse_another_identity(mut self) -> Self {
+        self.admission = Admission::SameIdentity;
+        self
+    }
+
+    /// Lets your application choose the subject of a new connection, when its workspace and user are known. Visitors who
+    /// are not signed in can then connect as well: a sign-in with Notion.
+    ///
+    /// The function gets the subject that is signed in, if there is one, and the new credentials. If it returns `None`,
+    /// the connection is refused and its tokens are revoked. It must not block or panic.
+    ///
+    /// The answer that completes the flow has [`Connected`](super::Connected) in its extensions. By it, your session
+    /// layer around this service signs the browser in.
+    ///
+    /// Your application must guarantee two things:
+    /// - Whatever a name is made of comes from Notion (`bot_id`, `workspace_id`, the owner's user id), never from a
+    ///   request. Anyone who can authorize the app for a workspace gets that name. A workspace has many users: to tell
+    ///   them apart, include the owner's user id.
+    /// - A browser that is signed in by `Connected` gets a new session.
+    ///
+    /// If a visitor who is not signed in loads the callback twice (a double click), the browser may show the second
+    /// answer, which has no `Connected`. Then the visitor has to start again.
     pub fn name_subject(
         mut self,
         name: impl Fn(Option<&Subject>, &NotionUserCredentials) -> Option<Subject>
@@ -91,19 +133,11 @@ impl NotionOAuthServiceBuilder {
         self
     }
 
-    /// Refuses a reconnect by another Notion user, or of another workspace, than the subject's
-    /// connection has; its tokens are revoked at once. What either side does not say (`bot_id`,
-    /// `workspace_id`) is not compared, and after a disconnect anybody may connect. Default: it is accepted, and told as
-    /// [`Event::IdentityChanged`](crate::Event::IdentityChanged).
-    pub fn refuse_another_identity(mut self) -> Self {
-        self.admission = Admission::SameIdentity;
-        self
-    }
-
-    /// Makes the HTML of the pages in the host's own style. Status, `Cache-Control` and the other
-    /// headers stay; the `Content-Security-Policy` then only forbids frames, and a stricter one is the
-    /// host's to add. What is on a page is not escaped, and some of it comes from outside: use a template
-    /// engine that escapes. It must not panic.
+    /// Renders the pages with a function of your application.
+    ///
+    /// The contents of a page are not escaped, and some come from outside: use a template engine that escapes. Status
+    /// and headers stay as they are, except that `Content-Security-Policy` then only forbids frames; add a stricter
+    /// one. The function must not panic.
     pub fn renderer(
         mut self,
         render: impl Fn(&Page<'_>) -> String + Send + Sync + 'static,
@@ -112,10 +146,10 @@ impl NotionOAuthServiceBuilder {
         self
     }
 
-    /// Checks the settings.
+    /// Checks the settings and builds the service.
     ///
     /// # Errors
-    /// When something is missing or cannot be; [`AuthError::is_configuration`].
+    /// When a setting is missing or invalid; [`AuthError::is_configuration`].
     pub fn build(self) -> Result<NotionOAuthService, AuthError> {
         let app = self.provider.oauth().app();
         if !app.has_oauth_client() {
@@ -126,29 +160,25 @@ impl NotionOAuthServiceBuilder {
         }
         let redirect_uri = app.redirect_uri().and_then(|uri| Url::parse(uri).ok());
         let redirect_uri = redirect_uri
-            .filter(is_https_or_loopback)
+            .filter(|uri| is_https_or_loopback(uri) && uri.query().is_none())
             .ok_or_else(|| AuthError::configuration(REDIRECT_URI))?;
-        let mount = redirect_uri
-            .path()
-            .strip_suffix("/callback")
-            .filter(|_| redirect_uri.query().is_none())
-            .ok_or_else(|| AuthError::configuration(REDIRECT_URI))?
-            .to_owned();
+        let mount = mount(&redirect_uri, self.mount)?;
         let keys = self.provider.shared().keys.as_ref();
         let keys = keys.ok_or_else(|| AuthError::configuration(KEYS))?;
         let is_secure = redirect_uri.scheme() == "https";
         if !is_secure {
             tracing::warn!(
-                "the redirect URI is http: flow cookies are not `Secure`, which is for development \
-                 on this machine only"
+                "the redirect URI is http, for development: the cookies of flows are not `Secure`"
             );
         }
         Ok(NotionOAuthService::new(Routes {
             mount,
+            callback: redirect_uri.path().to_owned(),
             origin: redirect_uri.origin(),
             cookies: FlowCookies::new(keys, is_secure),
             targets: targets(self.named, self.default)?,
             subjects: Subjects { namer: self.namer },
+            limits: ExchangeLimits::new(),
             admission: self.admission,
             renderer: self.renderer,
             provider: self.provider,
@@ -156,18 +186,47 @@ impl NotionOAuthServiceBuilder {
     }
 }
 
-const REDIRECT_URI: &str = "the routes need a redirect URI (NOTION_REDIRECT_URI) whose path ends in \
-    `/callback`, such as https://example.com/notion/callback: https, or http on this machine; the \
-    routes are mounted at the path before it";
+const REDIRECT_URI: &str = "the routes need a redirect URI (NOTION_REDIRECT_URI) without a query, such as \
+    https://example.com/notion/callback: https, or http on this machine";
+const NO_MOUNT_PATH: &str = "the path of the redirect URI (NOTION_REDIRECT_URI) doesn't end in `/callback`, \
+    so it doesn't say where the routes are mounted: set `mount_path`";
+const TWO_SLASHES: &str = "the path of the redirect URI (NOTION_REDIRECT_URI) begins with `//`, which \
+    browsers take for the name of a host: register one with a single slash";
+const TAKEN: &str = "the path of the redirect URI (NOTION_REDIRECT_URI) ends in `/authorize`, `/status` or \
+    `/disconnect`, which are other routes: register another one";
+const MOUNT_PATH: &str =
+    "`mount_path` is not a plain path that begins with one slash, such as /notion";
 const KEYS: &str = "the routes encrypt their cookies: call `keys(Keyring::from_env()?)` on the provider's builder \
     (NOTION_AUTH_KEYS), or `keys(Keyring::random())` for one process without a persistent store";
+
+/// Returns the path before the names of the routes, without a slash at its end.
+fn mount(redirect_uri: &Url, set: Option<String>) -> Result<String, AuthError> {
+    let callback = redirect_uri.path();
+    if callback.starts_with("//") {
+        return Err(AuthError::configuration(TWO_SLASHES));
+    }
+    let last = callback.rsplit('/').next().unwrap_or_default();
+    if ROUTES.contains(&last) {
+        return Err(AuthError::configuration(TAKEN));
+    }
+    let Some(set) = set else {
+        let mount = callback.strip_suffix("/callback");
+        return mount
+            .map(str::to_owned)
+            .ok_or_else(|| AuthError::configuration(NO_MOUNT_PATH));
+    };
+    if Target::local(&set).is_none() || set.contains('?') {
+        return Err(AuthError::configuration(MOUNT_PATH));
+    }
+    Ok(set.strip_suffix('/').unwrap_or(&set).to_owned())
+}
 
 fn targets(
     named: Vec<(String, String)>,
     default: Option<String>,
 ) -> Result<ReturnTargets, AuthError> {
     let parse = |target: String| {
-        Target::of_host(&target).ok_or_else(|| {
+        Target::configured(&target).ok_or_else(|| {
             AuthError::configuration(
                 "a return target is neither a plain path such as /settings nor an https URL, or is \
                  longer than 512 bytes",

@@ -6,8 +6,9 @@ use http::request::Parts;
 use url::form_urlencoded;
 
 use super::{
-    answer::{Answer, Connected, What},
+    answer::{Answer, Connected, What, wants_page},
     completion::{Completion, FlowOutcome},
+    request_source::check_opened,
     state::{Routes, problem_of},
 };
 use crate::{
@@ -18,13 +19,38 @@ use crate::{
     subject::Subject,
 };
 
-/// How long a second callback of a flow waits for the outcome of the first, and how often it looks.
+/// How long a second callback of a flow waits for the outcome of the first, and how often it reads the store.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
+    if let Err(problem) = check_opened(&head.headers) {
+        return problem.into();
+    }
+    let mut answer = complete(routes, head).await;
+    if let What::Problem(problem) = answer.what {
+        if wants_page(&head.headers) && leaves_connection(problem) {
+            answer.connection = match routes.subjects.signed_in(head) {
+                Some(subject) => routes.provider.status(&subject).await.unwrap_or_default(),
+                None => None,
+            };
+        }
+    }
+    answer
+}
+
+/// Whether the page of a problem may show the connection that was there before.
+fn leaves_connection(problem: FlowProblem) -> bool {
+    !matches!(
+        problem,
+        FlowProblem::NoSubject | FlowProblem::StoreUnavailable | FlowProblem::InvalidToken
+    )
+}
+
+async fn complete(routes: &Arc<Routes>, head: &Parts) -> Answer {
     let query = head.uri.query().unwrap_or_default();
-    let answer = match CallbackAnswer::from_query(query) {
+    let oauth = routes.provider.oauth();
+    let answer = match CallbackAnswer::read(query, Some(&oauth.issuer())) {
         Ok(answer) => answer,
         Err(error) => return no_answer(routes, head, query, &error),
     };
@@ -33,9 +59,9 @@ pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     let Some(bound_to) = routes.subjects.bound_to(signed_in.as_ref()) else {
         return FlowProblem::NoSubject.into();
     };
-    let redirect_uri = routes.provider.oauth().app().redirect_uri();
+    let redirect_uri = oauth.app().redirect_uri();
     let flow = routes.cookies.open(&head.headers, &state);
-    // A flow of another app that has the same keys is not of this app.
+    // Another app with the same keys has another redirect URI.
     let Some(flow) = flow.filter(|flow| flow.pending.redirect_uri() == redirect_uri) else {
         return status_or_problem(routes, signed_in, FlowProblem::UnknownFlow).await;
     };
@@ -70,13 +96,18 @@ pub(super) async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
             status_or_problem(routes, signed_in, FlowProblem::UsedFlow).await
         }
         // The cookie stays, for another try.
-        FlowOutcome::Unknown(problem) => return problem.into(),
+        FlowOutcome::Unknown(problem) => return Answer::from(problem).returning_to(return_to),
+        FlowOutcome::TooMany(wait) => {
+            return Answer::from(FlowProblem::TooManyAttempts)
+                .retry_after(wait)
+                .returning_to(return_to);
+        }
         FlowOutcome::Failed(problem) => Answer::from(problem).already_reported(),
     };
     answer.with_cookies(cleared).returning_to(return_to)
 }
 
-/// Notion sent no code: the user refused, or it was not Notion.
+/// Answers a callback without a code: the user refused, or the request does not come from Notion.
 fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> Answer {
     let problem = if error.is_denied() {
         FlowProblem::Denied
@@ -84,6 +115,8 @@ fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> 
         // Not a warning, because anyone can send this request.
         tracing::debug!(%error, "notion_auth.routes");
         FlowProblem::AuthorizationFailed
+    } else if error.is_wrong_issuer() {
+        FlowProblem::WrongIssuer
     } else {
         match error.missing() {
             Some("code") => FlowProblem::MissingCode,
@@ -95,7 +128,7 @@ fn no_answer(routes: &Routes, head: &Parts, query: &str, error: &OAuthError) -> 
     if !error.is_authorization_refused() {
         return answer;
     }
-    // The flow is over. Its state may be missing here.
+    // The flow is over. Notion may have left out its state.
     let state = form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "state")
         .map(|(_, state)| state);
@@ -120,7 +153,7 @@ async fn status_or_problem(
     match routes.provider.status(&subject).await {
         Ok(Some(connection)) => {
             routes.report(Some(subject), problem);
-            What::Status(Some(connection)).into()
+            What::AlreadyConnected(connection).into()
         }
         Ok(None) => problem.into(),
         Err(error) => problem_of(&error).into(),

@@ -30,6 +30,8 @@ pub(super) enum FlowOutcome {
     AlreadyUsed,
     /// Whether its state is consumed is unknown, because the store failed.
     Unknown(FlowProblem),
+    /// Its state is not consumed, because too many codes were exchanged. How long to wait.
+    TooMany(Duration),
     /// Its state is consumed.
     Failed(FlowProblem),
 }
@@ -43,7 +45,7 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// Completes the flow, whether or not the browser waits for it: after a double click it does not.
+    /// Completes the flow, also if the browser doesn't wait: after a double click it drops the first request.
     pub(super) async fn run_in_background(self, routes: &Arc<Routes>) -> FlowOutcome {
         let runtime = match routes.provider.engine().runtime() {
             Ok(runtime) => runtime,
@@ -60,12 +62,14 @@ impl Completion {
                 FlowOutcome::Connected { subject, bot_id } => {
                     Some((subject.clone(), bot_id.clone()))
                 }
-                // Here, since the browser may be gone.
+                // Not by the request, because the browser may be gone.
                 FlowOutcome::Failed(problem) => {
                     state.report(subject, *problem);
                     None
                 }
-                FlowOutcome::AlreadyUsed | FlowOutcome::Unknown(_) => None,
+                FlowOutcome::AlreadyUsed | FlowOutcome::Unknown(_) | FlowOutcome::TooMany(_) => {
+                    None
+                }
             };
             // An error means that the request is gone.
             let _ = sender.send(outcome);
@@ -74,7 +78,7 @@ impl Completion {
             }
         });
         outcome.await.unwrap_or_else(|_| {
-            tracing::error!("the end of a flow was cut off");
+            tracing::error!("the task that completes a flow was aborted or panicked");
             routes.report(signed_in, FlowProblem::ExchangeFailed);
             FlowOutcome::Failed(FlowProblem::ExchangeFailed)
         })
@@ -82,8 +86,17 @@ impl Completion {
 
     async fn run(self, routes: &Routes) -> FlowOutcome {
         let engine = routes.provider.engine();
+        let counted_for = self.signed_in.as_ref().map(|_| &self.bound_to);
+        let counted_at = engine.clock.monotonic();
+        if let Err(wait) = routes.limits.count(counted_for, counted_at) {
+            return FlowOutcome::TooMany(wait);
+        }
         let digest = digest(self.answer.state());
-        match engine.records.consume_nonce(digest, REMEMBERED).await {
+        let consumed = engine.records.consume_nonce(digest, REMEMBERED).await;
+        if !matches!(consumed, Ok(true)) {
+            routes.limits.take_back(counted_for, counted_at);
+        }
+        match consumed {
             Ok(true) => routes.provider.shared().purge_if_due().await,
             Ok(false) => return FlowOutcome::AlreadyUsed,
             Err(error) => return FlowOutcome::Unknown(problem_of(&error.into_auth_error())),
@@ -100,7 +113,7 @@ impl Completion {
         let named = routes.subjects.name(self.signed_in.as_ref(), &credentials);
         let Some(subject) = named else {
             revoke(routes, &credentials).await;
-            return Err(FlowProblem::IdentityRefused);
+            return Err(FlowProblem::NotAccepted);
         };
         let connect = routes
             .provider
@@ -127,7 +140,7 @@ impl Completion {
 
 fn not_exchanged(error: &OAuthError) -> FlowProblem {
     tracing::warn!(%error, "notion_auth.routes");
-    // It pauses no refreshes: a visitor may have caused it.
+    // It pauses no refreshes, because a visitor can cause it.
     if error.is_about_the_app() || error.is_configuration() {
         FlowProblem::Misconfigured
     } else {
@@ -138,6 +151,6 @@ fn not_exchanged(error: &OAuthError) -> FlowProblem {
 /// Revokes credentials that are not stored.
 async fn revoke(routes: &Routes, credentials: &NotionUserCredentials) {
     if let Err(error) = routes.provider.oauth().revoke_both(credentials).await {
-        tracing::error!(%error, "tokens that were refused could not be revoked");
+        tracing::error!(%error, "tokens that were not stored could not be revoked, and stay valid at Notion");
     }
 }

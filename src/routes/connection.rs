@@ -1,10 +1,10 @@
-//! `GET /status` and `POST /disconnect`: the connection that there is.
+//! `GET /status` and `POST /disconnect`: shows and ends the subject's connection.
 
 use http::request::Parts;
 
 use super::{
     answer::{Answer, What, wants_page},
-    cross_site,
+    request_source::is_own,
     state::{Routes, problem_of, return_to},
 };
 use crate::{flow_problem::FlowProblem, provider::Revocation};
@@ -20,7 +20,7 @@ pub(super) async fn status(routes: &Routes, head: &Parts) -> Answer {
 }
 
 pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {
-    if !cross_site::is_own(head, &routes.origin) {
+    if !is_own(head, &routes.origin) {
         return FlowProblem::CrossSite.into();
     }
     let target = return_to(head).map(|asked| routes.targets.find(asked.as_deref()));

@@ -1,4 +1,4 @@
-//! What a browser keeps of a flow while its user is at Notion: an encrypted cookie for each.
+//! Encrypted cookies, each of which keeps a flow while its user is at Notion.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cookie::{Cookie, CookieJar, Key, SameSite};
@@ -9,29 +9,29 @@ use zeroize::Zeroizing;
 
 use crate::{keyring::Keyring, oauth::PendingFlow};
 
-/// So many flows may be under way in one browser; who begins another one gives up the oldest.
-pub(super) const MOST: usize = 3;
+/// How many flows one browser may have at a time. A further one replaces the oldest.
+const MAX_FLOWS: usize = 3;
 
 /// The longest cookie, name and value, in bytes.
 const LONGEST: usize = 1024;
 
-/// A flow that was begun, and where the browser goes when it is done.
+/// A flow that was started.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Flow {
     pub(super) pending: PendingFlow,
-    /// As it was asked for.
+    /// The `return_to` of the request that started it.
     pub(super) return_to: Option<String>,
 }
 
 /// Makes and reads the cookies of flows.
 pub(super) struct FlowCookies {
-    /// The first one seals, all open. Never empty.
+    /// The first key encrypts, all decrypt. Never empty.
     keys: Vec<Key>,
-    /// Whether the site has TLS. Some browsers drop a `Secure` cookie where it has none.
+    /// Whether the site uses TLS. Without it, some browsers drop `Secure` cookies.
     is_secure: bool,
 }
 
-/// The digest of a state: the name of what belongs to it, without telling it.
+/// Returns the digest of a state, which names the cookie and the nonce of its flow.
 pub(super) fn digest(state: &str) -> [u8; 32] {
     Sha256::digest(state).into()
 }
@@ -53,13 +53,13 @@ impl FlowCookies {
         }
     }
 
-    /// A cookie for each flow, so that two tabs do not take each other's.
+    /// Each flow has a cookie of its own, so that two tabs work.
     fn name(&self, state: &str) -> String {
         let digest = URL_SAFE_NO_PAD.encode(&digest(state)[..12]);
         format!("{}{digest}", self.prefix())
     }
 
-    /// The flow as a cookie to set; `None` if it is too large for one.
+    /// Returns the cookie of a flow, for `Set-Cookie`; `None` if it would be too large.
     pub(super) fn seal(&self, flow: &Flow) -> Option<String> {
         let value = Zeroizing::new(serde_json::to_string(flow).ok()?);
         let name = self.name(flow.pending.expose_state());
@@ -75,7 +75,7 @@ impl FlowCookies {
         Some(self.set(name, sealed, lifetime))
     }
 
-    /// The flow of this state, if the browser has it.
+    /// Returns the flow of this state, if the browser sent its cookie.
     pub(super) fn open(&self, headers: &HeaderMap, state: &str) -> Option<Flow> {
         let name = self.name(state);
         self.sent(headers)
@@ -83,13 +83,13 @@ impl FlowCookies {
             .find_map(|cookie| self.unseal(cookie))
     }
 
-    /// What takes the flow of this state out of the browser.
+    /// Returns the `Set-Cookie` that removes the flow of this state.
     pub(super) fn clear(&self, state: &str) -> String {
         self.remove(self.name(state))
     }
 
-    /// What takes flows out of the browser so that one more has room: the oldest, after those that
-    /// cannot be read.
+    /// Returns the `Set-Cookie`s that remove flows until there is room for one more: first those that can't be
+    /// decrypted, then the oldest.
     pub(super) fn make_room(&self, headers: &HeaderMap) -> Vec<String> {
         let mut kept: Vec<(Option<u64>, String)> = self
             .sent(headers)
@@ -101,20 +101,20 @@ impl FlowCookies {
             .collect();
         kept.sort();
         kept.dedup_by(|one, other| one.1 == other.1);
-        let too_many = kept.len().saturating_sub(MOST - 1);
+        let too_many = kept.len().saturating_sub(MAX_FLOWS - 1);
         kept.into_iter()
             .take(too_many)
             .map(|(_, name)| self.remove(name))
             .collect()
     }
 
-    /// The cookies of flows among those that the browser sent.
+    /// Returns the cookies of flows that the browser sent.
     fn sent<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'static>> + use<'a> {
         let prefix = self.prefix();
         headers
             .get_all(COOKIE)
             .into_iter()
-            // Other cookies may be of any bytes, and a name that only looks like ours is not.
+            // As bytes, because other cookies may not be UTF-8.
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
             .map(<[u8]>::trim_ascii)
             .filter(move |pair| pair.starts_with(prefix.as_bytes()))
@@ -136,7 +136,7 @@ impl FlowCookies {
         self.set(name, String::new(), 0)
     }
 
-    /// `Lax`, not `Strict`: the way back from Notion is a navigation from another site.
+    /// `Lax`, because browsers would not send a `Strict` cookie when Notion redirects back.
     fn set(&self, name: String, value: String, seconds: u64) -> String {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         Cookie::build((name, value))

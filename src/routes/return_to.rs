@@ -1,4 +1,4 @@
-//! Where a browser is sent when a route is done with it.
+//! Return targets: where a browser is sent after a flow or a disconnect.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,11 @@ use crate::credentials::is_https_or_loopback;
 /// The longest target, in bytes.
 const LONGEST: usize = 512;
 
-/// The targets that the host has named, and the one for whoever names none.
+/// The targets that the application has configured.
 #[derive(Debug, Clone)]
 pub(super) struct ReturnTargets {
     named: BTreeMap<String, Target>,
+    /// The target of a request without `return_to`.
     default: Target,
 }
 
@@ -36,7 +37,7 @@ impl ReturnTargets {
         self.default = target;
     }
 
-    /// What a request asks for: a name, or a local path; `None` if it may not have that.
+    /// Returns the target that a request asks for by a name or a local path; `None` if it is not allowed.
     pub(super) fn find(&self, asked: Option<&str>) -> Option<Target> {
         match asked {
             None => Some(self.default.clone()),
@@ -54,10 +55,9 @@ impl ReturnTargets {
 }
 
 impl Target {
-    /// A path of this site, whoever says so.
+    /// Returns the target of a request: a path of this site.
     ///
-    /// The rules are stricter than what a URL may be: between what this reads and what a browser makes
-    /// of it there is to be no difference.
+    /// The rules are stricter than those of URLs, so that a browser reads the same in it as this function.
     pub(super) fn local(text: &str) -> Option<Self> {
         let is_local = text.len() <= LONGEST
             && text.starts_with('/')
@@ -67,8 +67,8 @@ impl Target {
         is_local.then(|| Self(text.to_owned()))
     }
 
-    /// What the host names: a path of this site, or a whole URL.
-    pub(super) fn of_host(text: &str) -> Option<Self> {
+    /// Returns a target that the application configures: a path of this site, or a whole URL.
+    pub(super) fn configured(text: &str) -> Option<Self> {
         Self::local(text).or_else(|| {
             let url = Url::parse(text).ok()?;
             let is_plain = is_https_or_loopback(&url)
@@ -84,10 +84,10 @@ impl Target {
         &self.0
     }
 
-    /// The target, told what became of the flow: `notion=RESULT` at the end of its query.
+    /// Returns the target with the outcome of the flow at the end of its query: `notion=RESULT`.
     pub(super) fn with_result(&self, result: &str) -> String {
         let (path, query) = self.0.split_once('?').unwrap_or((&self.0, ""));
-        // The result of an earlier flow, where a page gave its own address.
+        // An earlier flow's result is removed: it is there if a page has passed on its own address.
         let mut query: Vec<&str> = query
             .split('&')
             .filter(|pair| !pair.is_empty() && !pair.starts_with("notion="))
@@ -98,12 +98,12 @@ impl Target {
     }
 }
 
-/// The bytes of a path and a query (RFC 3986 section 3.3 and 3.4).
+/// Whether the byte can be in a path or a query (RFC 3986 sections 3.3 and 3.4).
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Each `%` begins an escape, and none stands for a slash, a backslash or a control character.
+/// Whether each `%` begins an escape, and none stands for a slash, a backslash or a control character.
 fn has_plain_escapes(text: &str) -> bool {
     text.split('%').skip(1).all(|rest| {
         let byte = rest
@@ -115,7 +115,7 @@ fn has_plain_escapes(text: &str) -> bool {
     })
 }
 
-/// No segment of the path but the last one is empty, and none goes up.
+/// Whether no segment is empty, except the last one, and none is `.` or `..`.
 fn has_plain_segments(text: &str) -> bool {
     let path = text.split('?').next().unwrap_or_default();
     let mut segments = path.split('/').skip(1).peekable();

@@ -19,13 +19,15 @@ use crate::flow_problem::FlowProblem;
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 4096;
 
-/// The routes by which users connect a Notion workspace: a Tower service for any HTTP server.
+/// The routes besides the callback.
+pub(super) const ROUTES: [&str; 3] = ["authorize", "status", "disconnect"];
+
+/// Tower service with the routes by which users connect a Notion workspace, for any HTTP server.
 ///
-/// Made by [`NotionAuthProvider::routes`](crate::NotionAuthProvider::routes); the module's page has the routes. Its error is
-/// [`Infallible`]: whatever goes wrong is an answer. It is always ready, and clones share everything.
+/// Made by [`NotionAuthProvider::routes`](crate::NotionAuthProvider::routes); the [module](super) describes the routes. Its error is [`Infallible`],
+/// because each failure is an answer. It is always ready, and clones share everything.
 ///
-/// When a browser goes away, a code that was about to be exchanged is exchanged and stored all the
-/// same.
+/// If a browser goes away while its code is being exchanged, the credentials are stored all the same.
 #[derive(Clone)]
 pub struct NotionOAuthService {
     routes: Arc<Routes>,
@@ -50,7 +52,7 @@ impl<B> Service<Request<B>> for NotionOAuthService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let routes = Arc::clone(&self.routes);
-        // No route reads a body.
+        // The routes don't read bodies.
         let (head, _) = request.into_parts();
         Box::pin(async move {
             let answer = answer(&routes, &head).await;
@@ -62,34 +64,57 @@ impl<B> Service<Request<B>> for NotionOAuthService {
 async fn answer(routes: &Arc<Routes>, head: &Parts) -> Answer {
     let is_get = head.method == Method::GET;
     let is_post = head.method == Method::POST;
-    let answer = match route_name(&routes.mount, head.uri.path()) {
+    let answer = match route(routes, head.uri.path()) {
         _ if head.uri.query().unwrap_or_default().len() > LONGEST_QUERY => {
             FlowProblem::QueryTooLong.into()
         }
-        Some("authorize") if is_get => authorize::answer(routes, head).await,
-        Some("callback") if is_get => callback::answer(routes, head).await,
-        Some("status") if is_get => connection::status(routes, head).await,
-        Some("disconnect") if is_post => connection::disconnect(routes, head).await,
-        Some("authorize" | "callback" | "status") => What::WrongMethod { allowed: "GET" }.into(),
-        Some("disconnect") => What::WrongMethod { allowed: "POST" }.into(),
-        _ => FlowProblem::NotFound.into(),
+        Some(Route::Authorize) if is_get => authorize::answer(routes, head).await,
+        Some(Route::Callback) if is_get => callback::answer(routes, head).await,
+        Some(Route::Status) if is_get => connection::status(routes, head).await,
+        Some(Route::Disconnect) if is_post => connection::disconnect(routes, head).await,
+        Some(Route::Disconnect) => What::WrongMethod { allowed: "POST" }.into(),
+        Some(_) => What::WrongMethod { allowed: "GET" }.into(),
+        None => FlowProblem::NotFound.into(),
     };
     let problem = match answer.what {
         What::Problem(problem) => problem,
         What::WrongMethod { .. } => FlowProblem::MethodNotAllowed,
         _ => return answer,
     };
-    if !answer.is_reported {
+    // Browsers prefetch what users may open: that is no failure of a flow.
+    if !answer.is_reported && problem != FlowProblem::Prefetch {
         routes.report(routes.subjects.signed_in(head), problem);
     }
     answer
 }
 
-/// Returns the route's name, whether or not a router has removed the mount point from the path.
-fn route_name<'a>(mount: &str, path: &'a str) -> Option<&'a str> {
-    let mounted = path.strip_prefix(mount);
-    let name = |path: &'a str| path.strip_prefix('/').filter(|it| !it.contains('/'));
-    mounted.and_then(name).or_else(|| name(path))
+enum Route {
+    Authorize,
+    Callback,
+    Status,
+    Disconnect,
+}
+
+/// Returns the route of a request's path, of which a router or a proxy may have removed a prefix.
+fn route(routes: &Routes, path: &str) -> Option<Route> {
+    if is_rest_of(path, &routes.callback) {
+        return Some(Route::Callback);
+    }
+    let (_, name) = path.rsplit_once('/')?;
+    if !is_rest_of(path, &format!("{}/{name}", routes.mount)) {
+        return None;
+    }
+    match name {
+        "authorize" => Some(Route::Authorize),
+        "status" => Some(Route::Status),
+        "disconnect" => Some(Route::Disconnect),
+        _ => None,
+    }
+}
+
+/// Whether `path` is `whole`, or what is left of it without its first segments.
+fn is_rest_of(path: &str, whole: &str) -> bool {
+    path == whole || (path.len() > 1 && path.starts_with('/') && whole.ends_with(path))
 }
 
 impl fmt::Debug for NotionOAuthService {

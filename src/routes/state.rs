@@ -1,10 +1,11 @@
-//! The state that the routes share, and what each of them needs of it.
+//! State that the routes share.
 
 use http::request::Parts;
-use url::{Origin, form_urlencoded};
+use url::{Host, Origin, form_urlencoded};
 
 use super::{
-    flow_cookie::FlowCookies, page::Renderer, return_to::ReturnTargets, subjects::Subjects,
+    flow_cookie::FlowCookies, limits::ExchangeLimits, page::Renderer, return_to::ReturnTargets,
+    subjects::Subjects,
 };
 use crate::{
     error::AuthError,
@@ -17,13 +18,16 @@ use crate::{
 /// The state that all clones of the service share.
 pub(super) struct Routes {
     pub(super) provider: NotionAuthProvider,
-    /// The path of the redirect URI without `/callback`.
+    /// The path before the names of `authorize`, `status` and `disconnect`, as browsers see it.
     pub(super) mount: String,
+    /// The path of the redirect URI.
+    pub(super) callback: String,
     /// The origin of the redirect URI: your application's own.
     pub(super) origin: Origin,
     pub(super) cookies: FlowCookies,
     pub(super) targets: ReturnTargets,
     pub(super) subjects: Subjects,
+    pub(super) limits: ExchangeLimits,
     pub(super) admission: Admission,
     pub(super) renderer: Option<Renderer>,
 }
@@ -38,6 +42,14 @@ impl Routes {
             address = format!("{address}?{}", query.finish());
         }
         address
+    }
+
+    /// Returns the host of the redirect URI, for people.
+    pub(super) fn origin_host(&self) -> &str {
+        match &self.origin {
+            Origin::Tuple(_, Host::Domain(host), _) => host,
+            _ => "this site",
+        }
     }
 
     /// Emits [`Event::FlowFailed`].

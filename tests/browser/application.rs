@@ -1,4 +1,4 @@
-//! The example, as users run it.
+//! The example as a process.
 
 use std::process::Command;
 

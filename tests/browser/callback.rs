@@ -1,9 +1,9 @@
-//! The callback, loaded more than once.
+//! A callback that is loaded more than once.
 
 use crate::stage::Stage;
 
 #[tokio::test]
-async fn the_callback_loaded_again_and_reloaded_shows_the_connection_and_exchanges_nothing() {
+async fn callback_loaded_again_shows_the_connection_and_exchanges_nothing() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;
@@ -21,7 +21,7 @@ async fn the_callback_loaded_again_and_reloaded_shows_the_connection_and_exchang
 }
 
 #[tokio::test]
-async fn the_back_button_and_a_second_consent_leave_the_connection_as_it_is() {
+async fn second_consent_by_the_back_button_leaves_the_connection_as_it_is() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;
@@ -48,17 +48,16 @@ async fn a_double_click_on_allow_connects() {
     ann.sees_connection("Acme").await;
 }
 
-/// What a double click comes to where the browser does not give up the first load for the second.
+/// A double click in a browser that doesn't cancel the first load.
 #[tokio::test]
-async fn the_callback_loaded_twice_at_once_connects_once_and_both_show_it() {
+async fn callback_loaded_twice_at_once_connects_once_and_both_show_it() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;
     let callback = ann.callback("Acme").await;
 
     let first = ann.browser.window().await.expect("a tab");
-    // The second one has its parameters in another order: for one and the same address the browser
-    // would wait with the second load.
+    // In another order, because the browser loads the same address one after the other.
     let load_both = "const [path, query] = arguments[0].split('?');
         window.open(`${path}?${query}`);
         window.open(`${path}?${query.split('&').reverse().join('&')}`);";

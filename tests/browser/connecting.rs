@@ -1,9 +1,9 @@
-//! A visitor connects, does not, and disconnects.
+//! Connecting, denying and disconnecting.
 
 use crate::stage::Stage;
 
 #[tokio::test]
-async fn a_visitor_connects_and_sees_the_workspace_and_the_apis_answer() {
+async fn visitor_connects_and_sees_the_workspace_and_the_answer_of_the_api() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.sees_no_connection().await;
@@ -13,7 +13,7 @@ async fn a_visitor_connects_and_sees_the_workspace_and_the_apis_answer() {
 
     ann.sees("Your workspace is connected.").await;
     ann.sees_connection("Acme").await;
-    // It is the visitor's, and not the page's.
+    // It is not only on that page.
     ann.open("/").await;
     ann.sees_connection("Acme").await;
 }
@@ -37,7 +37,7 @@ async fn denying_visitor_sees_it_and_can_start_again() {
 }
 
 #[tokio::test]
-async fn a_denial_leaves_the_connection_that_there_is() {
+async fn denial_leaves_the_connection_as_it_is() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;
@@ -53,7 +53,7 @@ async fn a_denial_leaves_the_connection_that_there_is() {
 }
 
 #[tokio::test]
-async fn a_visitor_disconnects_and_can_connect_another_workspace() {
+async fn visitor_disconnects_and_connects_another_workspace() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;

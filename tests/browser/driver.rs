@@ -18,7 +18,7 @@ use crate::process::Process;
 pub(crate) struct Driver {
     port: u16,
     browser: PathBuf,
-    /// Where its browsers write; they leave something behind.
+    /// Directory that its browsers write to. They leave files behind.
     files: PathBuf,
     process: Process,
 }
@@ -41,7 +41,7 @@ impl Driver {
         })
     }
 
-    /// A browser without a past.
+    /// Starts a browser with a new profile.
     pub(crate) async fn browser(&self) -> Client {
         let options = json!({
             "binary": self.browser,

@@ -1,8 +1,8 @@
 //! Tests the example `connect` in headless Chromium.
 //!
-//! The site is `localhost` and the mock Notion server `127.0.0.1`. For a browser these are different sites, so `SameSite`
-//! applies to the redirects between them. The mock server revokes a connection whose code is exchanged twice, so a
-//! working connection proves that it was exchanged once.
+//! The site is `localhost` and the mock of Notion is `127.0.0.1`. To a browser they are different sites, so `SameSite`
+//! and fetch metadata apply. The mock ends a connection whose code is sent twice: a connection that still works was
+//! exchanged once.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -14,6 +14,7 @@ mod application;
 mod callback;
 mod connecting;
 mod driver;
+mod other_sites;
 #[path = "../programs/process.rs"]
 mod process;
 mod several;

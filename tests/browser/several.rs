@@ -30,25 +30,24 @@ async fn two_tabs_at_once_both_complete() {
 }
 
 #[tokio::test]
-async fn a_second_visitor_with_the_first_ones_callback_link_connects_nothing_for_either() {
+async fn callback_link_of_another_visitor_connects_nothing() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     let bob = stage.visitor("Bob").await;
     ann.begin().await;
     let callback = ann.callback("Acme").await;
-    // He has begun one too, so his browser has a flow, and it is another one.
+    // So that his browser has a flow, but another one.
     bob.begin().await;
 
     bob.follow(&callback).await;
 
-    bob.sees("This link belongs to no connection that was begun in this browser.")
-        .await;
+    bob.sees("This link is not valid in this browser.").await;
     bob.open("/").await;
     bob.sees_no_connection().await;
     ann.open("/").await;
     ann.sees_no_connection().await;
 
-    // Nor is it used up: it is still hers.
+    // The flow is not used up, and she can complete it.
     ann.go(&callback).await;
     ann.sees_connection("Acme").await;
     bob.open("/").await;
@@ -56,7 +55,7 @@ async fn a_second_visitor_with_the_first_ones_callback_link_connects_nothing_for
 }
 
 #[tokio::test]
-async fn a_flow_is_not_completed_for_who_has_signed_in_meanwhile_in_the_same_browser() {
+async fn flow_is_not_completed_after_another_visitor_signed_in() {
     let Some(stage) = Stage::set() else { return };
     let ann = stage.visitor("Ann").await;
     ann.begin().await;
@@ -68,7 +67,7 @@ async fn a_flow_is_not_completed_for_who_has_signed_in_meanwhile_in_the_same_bro
 
     bob.go(&callback).await;
 
-    bob.sees("This connection was begun by somebody else.")
+    bob.sees("You are signed in with another account than when you started.")
         .await;
     bob.open("/").await;
     bob.sees_no_connection().await;

@@ -1,4 +1,4 @@
-//! What a test needs: the site and a browser for each visitor.
+//! The site, and a browser for each visitor.
 
 use std::{
     env,
@@ -13,12 +13,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// `None`, and says so, if there is no browser. Where `CI` is set, there must be one.
+    /// Returns `None` and prints why if there is no browser. If `CI` is set, that is a failure.
     pub(crate) fn set() -> Option<Self> {
         let Some(driver) = Driver::start() else {
             let why = "no browser: apt-get install chromium chromium-driver";
             assert!(env::var_os("CI").is_none(), "{why}");
-            // Not by a macro: what those print is not shown with a test that passes.
+            // Not by a macro, whose output is not shown for a test that passes.
             let _ = writeln!(io::stderr(), "skipped, {why}");
             return None;
         };

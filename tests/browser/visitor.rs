@@ -1,4 +1,4 @@
-//! What visitors do and see.
+//! A visitor's actions, and what the visitor sees.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use url::{Url, form_urlencoded};
 const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Somebody with a browser.
+/// A person with a browser.
 pub(crate) struct Visitor {
     pub(crate) browser: Client,
     site: String,
@@ -39,10 +39,25 @@ impl Visitor {
 
     /// Opens a page of the site.
     pub(crate) async fn open(&self, path: &str) {
-        self.go(&format!("{}{path}", self.site)).await;
+        self.go(&self.address(path)).await;
     }
 
-    /// Goes where the address bar says: no site sends the browser there.
+    /// Returns the whole address of a page of the site.
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.site)
+    }
+
+    /// Opens the site's first page, and counts the flows that the browser has cookies of.
+    pub(crate) async fn flows(&self) -> usize {
+        self.open("/").await;
+        let cookies = self.browser.get_all_cookies().await.expect("cookies");
+        let flows = cookies.iter();
+        flows
+            .filter(|cookie| cookie.name().starts_with("notion-flow-"))
+            .count()
+    }
+
+    /// Opens an address as from the address bar: no site sends the browser there.
     pub(crate) async fn go(&self, url: &str) {
         self.browser.goto(url).await.expect("the page loads");
     }
@@ -52,7 +67,7 @@ impl Visitor {
         self.run("location.assign(arguments[0])", url).await;
     }
 
-    /// Leaves for Notion, whose page asks for consent.
+    /// Follows the site's link to Notion's consent page.
     pub(crate) async fn begin(&self) {
         self.click("//a[@id='connect']").await;
         self.find(ALLOW).await;
@@ -85,8 +100,7 @@ impl Visitor {
         self.click("//button[@value='deny']").await;
     }
 
-    /// Allows it, as `allow`, and answers the address that Notion sends the browser back to; it has
-    /// not been there.
+    /// Allows it, and returns the address that Notion sends the browser back to. The browser doesn't open it.
     pub(crate) async fn callback(&self, workspace: &str) -> String {
         let mut page = self.browser.current_url().await.expect("an address");
         let decision = form_urlencoded::Serializer::new(String::new())
@@ -132,8 +146,15 @@ impl Visitor {
         ran.expect("the script runs");
     }
 
-    /// Waits until the page has this.
-    async fn find(&self, xpath: &str) -> Element {
+    /// Runs a script until it calls its last argument.
+    pub(crate) async fn run_until_done(&self, script: &str, argument: &str) {
+        let arguments = vec![argument.into()];
+        let ran = self.browser.execute_async(script, arguments).await;
+        ran.expect("the script ends");
+    }
+
+    /// Waits until the page has this element.
+    pub(crate) async fn find(&self, xpath: &str) -> Element {
         let wait = self.browser.wait().at_most(PATIENCE).every(GLANCE);
         match wait.for_element(Locator::XPath(xpath)).await {
             Ok(element) => element,

@@ -1,9 +1,10 @@
 //! A site whose visitors connect their Notion workspaces.
 //!
-//! `cargo run -p notion-auth-connect` needs no account: Notion's part is played by a stand-in on this machine.
-//! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it is the real one; register
-//! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` sets another
-//! address to listen on than `127.0.0.1:3000`; the site is opened as `localhost` all the same.
+//! `cargo run -p notion-auth-connect` needs no Notion account, because it starts a mock of Notion on this machine.
+//!
+//! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it uses the real Notion. Register
+//! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` is the address to listen on, by
+//! default `127.0.0.1:3000`; browsers open the site as `localhost` in any case.
 
 mod page;
 mod session;
@@ -40,7 +41,7 @@ async fn serve() -> Result<(), BoxError> {
     if !(address.ip().is_loopback() || address.ip().is_unspecified()) {
         // A redirect URI without TLS must be on this machine.
         return Err(format!(
-            "CONNECT_LISTEN: {address} is not reached as localhost: listen on 127.0.0.1, or on all \
+            "CONNECT_LISTEN: {address} can't be opened as localhost: listen on 127.0.0.1, or on all \
              addresses"
         )
         .into());
@@ -52,10 +53,10 @@ async fn serve() -> Result<(), BoxError> {
     println!("Open {url}");
     axum::serve(
         listener,
-        site::router(backend.provider, backend.api_url, routes),
+        site::router(backend.provider, backend.api_url, url.clone(), routes),
     )
     .with_graceful_shutdown(async {
-        // Without a signal handler the process ends by the signal itself.
+        // If there is no signal handler, the signal ends the process.
         let _ = tokio::signal::ctrl_c().await;
     })
     .await?;
@@ -70,11 +71,11 @@ fn keys() -> Keyring {
 struct Backend {
     provider: NotionAuthProvider,
     api_url: String,
-    /// The stand-in ends when this is dropped.
+    /// The mock stops when this is dropped.
     _notion: Option<MockNotion>,
 }
 
-/// The real Notion if the environment has an OAuth client, the stand-in otherwise.
+/// Uses the real Notion if the environment has an OAuth client, and the mock otherwise.
 async fn backend(url: &str) -> Result<Backend, BoxError> {
     let redirect_uri = format!("{url}/notion/callback");
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -87,7 +88,7 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
             .app(app)
             .keys(keys())
             .build()?;
-        println!("Notion is the real one.");
+        println!("Using the real Notion.");
         return Ok(Backend {
             provider,
             api_url: "https://api.notion.com".to_owned(),
@@ -96,12 +97,12 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
     }
     let notion = MockNotion::builder()
         .redirect_uri(redirect_uri)
-        // About as long as the real one takes: enough for a second click.
+        // About as long as the real Notion takes, so that a double click sends two requests.
         .token_delay(Duration::from_millis(300))
         .start()
         .await?;
     println!(
-        "Notion is a stand-in on {}: nothing leaves this machine.",
+        "Using a mock of Notion on {}: nothing leaves this machine.",
         notion.base_url()
     );
     Ok(Backend {

@@ -1,4 +1,4 @@
-//! What visitors see.
+//! The pages.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use notion_auth::{provider::ConnectionStatus, store::RecordState};
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A visitor's connection, for the page.
 pub(crate) enum Connection {
     None,
-    /// What is stored of it, and what the API answers.
+    /// The stored connection, and the answer of the API.
     Some(Box<ConnectionStatus>, Result<Value, String>),
     Unknown(String),
 }
@@ -121,7 +121,7 @@ fn answer(me: &Value) -> Markup {
     }
 }
 
-/// A workspace's icon is the URL of a picture, or an emoji.
+/// Shows a workspace's icon, which is the URL of a picture or an emoji.
 fn icon(icon: Option<&str>, workspace: &str) -> Markup {
     html! {
         span .icon aria-hidden="true" {

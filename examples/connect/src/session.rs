@@ -1,4 +1,4 @@
-//! Who is signed in: what any site has in some form. This one believes whatever name it is told.
+//! The site's sessions. A real site would check a password: this one accepts any name.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,10 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header::COOKIE},
+    http::{
+        HeaderMap,
+        header::{COOKIE, ORIGIN},
+    },
     middleware::Next,
     response::Response,
 };
@@ -15,27 +18,27 @@ use notion_auth::Subject;
 
 const COOKIE_NAME: &str = "session";
 
-/// The visitors that are signed in, by the secret that their browsers have.
+/// Signed-in visitors, by the secret in the cookie of their browser.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions {
     names: Arc<Mutex<HashMap<String, Visitor>>>,
 }
 
-/// A request extension: who is signed in.
+/// Request extension: the visitor who is signed in.
 #[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) name: String,
 }
 
 impl Visitor {
-    /// The visitor as the credentials' owner.
+    /// The subject of the visitor's credentials.
     pub(crate) fn subject(&self) -> Subject {
         Subject::from_parts(["visitor", &self.name])
     }
 }
 
 impl Sessions {
-    /// Signs a visitor in, and answers the cookie for that.
+    /// Signs a visitor in, and returns the `Set-Cookie`.
     pub(crate) fn begin(&self, name: String) -> Result<String, getrandom::Error> {
         let secret = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
         self.lock().insert(secret.clone(), Visitor { name });
@@ -44,7 +47,7 @@ impl Sessions {
         ))
     }
 
-    /// Signs the visitor out, and answers the cookie for that.
+    /// Signs the visitor out, and returns the `Set-Cookie`.
     pub(crate) fn end(&self, headers: &HeaderMap) -> String {
         if let Some(secret) = secret(headers) {
             self.lock().remove(&secret);
@@ -57,8 +60,8 @@ impl Sessions {
     }
 }
 
-/// The site's session layer. For the routes it names the subject, by what it keeps itself and by
-/// nothing that the browser could say.
+/// The site's session layer. It sets the subject for the routes, from the session and never from what the browser
+/// could choose.
 pub(crate) async fn layer(
     State(sessions): State<Sessions>,
     mut request: Request,
@@ -71,6 +74,18 @@ pub(crate) async fn layer(
         request.extensions_mut().insert(visitor);
     }
     next.run(request).await
+}
+
+/// Whether a page of this site sent the form.
+///
+/// Otherwise another site could sign a visitor in as someone else. The visitor would then connect a workspace to that
+/// account, for the other person to use.
+pub(crate) fn is_own_form(headers: &HeaderMap, site_url: &str) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        // Browsers without it send `Origin` with each POST.
+        None => headers.get(ORIGIN).is_some_and(|origin| origin == site_url),
+    }
 }
 
 fn secret(headers: &HeaderMap) -> Option<String> {

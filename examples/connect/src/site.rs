@@ -1,4 +1,4 @@
-//! The site itself: one page, and the forms to sign in and out.
+//! The site: one page, and the forms to sign in and out.
 
 use axum::{
     Extension, Form, Router,
@@ -27,6 +27,8 @@ use crate::{
 struct Site {
     provider: NotionAuthProvider,
     api_url: String,
+    /// The origin of the site.
+    url: String,
     client: NotionAuth<HttpsClient<Empty<Bytes>>>,
     sessions: Sessions,
 }
@@ -34,6 +36,7 @@ struct Site {
 pub(crate) fn router(
     provider: NotionAuthProvider,
     api_url: String,
+    url: String,
     routes: NotionOAuthService,
 ) -> Router {
     let sessions = Sessions::default();
@@ -41,6 +44,7 @@ pub(crate) fn router(
         client: NotionAuthLayer::refreshing(provider.clone()).layer(https_client()),
         provider,
         api_url,
+        url,
         sessions: sessions.clone(),
     };
     Router::new()
@@ -49,11 +53,11 @@ pub(crate) fn router(
         .route("/sign-out", post(sign_out))
         .with_state(site)
         .nest_service("/notion", routes)
-        // Around both, so that the routes know who is signed in.
+        // Around the routes as well, because they need the subject.
         .layer(middleware::from_fn_with_state(sessions, session::layer))
 }
 
-/// What the routes add to where they send a browser back to.
+/// The parameter that the routes add to the address that they send a browser back to.
 #[derive(Deserialize)]
 struct Returned {
     notion: Option<String>,
@@ -80,14 +84,14 @@ impl Site {
             return Ok(Connection::None);
         }
         let me = self.who_am_i(visitor).await;
-        // Only now: the call may have shown that the connection has ended.
+        // After the call, which may have shown that the connection has ended.
         let status = self.provider.status(&subject).await?;
         Ok(status.map_or(Connection::None, |status| {
             Connection::Some(Box::new(status), me.map_err(|error| shown(&error)))
         }))
     }
 
-    /// The API's word about the connection: a call on the visitor's behalf.
+    /// Calls the API with the visitor's credentials.
     async fn who_am_i(&self, visitor: &Visitor) -> Result<Value, BoxError> {
         let url = format!("{}/v1/users/me", self.api_url);
         let mut request = Request::get(url).body(Empty::new())?;
@@ -107,7 +111,14 @@ struct SignIn {
     name: String,
 }
 
-async fn sign_in(State(site): State<Site>, Form(form): Form<SignIn>) -> Response {
+async fn sign_in(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Form(form): Form<SignIn>,
+) -> Response {
+    if !session::is_own_form(&headers, &site.url) {
+        return foreign_form(&site.url);
+    }
     let name = form.name.trim();
     if name.is_empty() || name.chars().count() > 40 {
         let page = Html(page::sign_in().into_string());
@@ -119,9 +130,15 @@ async fn sign_in(State(site): State<Site>, Form(form): Form<SignIn>) -> Response
     }
 }
 
-async fn sign_out(State(site): State<Site>, headers: HeaderMap) -> impl IntoResponse {
-    (
-        [(SET_COOKIE, site.sessions.end(&headers))],
-        Redirect::to("/"),
-    )
+async fn sign_out(State(site): State<Site>, headers: HeaderMap) -> Response {
+    if !session::is_own_form(&headers, &site.url) {
+        return foreign_form(&site.url);
+    }
+    let cookie = [(SET_COOKIE, site.sessions.end(&headers))];
+    (cookie, Redirect::to("/")).into_response()
+}
+
+fn foreign_form(url: &str) -> Response {
+    let text = format!("This form must be sent from a page of this site. Please open {url}.");
+    (StatusCode::FORBIDDEN, text).into_response()
 }

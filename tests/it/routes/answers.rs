@@ -1,4 +1,4 @@
-//! Whatever goes wrong has an answer of its own, changes nothing, and is told.
+//! Each failure has an answer of its own, changes nothing, and is reported.
 
 use http::{Method, StatusCode};
 use notion_auth::{Event, routes::FlowProblem};
@@ -11,7 +11,7 @@ async fn each_problem_has_its_own_answer_and_changes_nothing() {
     use FlowProblem as P;
 
     let long = format!("/notion/callback?code={}", "x".repeat(5000));
-    let table: [(&str, &str, u16, P); 13] = [
+    let table: [(&str, &str, u16, P); 16] = [
         (
             "GET",
             "/notion/callback?error=access_denied&state=",
@@ -29,6 +29,24 @@ async fn each_problem_has_its_own_answer_and_changes_nothing() {
             "/notion/callback?error=server_error&state=x",
             400,
             P::AuthorizationFailed,
+        ),
+        (
+            "GET",
+            "/notion/callback?code=x&state=z&iss=https%3A%2F%2Fevil.example",
+            400,
+            P::WrongIssuer,
+        ),
+        (
+            "GET",
+            "/notion/callback?error=access_denied&state=z&iss=",
+            400,
+            P::WrongIssuer,
+        ),
+        (
+            "GET",
+            "/notion/callback?code=x&state=z&iss=x&iss=x",
+            400,
+            P::DuplicateParameter,
         ),
         ("GET", "/notion/callback?state=x", 400, P::MissingCode),
         ("GET", "/notion/callback?code=", 400, P::MissingCode),
@@ -77,8 +95,8 @@ async fn each_problem_has_its_own_answer_and_changes_nothing() {
                 let text = problem.to_string().replace('\'', "&#39;");
                 assert!(seen.text.contains(&text), "{target} {}", seen.text);
             }
-            let told = site.problems();
-            assert_eq!(told.last(), Some(&problem), "{target}");
+            let reported = site.problems();
+            assert_eq!(reported.last(), Some(&problem), "{target}");
         }
     }
     assert_eq!(ann.cookies, cookies, "the flow under way is still there");
@@ -103,7 +121,7 @@ async fn wrong_method_is_answered_with_the_allowed_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_with_its_state_ends_the_flow_and_goes_back_where_it_began() {
+async fn denial_with_its_state_ends_the_flow_and_links_to_its_return_target() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("?return_to=billing").await;
@@ -124,7 +142,7 @@ async fn a_denial_with_its_state_ends_the_flow_and_goes_back_where_it_began() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn garbage_cookies_are_no_flow() {
+async fn malformed_cookies_are_not_taken_for_a_flow() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -146,46 +164,59 @@ async fn garbage_cookies_are_no_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn anonymous_visitor_is_asked_to_sign_in() {
+async fn visitor_without_a_subject_gets_401_in_plain_words() {
+    const TEXT: &str = "You are not signed in. Please sign in to this site, then try again.";
+
     let site = Site::new();
     let mut stranger = site.stranger();
-    for target in ["/notion/authorize", "/notion/status"] {
+    for target in [
+        "/notion/authorize",
+        "/notion/status",
+        "/notion/callback?code=x&state=y",
+    ] {
         let seen = stranger.get(target).await;
         assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{target}");
-        assert!(seen.text.contains("Sign in"), "{target}");
+        assert!(seen.text.contains(TEXT), "{target}");
+        // It would only lead to the same page.
+        assert!(!seen.text.contains("/authorize"), "{target}");
+        let headers = [("accept", JSON)];
+        let seen = stranger.send(Method::GET, target, &headers).await;
+        assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "{target}");
+        assert_eq!(seen.json()["error"], "no_subject", "{target}");
+        assert_eq!(seen.json()["message"], TEXT, "{target}");
     }
     let seen = stranger.post("/notion/disconnect").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
-    let told = site.events.lock().unwrap().clone();
+    let events = site.events.lock().unwrap().clone();
     assert!(
-        told.iter().all(|event| matches!(
+        events.iter().all(|event| matches!(
             event,
             Event::FlowFailed {
                 subject: None,
                 problem: FlowProblem::NoSubject
             }
         )),
-        "{told:?}"
+        "{events:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_host_can_have_pages_of_its_own() {
+async fn application_renders_the_pages_itself() {
     let site = Site::new();
     let own = site.replica(|builder| {
-        builder.renderer(|page| format!("<b>{:?} {}</b>", page.problem, page.connect))
+        builder.renderer(|page| format!("<b>{:?} {}</b>", page.kind, page.connect))
     });
     let mut ann = own.browser("ann");
     let seen = ann.get("/notion/callback?error=access_denied").await;
     assert_eq!(seen.status, StatusCode::FORBIDDEN);
-    assert_eq!(seen.text, "<b>Some(Denied) /notion/authorize</b>");
+    assert_eq!(seen.text, "<b>Problem(Denied) /notion/authorize</b>");
     assert_eq!(seen.head.headers["cache-control"], "no-store");
     let policy = &seen.head.headers["content-security-policy"];
     assert_eq!(policy, "frame-ancestors 'none'");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_uses_up_nothing() {
+async fn failing_store_at_the_callback_leaves_the_flow_usable() {
     let site = Site::new();
     let down = FaultyStore::memory();
     down.hooks.set_down(true);

@@ -1,4 +1,4 @@
-//! The way there and back.
+//! Flows from their start to their end.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::site::{JSON, KEY, Site};
 use crate::{faulty_store::FaultyStore, support::edit_record};
 
 #[tokio::test(start_paused = true)]
-async fn a_visitor_connects_sees_it_and_disconnects() {
+async fn visitor_connects_sees_the_connection_and_disconnects() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     assert_eq!(ann.json("/notion/status").await["connected"], false);
@@ -95,9 +95,12 @@ async fn invalid_token_is_stored_and_shown_to_the_user() {
         .script(Call::TokenExchange, [Fault::Members(odd)]);
     let page = ann.authorize("").await;
     let callback = site.notion.consent_for(&page, "Acme").expect("a callback");
-    let told = ann.get(&callback).await;
-    assert_eq!(told.status, StatusCode::BAD_GATEWAY);
-    assert!(told.text.contains("cannot use the access"), "{told:?}");
+    let seen = ann.get(&callback).await;
+    assert_eq!(seen.status, StatusCode::BAD_GATEWAY);
+    assert!(
+        seen.text.contains("use the access that Notion sent"),
+        "{seen:?}"
+    );
     assert_eq!(site.problems(), [FlowProblem::InvalidToken]);
 
     assert!(site.is_connected("ann").await);
@@ -112,7 +115,7 @@ async fn invalid_token_is_stored_and_shown_to_the_user() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flow_begun_on_one_replica_completes_on_another() {
+async fn flow_started_on_one_replica_completes_on_another() {
     let one = Site::new();
     let other = one.replica(|builder| builder);
     let mut ann = one.browser("ann");
@@ -125,7 +128,7 @@ async fn a_flow_begun_on_one_replica_completes_on_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_change_in_steps_without_breaking_flows_under_way() {
+async fn keys_change_in_steps_without_breaking_flows() {
     let site = Site::new();
     let ring = |keys: &[[u8; 32]]| Keyring::new(keys.iter().copied()).expect("keys");
     let (old, new) = (KEY, [8; 32]);
@@ -146,7 +149,7 @@ async fn keys_change_in_steps_without_breaking_flows_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used() {
+async fn flow_completes_if_the_browser_leaves_while_the_nonce_is_consumed() {
     let store = FaultyStore::memory();
     let site = Site::new();
     let provider = super::site::provider(&site.notion)
@@ -162,7 +165,7 @@ async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used(
     let target = callback.strip_prefix("https://app.example").expect("ours");
     let answer = ann.request(Method::GET, target, &[]);
     let left = tokio::time::timeout(Duration::from_secs(1), answer).await;
-    assert!(left.is_err(), "the mark takes two seconds");
+    assert!(left.is_err(), "the store takes two seconds");
     provider
         .shutdown(Duration::from_secs(10))
         .await
@@ -172,7 +175,7 @@ async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_connection_is_stored_though_the_browser_went_away() {
+async fn connection_is_stored_if_the_browser_leaves() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -188,7 +191,7 @@ async fn the_connection_is_stored_though_the_browser_went_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn problem_is_reported_once_though_the_browser_disconnected() {
+async fn problem_is_reported_once_if_the_browser_leaves() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     for waits in [false, true] {
@@ -229,7 +232,7 @@ async fn a_reconnect_beats_a_refresh_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_tabs_do_not_take_each_others_flow() {
+async fn flows_of_two_tabs_both_complete() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let first = ann.authorize("?return_to=/first").await;
@@ -312,7 +315,7 @@ async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_when_it_is_built() {
+fn invalid_settings_are_refused_at_build() {
     let build = |redirect_uri: &str, keys: bool| {
         let notion = MockNotion::builder()
             .redirect_uri(redirect_uri)
@@ -331,11 +334,10 @@ fn what_cannot_work_is_refused_when_it_is_built() {
     let error = build("https://app.example/notion/callback", false).expect_err("no keys");
     assert!(error.contains("Keyring::from_env()"), "{error}");
     for uri in [
-        "https://app.example/notion/done",
         "https://app.example/notion/callback?tenant=1",
         "https://app.example/notion/callback/",
     ] {
         let error = build(uri, true).expect_err(uri);
-        assert!(error.contains("/callback"), "{error}");
+        assert!(error.contains("NOTION_REDIRECT_URI"), "{error}");
     }
 }

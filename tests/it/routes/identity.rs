@@ -1,4 +1,4 @@
-//! Who connects, and as whom.
+//! Which subject a connection is for.
 
 use http::StatusCode;
 use notion_auth::{
@@ -15,7 +15,7 @@ fn by_workspace(_: Option<&Subject>, credentials: &NotionUserCredentials) -> Opt
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_can_name_the_subject_after_the_workspace() {
+async fn application_names_the_subject_by_the_workspace() {
     let site = Site::with(MockNotion::builder(), |builder| {
         builder.name_subject(by_workspace)
     });
@@ -28,14 +28,14 @@ async fn a_host_can_name_the_subject_after_the_workspace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_host_will_not_have_is_revoked() {
+async fn connection_that_the_application_refuses_is_revoked() {
     let site = Site::with(MockNotion::builder(), |builder| {
         builder.name_subject(by_workspace)
     });
     let mut visitor = site.stranger();
     let refused = visitor.connect(&site.notion, "Banned").await;
-    assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert_eq!(site.problems(), [FlowProblem::IdentityRefused]);
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(site.problems(), [FlowProblem::NotAccepted]);
     assert_eq!(site.revoked().len(), 2, "access and refresh token");
 }
 

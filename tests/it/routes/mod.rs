@@ -1,9 +1,9 @@
-//! The routes by which users connect. Tests named `rule_…` hold the rules of callback security, by
-//! their numbers in `SECURITY.md`; `tests/mutants/run` takes the rules' checks away, one at a time.
+//! The routes by which users connect. Tests named `rule_…` check the rules of `SECURITY.md`.
 
 mod answers;
 mod flow;
 mod identity;
+mod pages;
 mod property;
 mod rules;
 mod servers;

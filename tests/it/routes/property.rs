@@ -1,5 +1,4 @@
-//! Whatever a query, a cookie or a return target is made of: no panic, and nothing is accepted that
-//! must be refused.
+//! Arbitrary queries, cookies and return targets cause no panic, and nothing is accepted that must be refused.
 
 use http::{Method, StatusCode};
 use proptest::{
@@ -17,7 +16,7 @@ fn cases() -> u32 {
     set.and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
 
-/// Pieces of which an attack could be made, and whatever else.
+/// Text made of pieces of attacks and of arbitrary characters.
 fn pieces(of: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => proptest::sample::select(of).prop_map(str::to_owned),
@@ -132,7 +131,7 @@ fn runner() -> TestRunner {
 }
 
 #[test]
-fn no_callback_without_a_flow_is_accepted_whatever_its_query_and_cookies() {
+fn callback_without_a_flow_is_refused() {
     let (runtime, site) = world();
     let strategy = (pieces(QUERIES), pieces(COOKIES));
     let result = runner().run(&strategy, |(query, cookie)| {
@@ -151,7 +150,7 @@ fn no_callback_without_a_flow_is_accepted_whatever_its_query_and_cookies() {
 }
 
 #[test]
-fn a_flow_with_a_changed_cookie_or_state_is_not_completed() {
+fn flow_with_an_altered_cookie_or_state_is_not_completed() {
     let (runtime, site) = world();
     let mut ann = site.browser("ann");
     let page = runtime.block_on(ann.authorize(""));

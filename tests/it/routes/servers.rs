@@ -1,4 +1,4 @@
-//! Whatever server the host has.
+//! The routes in different HTTP servers.
 
 use axum::{Extension, Router};
 use hyper_util::{
@@ -47,7 +47,7 @@ fn assert_serves(status: &str, authorize: &str, missing: &str) {
 }
 
 #[tokio::test]
-async fn an_axum_router_nests_the_routes() {
+async fn axum_router_nests_the_routes() {
     let site = Site::new();
     let app: Router = Router::new()
         .nest_service("/notion", site.routes.clone())
@@ -62,7 +62,7 @@ async fn an_axum_router_nests_the_routes() {
 }
 
 #[tokio::test]
-async fn a_bare_hyper_server_takes_the_routes_as_they_are() {
+async fn hyper_serves_the_routes() {
     let site = Site::new();
     let service = ServiceBuilder::new()
         .layer(AddExtensionLayer::new(Subject::new("ann")))

@@ -1,4 +1,4 @@
-//! A host with the routes, and browsers that visit it.
+//! A site with the routes, and browsers that visit it.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ pub(crate) const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const KEY: [u8; 32] = [7; 32];
 
-/// One replica of a host, and what is told to it.
+/// One replica of a site, and the events that it saw.
 pub(crate) struct Site {
     pub(crate) notion: MockNotion,
     pub(crate) clock: TestClock,
@@ -73,12 +73,12 @@ impl Site {
         set: impl FnOnce(NotionOAuthServiceBuilder) -> NotionOAuthServiceBuilder,
     ) -> Self {
         let events = Arc::<Mutex<Vec<Event>>>::default();
-        let told = Arc::clone(&events);
+        let seen = Arc::clone(&events);
         let provider = provider(&notion)
             .keys(keys)
             .store(store.clone())
             .clock(clock.clone())
-            .observer(move |event: &Event| told.lock().unwrap().push(event.clone()))
+            .observer(move |event: &Event| seen.lock().unwrap().push(event.clone()))
             .build()
             .expect("the settings are valid");
         let builder = provider
@@ -96,7 +96,7 @@ impl Site {
         }
     }
 
-    /// A browser whose user is signed in as this.
+    /// A browser whose user is signed in as this subject.
     pub(crate) fn browser(&self, subject: &str) -> Browser {
         Browser {
             routes: self.routes.clone(),
@@ -112,7 +112,7 @@ impl Site {
         }
     }
 
-    /// The problems that were told.
+    /// The problems that were reported.
     pub(crate) fn problems(&self) -> Vec<FlowProblem> {
         let events = self.events.lock().unwrap();
         let problems = events.iter().filter_map(|event| match event {
@@ -138,7 +138,7 @@ impl Site {
         revoked.collect()
     }
 
-    /// How many codes were exchanged, or tried to be.
+    /// How many codes were sent to Notion.
     pub(crate) fn exchanges(&self) -> usize {
         let presentations = self.notion.ledger().presentations();
         let codes = presentations
@@ -183,7 +183,7 @@ impl Browser {
             .await
     }
 
-    /// As a form of the host's page sends it.
+    /// As a form on a page of the site sends it.
     pub(crate) async fn post(&mut self, target: &str) -> Seen {
         let headers = [(ACCEPT.as_str(), HTML), ("sec-fetch-site", "same-origin")];
         self.send(Method::POST, target, &headers).await
@@ -263,14 +263,14 @@ impl Browser {
         }
     }
 
-    /// Begins a flow, and answers where Notion's page is.
+    /// Starts a flow, and returns where Notion's page is.
     pub(crate) async fn authorize(&mut self, query: &str) -> String {
         let seen = self.get(&format!("/notion/authorize{query}")).await;
         assert_eq!(seen.status, StatusCode::SEE_OTHER, "{seen:?}");
         seen.location().to_owned()
     }
 
-    /// Connects, and answers what the callback did.
+    /// Connects, and returns the answer of the callback.
     pub(crate) async fn connect(&mut self, notion: &MockNotion, workspace: &str) -> Seen {
         let page = self.authorize("").await;
         let callback = notion.consent_for(&page, workspace).expect("a callback");

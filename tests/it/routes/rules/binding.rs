@@ -9,7 +9,7 @@ use notion_auth::{
 use super::super::site::Site;
 
 #[tokio::test(start_paused = true)]
-async fn rule_05_the_subject_is_the_same_at_the_start_and_at_the_callback() {
+async fn rule_05_callback_of_another_subject_is_refused() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -29,7 +29,7 @@ async fn rule_05_the_subject_is_the_same_at_the_start_and_at_the_callback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_05_nothing_in_the_query_names_the_subject() {
+async fn rule_05_query_does_not_name_the_subject() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("?subject=ben").await;
@@ -40,7 +40,7 @@ async fn rule_05_nothing_in_the_query_names_the_subject() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_the_flow_is_a_cookie_that_only_the_host_reads() {
+async fn rule_06_flow_is_kept_in_an_encrypted_host_cookie() {
     let site = Site::new();
     let mut ann = site.browser("ann@example.com");
     let seen = ann.get("/notion/authorize?return_to=/secret-plans").await;
@@ -53,8 +53,8 @@ async fn rule_06_the_flow_is_a_cookie_that_only_the_host_reads() {
     let (pair, attributes) = cookie.split_once("; ").expect("attributes");
     assert!(pair.starts_with("__Host-notion-flow-"), "{pair}");
     assert!(pair.len() <= 1024, "{} bytes", pair.len());
-    for told in [state, "ann", "secret-plans"] {
-        assert!(!pair.contains(told), "{pair}");
+    for secret in [state, "ann", "secret-plans"] {
+        assert!(!pair.contains(secret), "{pair}");
     }
     let mut attributes: Vec<_> = attributes.split("; ").collect();
     attributes.sort_unstable();
@@ -71,7 +71,7 @@ async fn rule_06_the_flow_is_a_cookie_that_only_the_host_reads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_on_http_the_cookie_has_no_prefix_and_is_not_secure() {
+async fn rule_06_cookie_on_http_has_no_prefix_and_is_not_secure() {
     let uri = "http://localhost:3000/notion/callback";
     let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| builder);
     let seen = site.browser("ann").get("/notion/authorize").await;
@@ -82,7 +82,7 @@ async fn rule_06_on_http_the_cookie_has_no_prefix_and_is_not_secure() {
 }
 
 #[test]
-fn rule_06_http_elsewhere_than_on_this_machine_is_refused_at_the_start() {
+fn rule_06_http_redirect_uri_of_another_machine_is_refused_at_build() {
     for uri in [
         "http://app.example/notion/callback",
         "http://10.0.0.1/notion/callback",
@@ -103,7 +103,7 @@ fn rule_06_http_elsewhere_than_on_this_machine_is_refused_at_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_three_flows_are_live_at_most_and_the_oldest_goes() {
+async fn rule_06_fourth_flow_replaces_the_oldest() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let mut pages = Vec::new();
@@ -122,7 +122,7 @@ async fn rule_06_three_flows_are_live_at_most_and_the_oldest_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_a_cookie_of_any_bytes_beside_it_hides_no_flow() {
+async fn rule_06_other_cookies_of_any_bytes_hide_no_flow() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     for tossed in [
@@ -147,7 +147,7 @@ async fn rule_06_a_cookie_of_any_bytes_beside_it_hides_no_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_what_does_not_fit_into_a_cookie_is_refused_and_a_long_subject_does() {
+async fn rule_06_flow_too_large_for_a_cookie_is_refused() {
     let site = Site::new();
     let mut ann = site.browser(&"ann".repeat(10_000));
     let target = format!("?return_to=/{}", "x".repeat(511));
@@ -169,7 +169,7 @@ async fn rule_06_what_does_not_fit_into_a_cookie_is_refused_and_a_long_subject_d
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_another_key_opens_no_flow() {
+async fn rule_06_another_key_decrypts_no_flow() {
     let site = Site::new();
     let other = site.replica_with_keys(Keyring::random());
     let mut ann = site.browser("ann");
@@ -181,7 +181,7 @@ async fn rule_06_another_key_opens_no_flow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_06_a_cookie_does_not_open_under_another_name() {
+async fn rule_06_cookie_is_not_decrypted_under_another_name() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     ann.authorize("").await;
@@ -195,7 +195,7 @@ async fn rule_06_a_cookie_does_not_open_under_another_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_07_a_flow_is_used_once_also_on_another_replica_and_by_a_copied_cookie() {
+async fn rule_07_flow_is_used_once_across_replicas() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -212,7 +212,7 @@ async fn rule_07_a_flow_is_used_once_also_on_another_replica_and_by_a_copied_coo
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_07_a_used_flow_stays_used_for_as_long_as_its_cookie_is_good() {
+async fn rule_07_used_flow_stays_used_while_its_cookie_is_valid() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -225,7 +225,7 @@ async fn rule_07_a_used_flow_stays_used_for_as_long_as_its_cookie_is_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_07_who_comes_second_meanwhile_sees_what_the_first_one_did() {
+async fn rule_07_second_callback_waits_for_the_first_and_shows_its_outcome() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -241,7 +241,7 @@ async fn rule_07_who_comes_second_meanwhile_sees_what_the_first_one_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_07_a_callback_without_the_cookie_shows_what_there_is_and_changes_nothing() {
+async fn rule_07_callback_without_the_cookie_changes_nothing() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -258,12 +258,15 @@ async fn rule_07_a_callback_without_the_cookie_shows_what_there_is_and_changes_n
     ann.connect(&site.notion, "Acme").await;
     let seen = ann.get(&callback).await;
     assert_eq!(seen.status, StatusCode::OK);
-    assert!(seen.text.contains("Connected to Acme"), "{seen:?}");
+    assert!(
+        seen.text.contains("Connected to <bdi>Acme</bdi>"),
+        "{seen:?}"
+    );
     assert_eq!(site.exchanges(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_07_a_link_scanner_burns_no_code() {
+async fn rule_07_head_and_other_methods_use_up_no_code() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -277,7 +280,7 @@ async fn rule_07_a_link_scanner_burns_no_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_08_a_state_is_the_flows_own_and_lives_ten_minutes() {
+async fn rule_08_state_is_bound_to_its_flow_and_expires_after_ten_minutes() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
@@ -301,7 +304,7 @@ async fn rule_08_a_state_is_the_flows_own_and_lives_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_08_a_flow_of_another_app_or_from_the_future_is_none_of_this_one() {
+async fn rule_08_flow_of_another_app_or_from_the_future_is_refused() {
     let uri = "https://app.example/other/callback";
     let other = Site::with(MockNotion::builder().redirect_uri(uri), |builder| builder);
     let site = Site::new();

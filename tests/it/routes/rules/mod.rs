@@ -1,7 +1,8 @@
-//! The rules of callback security, by their numbers in `SECURITY.md`.
+//! The rules of the routes, by their numbers in `SECURITY.md`.
 
 mod answers;
 mod binding;
 mod identity;
 mod secrets;
+mod starts;
 mod targets;

@@ -1,4 +1,4 @@
-//! Rule 15: what nobody reads.
+//! Rule 15: secrets are not shown.
 
 use http::Method;
 use notion_auth::{testing::notion::Call, testing::notion::Fault};
@@ -7,7 +7,7 @@ use super::super::site::{HTML, JSON, Site};
 use crate::secrets::Readable;
 
 #[tokio::test(start_paused = true)]
-async fn rule_15_no_answer_event_cookie_or_log_shows_code_state_or_token() {
+async fn rule_15_no_answer_event_cookie_or_log_shows_a_secret() {
     let readable = Readable::default();
     let _guard = readable.collect_logs();
     let site = Site::new();

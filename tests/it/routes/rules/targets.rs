@@ -1,10 +1,14 @@
-//! Rules 9 and 10: where a browser is sent, and where the routes are.
+//! Rules 9 and 10: return targets, and the paths of the routes.
 
 use http::{Method, StatusCode};
 
-use super::super::site::Site;
+use notion_auth::{
+    AuthError, NotionOAuthService, routes::NotionOAuthServiceBuilder, testing::MockNotion,
+};
 
-/// What must not be a return target.
+use super::super::site::{Site, provider};
+
+/// Return targets that must be refused.
 const ATTACKS: [&str; 34] = [
     "//evil.example",
     "///evil.example",
@@ -43,7 +47,7 @@ const ATTACKS: [&str; 34] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn rule_09_a_return_target_is_a_name_or_a_plain_path_of_this_site() {
+async fn rule_09_return_target_is_a_name_or_a_plain_path_of_this_site() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let encoded = |target: &str| {
@@ -83,7 +87,7 @@ async fn rule_09_a_return_target_is_a_name_or_a_plain_path_of_this_site() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_09_a_return_target_is_checked_again_at_the_callback() {
+async fn rule_09_return_target_is_checked_again_at_the_callback() {
     let site = Site::new();
     let named =
         site.replica(|builder| builder.return_target("elsewhere", "https://other.example/"));
@@ -99,7 +103,7 @@ async fn rule_09_a_return_target_is_checked_again_at_the_callback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_10_the_redirect_uri_is_the_configured_one_whatever_the_request_says() {
+async fn rule_10_redirect_uri_does_not_depend_on_the_request() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     let headers = [
@@ -115,7 +119,7 @@ async fn rule_10_the_redirect_uri_is_the_configured_one_whatever_the_request_say
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_10_paths_have_exactly_the_mount_point_or_none() {
+async fn rule_10_routes_answer_at_the_mount_path_or_without_it() {
     let site = Site::new();
     let mut ann = site.browser("ann");
     for path in ["/notion/status", "/status"] {
@@ -133,5 +137,135 @@ async fn rule_10_paths_have_exactly_the_mount_point_or_none() {
         "/",
     ] {
         assert_eq!(ann.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_10_callback_is_answered_at_the_path_of_the_redirect_uri() {
+    let uri = "https://app.example/oauth/notion/done";
+    let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| {
+        builder.mount_path("/notion")
+    });
+    let mut ann = site.browser("ann");
+    // Whole, without the path of a router, and without a prefix that a proxy has removed.
+    for path in ["/oauth/notion/done", "/notion/done", "/done"] {
+        let page = ann.authorize("").await;
+        assert!(page.contains("redirect_uri=https%3A%2F%2Fapp.example%2Foauth%2Fnotion%2Fdone"));
+        let callback = site.notion.consent(&page).expect("a callback");
+        let callback = callback.replace("/oauth/notion/done", path);
+        let seen = ann.get(&callback).await;
+        assert_eq!(seen.location(), "/settings?notion=connected", "{path}");
+    }
+    let status = ann.get("/notion/status").await;
+    assert!(
+        status.text.contains("action=\"/notion/disconnect\""),
+        "{status:?}"
+    );
+    for path in [
+        "/notion/callback",
+        "/callback",
+        "/oauth/notion/status",
+        "/oauth/notion/done/",
+        "/oauth//done",
+        "//done",
+        "/one",
+    ] {
+        assert_eq!(ann.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_10_routes_answer_without_a_prefix_that_a_proxy_removed() {
+    let uri = "https://app.example/tools/notion/callback";
+    let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| builder);
+    let mut ann = site.browser("ann");
+    for path in ["/tools/notion/status", "/notion/status", "/status"] {
+        let seen = ann.get(path).await;
+        assert_eq!(seen.status, StatusCode::OK, "{path}");
+        // As the browser sees it.
+        assert!(seen.text.contains("href=\"/tools/notion/authorize\""));
+    }
+    for path in ["/tools/status", "/ols/notion/status", "/ion/status"] {
+        let seen = ann.send(Method::GET, path, &[]);
+        assert_eq!(seen.await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_10_redirect_uri_at_the_root_is_answered() {
+    let uri = "https://app.example/";
+    let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| {
+        builder.mount_path("/notion/")
+    });
+    let mut ann = site.browser("ann");
+    let page = ann.authorize("").await;
+    let callback = site.notion.consent(&page).expect("a callback");
+    assert_eq!(
+        ann.get(&callback).await.location(),
+        "/settings?notion=connected"
+    );
+}
+
+fn build(
+    redirect_uri: &str,
+    set: impl FnOnce(NotionOAuthServiceBuilder) -> NotionOAuthServiceBuilder,
+) -> Result<NotionOAuthService, AuthError> {
+    let notion = MockNotion::builder()
+        .redirect_uri(redirect_uri)
+        .in_process();
+    let provider = provider(&notion).build().expect("a provider");
+    let builder = provider.routes();
+    set(builder).build()
+}
+
+#[test]
+fn rule_10_paths_that_browsers_misread_are_refused_at_build() {
+    for uri in [
+        "https://app.example//callback",
+        "https://app.example//evil.example/callback",
+        "https://app.example/\\evil.example/callback",
+        "https://app.example//done",
+    ] {
+        for mount_path in [None, Some("/notion")] {
+            let set = |builder: NotionOAuthServiceBuilder| match mount_path {
+                Some(path) => builder.mount_path(path),
+                None => builder,
+            };
+            let error = build(uri, set).expect_err(uri);
+            assert!(error.is_configuration());
+            assert!(error.to_string().contains("begins with `//`"), "{error}");
+        }
+    }
+    let uri = "https://app.example/done";
+    let error = build(uri, |builder| builder).expect_err("no mount path");
+    assert!(error.to_string().contains("mount_path"), "{error}");
+    for path in [
+        "",
+        "notion",
+        "//notion",
+        "/\\notion",
+        "//evil.example/notion",
+        "https://app.example/notion",
+        "/notion?x",
+        "/notion#x",
+        "/a/../b",
+        "/a b",
+        "//",
+        "/notion//",
+    ] {
+        let error = build(uri, |builder| builder.mount_path(path)).expect_err(path);
+        assert!(error.to_string().contains("mount_path"), "{error}");
+    }
+    for path in ["/", "/notion", "/notion/", "/a/b"] {
+        build(uri, |builder| builder.mount_path(path)).expect(path);
+    }
+}
+
+#[test]
+fn rule_10_redirect_uri_must_not_be_another_route() {
+    for name in ["authorize", "status", "disconnect"] {
+        let uri = format!("https://app.example/oauth/{name}");
+        let error = build(&uri, |builder| builder.mount_path("/notion")).expect_err(name);
+        assert!(error.to_string().contains("other routes"), "{error}");
     }
 }
