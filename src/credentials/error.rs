@@ -1,6 +1,8 @@
 use std::fmt;
 
-/// Error of a field of the application's credentials. It names the field, the variable that the value was
+/// Error of a field of the application's credentials.
+///
+/// It names the field, the variable that the value was
 /// read from, and the expected format. It never shows the value.
 ///
 /// ```
