@@ -226,7 +226,6 @@ impl ExplicitCredentials {
 /// If the app has an OAuth client, a request without a subject, or whose subject has no credentials, is
 /// refused, because a lost extension must not silently change the identity. This extension requests the
 /// token explicitly.
-/// is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UseIntegrationToken;

@@ -2,8 +2,8 @@ use std::fmt;
 
 /// Error of a field of the application's credentials.
 ///
-/// It names the field, the variable that the value was
-/// read from, and the expected format. It never shows the value.
+/// It names the field, the variable that the value was read from, and the expected format. It never shows
+/// the value.
 ///
 /// ```
 /// use notion_auth::NotionAppCredentials;

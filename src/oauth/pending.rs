@@ -13,8 +13,8 @@ use crate::{Subject, clock::unix_seconds, random::random_bytes};
 /// An OAuth flow between the redirect to Notion and the callback, bound to the user's browser.
 ///
 /// It implements `Serialize` and `Deserialize`, so that it can be kept in a session. It contains the flow's
-/// `state`: keep it where only the application can read it, such as a server-side session or an encrypted
-/// cookie, and remove it when you use it.
+/// `state`. Keep it where only the application can read it, such as a server-side session or an encrypted
+/// cookie. Remove it from there when you use it.
 #[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,
