@@ -78,11 +78,10 @@ async fn main() -> Result<(), BoxError> {
         .redirect_uri(format!("{url}/notion/callback"))
         .start()
         .await?;
-    let provider = notion.provider_builder()?.build()?;
+    // One process serves all users here. Several replicas share `Keyring::from_env()?`.
+    let provider = notion.provider_builder()?.keys(Keyring::random()).build()?;
     let site = Site {
-        routes: NotionOAuthService::builder(provider.clone())
-            .keys(Keyring::random()) // several replicas: Keyring::from_env()?
-            .build()?,
+        routes: provider.routes().build()?,
         notion: NotionAuthLayer::refreshing(provider).layer(https_client()),
         api_url: notion.base_url(), // in truth: https://api.notion.com
     };

@@ -8,7 +8,7 @@ use http::{
 };
 
 use crate::{
-    credentials::{InvalidToken, ReauthorizationReason},
+    credentials::{AppCredentialsError, InvalidToken, ReauthorizationReason},
     subject::Subject,
 };
 
@@ -48,6 +48,7 @@ enum Kind {
     AppRejected,
     Destination(&'static str),
     Configuration(&'static str),
+    AppCredentials(AppCredentialsError),
     Store { is_unavailable: bool },
     InvalidToken(InvalidToken),
 }
@@ -193,6 +194,7 @@ impl AuthError {
         matches!(
             self.kind,
             Kind::Configuration(_)
+                | Kind::AppCredentials(_)
                 | Kind::Store {
                     is_unavailable: false
                 }
@@ -237,6 +239,7 @@ impl AuthError {
             Kind::AppRejected
             | Kind::Destination(_)
             | Kind::Configuration(_)
+            | Kind::AppCredentials(_)
             | Kind::Store { .. }
             | Kind::InvalidToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -303,6 +306,7 @@ impl fmt::Display for Kind {
             Self::AppRejected => f.write_str(
                 "Notion does not accept the app's client id and client secret: check them",
             ),
+            Self::AppCredentials(error) => error.fmt(f),
             Self::InvalidToken(reason) => write!(
                 f,
                 "the credentials cannot be used: {reason}; connect again, or, if there is a refresh token, refresh them"
@@ -349,5 +353,11 @@ pub(crate) fn causes<'a>(
 impl From<InvalidToken> for AuthError {
     fn from(error: InvalidToken) -> Self {
         Self::new(Kind::InvalidToken(error)).with_source(error)
+    }
+}
+
+impl From<AppCredentialsError> for AuthError {
+    fn from(error: AppCredentialsError) -> Self {
+        Self::new(Kind::AppCredentials(error))
     }
 }

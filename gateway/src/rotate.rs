@@ -14,7 +14,7 @@ const PAGE: usize = 100;
 pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
     vault::exists(&settings.database)?;
     let builder = NotionAuthProvider::builder().app(settings.app);
-    let (builder, _, _) = vault::open(builder, &settings.database).await?;
+    let (builder, _) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
     vault::check(&provider).await?;
 

@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::{BoxError, Keyring, NotionAuthProvider, NotionOAuthService};
+use notion_auth::{BoxError, NotionAuthProvider, NotionOAuthService};
 use tokio::{net::TcpListener, signal, sync::oneshot};
 
 use crate::{
@@ -47,7 +47,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .app(settings.app)
         .api_url(settings.api_url.as_str().trim_end_matches('/'))
         .https(settings.https.clone());
-    let (builder, keyring, cookie_key) = vault::open(builder, &settings.database).await?;
+    let (builder, cookie_key) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
     vault::check(&provider).await?;
 
@@ -74,7 +74,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
             settings.public_url.clone(),
             provider.clone(),
         );
-        router = router.merge(connect::router(connect, routes(&provider, keyring)?));
+        router = router.merge(connect::router(connect, routes(&provider)?));
     }
     let router = router.fallback(async move || not_found(has_oauth_client));
 
@@ -109,9 +109,9 @@ async fn purge(provider: NotionAuthProvider) {
     }
 }
 
-fn routes(provider: &NotionAuthProvider, keyring: Keyring) -> Result<NotionOAuthService, BoxError> {
-    Ok(NotionOAuthService::builder(provider.clone())
-        .keys(keyring)
+fn routes(provider: &NotionAuthProvider) -> Result<NotionOAuthService, BoxError> {
+    Ok(provider
+        .routes()
         .default_return_target("/connect")
         .build()?)
 }

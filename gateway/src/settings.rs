@@ -74,14 +74,14 @@ impl Settings {
 /// The app's credentials by the crate's own variables, with what the gateway knows filled in.
 fn app(public_url: &Url, api_url: &Url) -> Result<NotionAppCredentials, BoxError> {
     let redirect_uri = public_url.join("/connect/callback")?;
-    if let Some(other) = text("NOTION_REDIRECT_URI")? {
-        if other != redirect_uri.as_str() {
-            return Err(format!(
-                "NOTION_REDIRECT_URI: the gateway's is {redirect_uri}: leave it out, and set \
+    if let Some(other) = text("NOTION_REDIRECT_URI")?
+        && other != redirect_uri.as_str()
+    {
+        return Err(format!(
+            "NOTION_REDIRECT_URI: the gateway's is {redirect_uri}: leave it out, and set \
                  GATEWAY_PUBLIC_URL"
-            )
-            .into());
-        }
+        )
+        .into());
     }
     let under_api = |name: &str| {
         let path = match name {

@@ -23,7 +23,7 @@ enum Database<'a> {
 pub(crate) async fn open(
     builder: NotionAuthProviderBuilder,
     database: &str,
-) -> Result<(NotionAuthProviderBuilder, Keyring, Key), BoxError> {
+) -> Result<(NotionAuthProviderBuilder, Key), BoxError> {
     let database = parse(database)?;
     let (name, keys) = match (settings::text("NOTION_AUTH_KEYS")?, &database) {
         (Some(keys), database) => {
@@ -48,7 +48,7 @@ pub(crate) async fn open(
     let keyring = Keyring::parse(&keys).map_err(|error| format!("{name}: {error}"))?;
     let builder = store(builder, &database).await;
     let builder = builder.map_err(|error| complaint(&error))?;
-    Ok((builder.keys(keyring.clone()), keyring, cookie_key(&keys)?))
+    Ok((builder.keys(keyring), cookie_key(&keys)?))
 }
 
 /// Refuses a file that is not there, where a new one would be of no use.

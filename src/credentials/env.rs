@@ -37,6 +37,12 @@ pub(super) const VERSION: Variables = Variables {
     names: &["NOTION_VERSION", "NOTION_API_VERSION"],
 };
 
+/// Not a field of the app's credentials, but of the provider.
+const API_URL: Variables = Variables {
+    field: "api_url",
+    names: &["NOTION_API_URL"],
+};
+
 /// A value, and the variable that it was read from.
 pub(super) type Found = Option<(String, &'static str)>;
 
@@ -62,4 +68,10 @@ impl Variables {
         }
         Ok(None)
     }
+}
+
+/// Returns the URL of Notion's API from the environment, if it is set there.
+pub(crate) fn api_url_from_env() -> Result<Option<String>, AppCredentialsError> {
+    let found = API_URL.look_up(&|name| std::env::var_os(name))?;
+    Ok(found.map(|(url, _)| url))
 }

@@ -30,6 +30,7 @@ pub use self::{
     user::NotionUserCredentials,
 };
 pub(crate) use self::{
+    env::api_url_from_env,
     json::{canonical_token_type, scope_list, seconds, tidy_raw, unix_time},
     origin::is_https_or_loopback,
 };

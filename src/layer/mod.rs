@@ -63,7 +63,7 @@ pub use self::{
     service::NotionAuth,
     session::SessionService,
 };
-use crate::{provider::NotionAuthProvider, subject::Mode};
+use crate::{error::AuthError, provider::NotionAuthProvider, subject::Mode};
 
 /// Layer that sets Notion credentials on each request.
 ///
@@ -75,6 +75,14 @@ pub struct NotionAuthLayer<R = CloneBody> {
 }
 
 impl NotionAuthLayer {
+    /// Builds a refreshing layer from the environment; see [`NotionAuthProvider::from_env`].
+    ///
+    /// # Errors
+    /// Those of [`NotionAuthProvider::from_env`].
+    pub fn from_env() -> Result<Self, AuthError> {
+        NotionAuthProvider::from_env().map(Self::refreshing)
+    }
+
     /// Refreshes credentials that have expired before the request is sent, and those that Notion refused before it is
     /// sent once more.
     #[must_use]

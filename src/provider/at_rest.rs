@@ -12,7 +12,7 @@ use crate::{keyring::Keyring, store::EncryptionKeys, subject::Subject};
 #[derive(Default)]
 pub(super) struct AtRest {
     #[cfg(feature = "encryption")]
-    keys: Option<Keyring>,
+    pub(super) keys: Option<Keyring>,
     plaintext: bool,
 }
 

@@ -8,11 +8,16 @@ use tokio::runtime::Handle;
 use tower_service::Service;
 use url::Url;
 
-use super::{NotionAuthProvider, at_rest::AtRest, registry::ProviderId, shared::Shared};
+use super::{
+    NotionAuthProvider, at_rest::AtRest, registry::ProviderId, shared::Shared, start::LastPurge,
+};
 use crate::{
     cache::Cache,
     clock::{Clock, SystemClock},
-    credentials::{AccessToken, NotionAppCredentials, is_https_or_loopback},
+    credentials::{
+        AccessToken, AppCredentialsError, NotionAppCredentials, api_url_from_env,
+        is_https_or_loopback,
+    },
     error::{AuthError, BoxError},
     event::{Events, Observer},
     oauth::{Endpoints, OAuthFlow, Transport},
@@ -43,7 +48,7 @@ pub struct NotionAuthProviderBuilder {
     namespace: String,
     observer: Option<Box<dyn Observer>>,
     runtime: Option<Handle>,
-    api_url: String,
+    api_url: Option<String>,
     revoke_url: Option<String>,
     introspect_url: Option<String>,
     jitter_seed: Option<u64>,
@@ -53,6 +58,14 @@ pub struct NotionAuthProviderBuilder {
 }
 
 impl NotionAuthProviderBuilder {
+    pub(super) fn from_env() -> Result<Self, AppCredentialsError> {
+        let builder = Self::new().app(NotionAppCredentials::from_env()?);
+        Ok(Self {
+            api_url: api_url_from_env()?,
+            ..builder
+        })
+    }
+
     pub(super) fn new() -> Self {
         Self {
             app: None,
@@ -68,7 +81,7 @@ impl NotionAuthProviderBuilder {
             namespace: "notion".to_owned(),
             observer: None,
             runtime: None,
-            api_url: "https://api.notion.com".to_owned(),
+            api_url: None,
             revoke_url: None,
             introspect_url: None,
             jitter_seed: None,
@@ -223,7 +236,7 @@ impl NotionAuthProviderBuilder {
     /// The origin of Notion's API: the only place that is sent a token. https, or http on this
     /// machine (`localhost`, 127.0.0.0/8, `[::1]`). Default: `https://api.notion.com`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
-        self.api_url = url.into();
+        self.api_url = Some(url.into());
         self
     }
 
@@ -279,8 +292,12 @@ impl NotionAuthProviderBuilder {
                 "the provider needs app credentials: call `app` on its builder",
             )
         })?;
+        if app.token().is_none() && !app.has_oauth_client() {
+            return Err(AuthError::configuration(NO_CREDENTIALS));
+        }
         self.settings.timings.check()?;
-        let api_url = parse_url(&self.api_url, API_URL)
+        let api_url = self.api_url.as_deref().unwrap_or(NOTION);
+        let api_url = parse_url(api_url, API_URL)
             .ok()
             .filter(|url| url.path() == "/" && url.query().is_none())
             .ok_or_else(|| AuthError::configuration(API_URL))?;
@@ -367,6 +384,9 @@ impl NotionAuthProviderBuilder {
             has_oauth_client,
             #[cfg(feature = "https")]
             built_in,
+            last_purge: LastPurge::default(),
+            #[cfg(feature = "routes")]
+            keys: self.at_rest.keys,
             hits: Hits::new(),
         });
         id.register(&shared);
@@ -374,7 +394,10 @@ impl NotionAuthProviderBuilder {
     }
 }
 
-const API_URL: &str = "api_url: expected the origin of Notion's API, such as \
+const NOTION: &str = "https://api.notion.com";
+const NO_CREDENTIALS: &str = "the app has neither an integration token nor an OAuth client: set \
+    NOTION_TOKEN, or NOTION_CLIENT_ID, NOTION_CLIENT_SECRET and NOTION_REDIRECT_URI";
+const API_URL: &str = "api_url (NOTION_API_URL): expected the origin of Notion's API, such as \
     https://api.notion.com: https, or http on this machine, without path or user name";
 const REVOKE_URL: &str = "revoke_url: expected an absolute https URL, or http on this machine";
 const INTROSPECT_URL: &str =

@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
+use url::Url;
 
 use super::{
     NotionAuthProviderBuilder, Session, lookup::Lookup, registry::EntryHandle, shared::Shared,
@@ -52,9 +53,55 @@ pub struct Acquired {
 }
 
 impl NotionAuthProvider {
-    /// A builder with the defaults.
+    /// Builds a provider from the environment, with a [`MemoryStore`](crate::MemoryStore).
+    ///
+    /// | environment | requests use |
+    /// |---|---|
+    /// | `NOTION_TOKEN` | the integration token |
+    /// | `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` | the credentials of their [`Subject`] |
+    /// | all of them | the credentials of their [`Subject`]; with [`UseIntegrationToken`](crate::UseIntegrationToken), the integration token |
+    ///
+    /// `NOTION_API_URL` replaces `https://api.notion.com`. [`NotionAppCredentials`](crate::NotionAppCredentials) lists
+    /// the other variables. An empty variable is not set.
+    ///
+    /// # Errors
+    /// When neither a token nor an OAuth client is set, or a variable's value can't be used. The error names the
+    /// variable.
+    pub fn from_env() -> Result<Self, AuthError> {
+        Self::builder_from_env()?.build()
+    }
+
+    /// Returns a builder with the app's credentials and the API's URL of the environment, as
+    /// [`from_env`](Self::from_env) reads them.
+    ///
+    /// # Errors
+    /// When a variable's value can't be used. The error names the variable.
+    pub fn builder_from_env() -> Result<NotionAuthProviderBuilder, AuthError> {
+        Ok(NotionAuthProviderBuilder::from_env()?)
+    }
+
+    /// Returns a builder with the defaults. It needs [`app`](NotionAuthProviderBuilder::app).
     pub fn builder() -> NotionAuthProviderBuilder {
         NotionAuthProviderBuilder::new()
+    }
+
+    /// Returns the URL of an API path, such as `/v1/users/me`, for clients that need absolute URLs.
+    ///
+    /// ```
+    /// # let notion = notion_auth::testing::MockNotion::in_process();
+    /// # let provider = notion.provider_builder()?.api_url("https://api.notion.com").build()?;
+    /// assert_eq!(provider.url("/v1/users/me").as_str(), "https://api.notion.com/v1/users/me");
+    /// # Ok::<(), notion_auth::BoxError>(())
+    /// ```
+    #[must_use]
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.shared.api_url.clone();
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        url.set_path(path);
+        url.set_query(query);
+        url
     }
 
     pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
@@ -108,11 +155,20 @@ impl NotionAuthProvider {
         subject: &Subject,
         acquired: &Acquired,
     ) -> Result<Acquired, AuthError> {
+        self.renewed(subject, acquired, Unauthorized::Identified)
+            .await
+    }
+
+    pub(super) async fn renewed(
+        &self,
+        subject: &Subject,
+        acquired: &Acquired,
+        unauthorized: Unauthorized,
+    ) -> Result<Acquired, AuthError> {
         let Some((fence, handle)) = acquired.stored else {
             return Ok(acquired.clone());
         };
-        let refused = Unauthorized::Identified;
-        let renewed = self.shared.renewed(subject, fence, handle, refused);
+        let renewed = self.shared.renewed(subject, fence, handle, unauthorized);
         Ok(self.acquired(subject, renewed.await?))
     }
 
@@ -222,6 +278,12 @@ impl Acquired {
     pub fn expose(&self) -> &str {
         let value = self.authorization.to_str().unwrap_or_default();
         value.strip_prefix("Bearer ").unwrap_or_default()
+    }
+
+    /// Whether both are the same token, as far as the store knows.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let fence = |it: &Self| it.stored.map(|(fence, _)| fence);
+        fence(self) == fence(other)
     }
 
     /// The generation of the record; 0 for the integration token, which has no record.

@@ -8,6 +8,7 @@
 
 mod at_rest;
 mod builder;
+mod clients;
 mod connect;
 mod connections;
 mod handle;
@@ -20,6 +21,7 @@ mod session;
 mod shared;
 #[cfg(feature = "routes")]
 mod shared_bot;
+mod start;
 mod unauthorized;
 
 #[cfg(feature = "routes")]
@@ -28,6 +30,7 @@ pub(crate) use self::connect::{Admission, Connecting};
 pub use self::rotate::Rotation;
 pub use self::{
     builder::NotionAuthProviderBuilder,
+    clients::{CallError, Clients},
     connections::{ConnectionStatus, Revocation},
     handle::{Acquired, NotionAuthProvider},
     session::Session,

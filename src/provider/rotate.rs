@@ -3,7 +3,7 @@
 use super::{NotionAuthProvider, connections::TRIES};
 use crate::{
     error::AuthError,
-    store::{Changed, Found, ListQuery, RecordState, StoreError, StoreErrorKind},
+    store::{Changed, Found, ListQuery, RecordState, StoreError},
     subject::Subject,
 };
 
@@ -116,7 +116,7 @@ impl NotionAuthProvider {
                 Ok(Found::Unreadable(reason)) => return unreadable(records.unreadable(reason)),
                 Ok(Found::Absent | Found::Record(_)) => return Ok(ReEncrypted::Gone),
                 // The record's fault, and not the next one's.
-                Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                Err(error) if error.is_of_one_record() => {
                     return Ok(ReEncrypted::Unreadable(failed(error)));
                 }
                 Err(error) => return Err(failed(error)),

@@ -3,9 +3,11 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use url::Url;
 
-use super::registry::ProviderId;
+use super::{registry::ProviderId, start::LastPurge};
 #[cfg(feature = "https")]
 use crate::https::Connector;
+#[cfg(feature = "routes")]
+use crate::keyring::Keyring;
 use crate::{observe::Hits, refresh::Engine};
 
 /// What all handles of a provider and its layers share.
@@ -22,6 +24,10 @@ pub(crate) struct Shared {
     /// What the OAuth calls connect with, unless the application gave a transport.
     #[cfg(feature = "https")]
     pub(super) built_in: Option<Connector>,
+    pub(super) last_purge: LastPurge,
+    /// Keys of the application, from which those of the routes' cookies are derived.
+    #[cfg(feature = "routes")]
+    pub(crate) keys: Option<Keyring>,
     /// Counts cache hits.
     pub(crate) hits: Hits,
 }

@@ -143,7 +143,8 @@ pub(super) async fn invalidate(
     let mut failures = 0;
     loop {
         task.failpoint(Failpoint::Invalidating).await;
-        let invalidated = engine.records.invalidate(subject, fence, reason, attempt);
+        let seen = &loaded.record;
+        let invalidated = engine.records.invalidate(subject, seen, reason, attempt);
         let error: StoreError = match invalidated.await {
             Ok(Changed::Done) => break,
             Ok(_) => return None,

@@ -10,7 +10,7 @@ use crate::{cache::Fence, credentials::ReauthorizationReason, store::refusal_del
 pub(super) struct Situation {
     pub(super) goal: Goal,
     pub(super) fence: Fence,
-    /// How long ago the generation was made.
+    /// How long ago the generation was made, by the store's clock or this process's, whichever says longer.
     pub(super) age: Duration,
     /// Whether a refresh made the generation.
     pub(super) is_refreshed: bool,
@@ -48,6 +48,11 @@ pub(super) enum Decision {
 
 /// A server that issues tokens which have already expired must not be called by each request.
 const SHORTEST_USE: Duration = Duration::from_secs(1);
+
+/// The age from which on a decision does not depend on the age.
+pub(super) fn longest_delay(streak: u32) -> Duration {
+    refusal_delay(streak).max(SHORTEST_USE)
+}
 
 pub(super) fn decide(it: Situation) -> Decision {
     let trigger = match it.goal {

@@ -19,7 +19,6 @@ use crate::{
     event::Event,
     oauth::{OAuthError, SendGate, TokenAnswer},
     observe::{self, OutcomeLabel},
-    store::StoreErrorKind,
 };
 
 /// Spends the refresh token and settles the outcome. `None` if the record has moved.
@@ -155,7 +154,7 @@ async fn wait_in_doubt(
         // The current token was not refused.
         Ok(true) => loaded.keep_in_use(task, seen_at, pause.min(LONGEST_SLEEP)),
         Ok(false) => return Ok(false),
-        Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+        Err(error) if error.is_of_one_record() => {
             return Err(task.store_failed(error).into());
         }
         // It may expire during the pause. The attempt that takes it over replays as this one would.
@@ -193,7 +192,7 @@ async fn wait_in_doubt(
                 }
                 return Ok(is_held);
             }
-            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+            Err(error) if error.is_of_one_record() => {
                 return Err(task.store_failed(error).into());
             }
             Err(error) => {

@@ -1,7 +1,8 @@
-//! What this process remembers of refreshes that failed, and of other processes' leases.
+//! What this process remembers of refreshes that failed, and of what the store's clock may not shorten or lengthen.
 
 use std::{
     collections::HashMap,
+    mem::discriminant,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -18,7 +19,8 @@ pub(crate) struct Failures {
 #[derive(Debug, Default)]
 struct Memory {
     failures: HashMap<Subject, Failure>,
-    observations: HashMap<Subject, Observation>,
+    /// At most one of each kind.
+    observations: HashMap<Subject, Vec<Observation>>,
     /// The number of entries at which old ones are removed.
     purge_at: usize,
 }
@@ -35,7 +37,7 @@ struct Failure {
     count: u32,
 }
 
-/// A lease or back-off in the store, and since when this process has seen it unchanged.
+/// A lease, back-off or generation in the store, and since when this process has seen it unchanged.
 #[derive(Debug, Clone, Copy)]
 struct Observation {
     what: Observed,
@@ -48,6 +50,8 @@ struct Observation {
 pub(super) enum Observed {
     Lease(Lease),
     BackOff(SystemTime),
+    /// A generation that is too young for what is asked.
+    Generation(Fence),
 }
 
 /// An error is not repeated from memory for longer than this: another process may have refreshed.
@@ -135,8 +139,7 @@ impl Failures {
         memory.observations.remove(subject);
     }
 
-    /// Returns for how long this process has seen a lease or a back-off unchanged, and how long it was to hold when
-    /// it was first seen.
+    /// Returns for how long this process has seen this unchanged, and how long it was to hold when it was first seen.
     pub(super) fn observe(
         &self,
         subject: &Subject,
@@ -146,23 +149,24 @@ impl Failures {
     ) -> (Duration, Duration) {
         let mut memory = self.memory();
         memory.purge(now);
-        let observation = memory
-            .observations
-            .entry(subject.clone())
-            .and_modify(|it| {
-                if it.what != what {
-                    *it = Observation {
-                        what,
-                        since: now,
-                        remaining,
-                    };
-                }
-            })
-            .or_insert(Observation {
-                what,
-                since: now,
-                remaining,
-            });
+        let first = Observation {
+            what,
+            since: now,
+            remaining,
+        };
+        let observations = memory.observations.entry(subject.clone()).or_default();
+        let is_of_the_kind = |it: &&mut Observation| discriminant(&it.what) == discriminant(&what);
+        let observation = match observations.iter_mut().find(is_of_the_kind) {
+            Some(same) if same.what == what => *same,
+            Some(other) => {
+                *other = first;
+                first
+            }
+            None => {
+                observations.push(first);
+                first
+            }
+        };
         (now.saturating_sub(observation.since), observation.remaining)
     }
 }
@@ -178,8 +182,10 @@ impl Memory {
             let end = failure.repeat_until.max(back_off);
             end > now || (failure.count > 0 && end + COUNT_MEMORY > now)
         });
-        self.observations
-            .retain(|_, it| it.since + it.remaining + COUNT_MEMORY > now);
+        self.observations.retain(|_, all| {
+            let end = |it: &Observation| it.since + it.remaining + COUNT_MEMORY;
+            all.iter().any(|it| end(it) > now)
+        });
         self.purge_at = 64.max((self.failures.len() + self.observations.len()) * 2);
     }
 }

@@ -30,7 +30,7 @@ impl Brake {
     }
 
     /// Returns when the provider is shut down.
-    pub(super) async fn shut_down_begins(&self) {
+    pub(crate) async fn shut_down_begins(&self) {
         let mut shutting_down = self.shutting_down.subscribe();
         // It fails only if the sender is gone, which `self` holds.
         let _ = shutting_down.wait_for(|it| *it).await;

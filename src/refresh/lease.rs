@@ -20,6 +20,8 @@ pub(super) enum Leasing {
     Acquired(HeldLease),
     /// The record may have changed: read it again.
     Moved,
+    /// The same, after a wait for another attempt. The error says so.
+    Held(AuthError),
     /// This task can't refresh now.
     NotNow(AuthError),
 }
@@ -109,7 +111,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
             }
             Ok(Leased::Taken { lease, now }) => match wait_for(task, lease, now).await {
                 Waited::TakeOver => request.take_over = Some(lease),
-                Waited::ReadAgain => return Leasing::Moved,
+                Waited::ReadAgain(error) => return Leasing::Held(error),
                 Waited::NotNow(error) => return Leasing::NotNow(error),
             },
             Err(error) => {
@@ -128,7 +130,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
 
 enum Waited {
     TakeOver,
-    ReadAgain,
+    ReadAgain(AuthError),
     NotNow(AuthError),
 }
 
@@ -163,7 +165,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
         return match task.pause(turn).await {
             true => Waited::TakeOver,
             false if engine.brake.is_shutting_down() => Waited::NotNow(error),
-            false => Waited::ReadAgain,
+            false => Waited::ReadAgain(error),
         };
     }
     // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
@@ -173,14 +175,14 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
         remaining > timings.lease
     };
     let (low, high) = if is_long {
-        task.delay(error);
+        task.delay(error.clone());
         (Duration::from_secs(1), Duration::from_secs(5))
     } else {
         (Duration::from_millis(25), Duration::from_millis(500))
     };
     task.pause(engine.jitter.between(low, high).min(left)).await;
     task.resume();
-    Waited::ReadAgain
+    Waited::ReadAgain(error)
 }
 
 fn busy(task: &Task, left: Duration) -> AuthError {

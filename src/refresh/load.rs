@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    decide::{Expiry, Situation},
+    decide::{Expiry, Situation, longest_delay},
+    failures::Observed,
     goal::Grant,
     task::Task,
 };
@@ -127,8 +128,24 @@ impl Loaded {
         self.now.duration_since(made_at).unwrap_or_default()
     }
 
+    /// The same, or the time for which this process has seen the generation if that is longer: the store's clock may
+    /// have been set back.
+    fn age_by_both_clocks(&self, task: &Task) -> Duration {
+        let (age, fence) = (self.age(), self.fence());
+        let left = longest_delay(self.record.streak).saturating_sub(age);
+        if left.is_zero() {
+            return age;
+        }
+        let engine = &task.engine;
+        let now = engine.clock.monotonic();
+        let what = Observed::Generation(fence);
+        let (seen_for, _) = engine.failures.observe(&task.subject, what, left, now);
+        age.max(seen_for)
+    }
+
     pub(super) fn situation(&self, task: &Task) -> Situation {
-        let usable_for = task.engine.usable_for(&self.credentials, self.age());
+        let age = self.age_by_both_clocks(task);
+        let usable_for = task.engine.usable_for(&self.credentials, age);
         let is_past = self
             .credentials
             .expires_at
@@ -136,7 +153,7 @@ impl Loaded {
         Situation {
             goal: task.goal,
             fence: self.fence(),
-            age: self.age(),
+            age,
             is_refreshed: self.record.refreshed_at.is_some(),
             streak: self.record.streak,
             has_refresh_token: self.credentials.refresh_token.is_some(),

@@ -102,9 +102,26 @@ fn aborted() -> TaskOutcome {
 /// More rounds than a wait for another process takes. A task that needs more makes no progress.
 const ROUNDS: u32 = 1000;
 
+/// What one reading of the record leads to.
+enum Round {
+    Done(Grant, OutcomeLabel),
+    /// The record has moved: read it again.
+    Moved,
+    /// Another attempt had the lease, as the error says: read the record again.
+    Held(AuthError),
+}
+
+impl Round {
+    /// `None` if the record has moved.
+    fn of(granted: Option<(Grant, OutcomeLabel)>) -> Self {
+        granted.map_or(Self::Moved, |(grant, ending)| Self::Done(grant, ending))
+    }
+}
+
 /// Runs a task until there are credentials or an error.
 async fn run(task: &Task) -> Result<(Grant, OutcomeLabel), Failed> {
     let mut has_moved = false;
+    let mut held = None;
     for _ in 0..ROUNDS {
         let loaded = load(task).await?;
         task.failpoint(Failpoint::Loaded).await;
@@ -113,18 +130,18 @@ async fn run(task: &Task) -> Result<(Grant, OutcomeLabel), Failed> {
         } else {
             OutcomeLabel::Loaded
         };
-        let granted = match decide(loaded.situation(task)) {
+        let round = match decide(loaded.situation(task)) {
             Decision::Use | Decision::PassRefusalThrough => {
-                loaded.publish(task)?.map(|grant| (grant, found))
+                Round::of(loaded.publish(task)?.map(|grant| (grant, found)))
             }
             Decision::Refresh => match &loaded.credentials.refresh_token {
                 Some(token) => refresh(task, &loaded, token).await?,
-                None => None,
+                None => Round::Moved,
             },
             Decision::Invalidate(reason) => {
                 match invalidate(task, &loaded, AttemptId::random(), reason).await {
                     Some(error) => return Err(error.into()),
-                    None => None,
+                    None => Round::Moved,
                 }
             }
             Decision::FailExpired => {
@@ -136,28 +153,26 @@ async fn run(task: &Task) -> Result<(Grant, OutcomeLabel), Failed> {
                 return Err(error.into());
             }
         };
-        if let Some(granted) = granted {
-            return Ok(granted);
-        }
+        held = match round {
+            Round::Done(grant, ending) => return Ok((grant, ending)),
+            Round::Moved => None,
+            Round::Held(error) => Some(error),
+        };
         has_moved = true;
     }
-    Err(
+    let error = held.unwrap_or_else(|| {
         AuthError::transient("the credentials changed again and again while they were read")
             .with_subject(&task.subject)
             .with_retry_after(Duration::from_secs(1))
-            .into(),
-    )
+    });
+    Err(error.into())
 }
 
-/// `None` if the record has moved.
-async fn refresh(
-    task: &Task,
-    loaded: &Loaded,
-    token: &RefreshToken,
-) -> Result<Option<(Grant, OutcomeLabel)>, Failed> {
+async fn refresh(task: &Task, loaded: &Loaded, token: &RefreshToken) -> Result<Round, Failed> {
     let refreshed = match acquire(task, loaded).await {
-        Leasing::Acquired(lease) => exchange(task, loaded, token, lease).await,
-        Leasing::Moved => Ok(None),
+        Leasing::Acquired(lease) => exchange(task, loaded, token, lease).await.map(Round::of),
+        Leasing::Moved => Ok(Round::Moved),
+        Leasing::Held(error) => Ok(Round::Held(error)),
         Leasing::NotNow(error) => Err(error.into()),
     };
     if let Err(failed) = &refreshed {

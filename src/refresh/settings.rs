@@ -8,10 +8,15 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(25);
 /// Maximum pause between two tries to commit.
 pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
+/// How many times `call` a presentation of a refresh token may last after the lease: one until it is sent, one until the
+/// answer begins, and six while it is read.
+const LONGEST_PRESENTATION: u32 = 8;
+
 /// How long the steps of a refresh may take.
 ///
 /// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
-/// `lease`.
+/// `lease`. A holder that can't reach the store can't renew its lease while it reads an answer, so `8 * call + margin` must
+/// be less than `lease + save_retries + save`, after which another process may present the same refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
@@ -53,6 +58,19 @@ impl RefreshTimings {
             return Err(AuthError::configuration(
                 "RefreshTimings: call + save + margin must be less than lease",
             ));
+        }
+        let presented = self.call.saturating_mul(LONGEST_PRESENTATION);
+        let taken_over = self.take_over_after().max(self.unchanged_for());
+        if presented.saturating_add(self.margin) >= taken_over {
+            let limit = taken_over.saturating_sub(self.margin) / LONGEST_PRESENTATION;
+            let call = self.call;
+            let source =
+                format!("call is {call:?}, and with these values must be less than {limit:?}");
+            return Err(AuthError::configuration(
+                "RefreshTimings: 8 * call + margin must be less than lease + save_retries + save: \
+                 shorten call, or lengthen save_retries",
+            )
+            .with_source(source));
         }
         Ok(())
     }

@@ -42,6 +42,14 @@ pub struct NotionAuthMiddleware {
 }
 
 impl NotionAuthMiddleware {
+    /// Builds a refreshing middleware from the environment; see [`NotionAuthProvider::from_env`].
+    ///
+    /// # Errors
+    /// Those of [`NotionAuthProvider::from_env`].
+    pub fn from_env() -> Result<Self, AuthError> {
+        NotionAuthProvider::from_env().map(Self::refreshing)
+    }
+
     /// Creates middleware that refreshes expired credentials before the request, and refused ones before
     /// the request is sent once more.
     #[must_use]

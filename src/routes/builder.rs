@@ -13,18 +13,16 @@ use super::{
 use crate::{
     credentials::{NotionUserCredentials, is_https_or_loopback},
     error::AuthError,
-    keyring::Keyring,
     provider::{Admission, NotionAuthProvider},
     subject::Subject,
 };
 
 /// Builds a [`NotionOAuthService`].
 ///
-/// Only the keys are required. The app's redirect URI says where the routes are mounted.
+/// Made by [`NotionAuthProvider::routes`]. The app's redirect URI says where the routes are mounted.
 #[must_use = "a builder does nothing until it is built"]
 pub struct NotionOAuthServiceBuilder {
     provider: NotionAuthProvider,
-    keys: Option<Keyring>,
     named: Vec<(String, String)>,
     default: Option<String>,
     namer: Option<Namer>,
@@ -32,10 +30,12 @@ pub struct NotionOAuthServiceBuilder {
     renderer: Option<Renderer>,
 }
 
-impl NotionOAuthService {
-    /// A builder with the defaults, for the app of this provider.
-    pub fn builder(provider: NotionAuthProvider) -> NotionOAuthServiceBuilder {
-        NotionOAuthServiceBuilder::new(provider)
+impl NotionAuthProvider {
+    /// Returns a builder of the routes by which users connect their workspaces.
+    ///
+    /// Their cookies are encrypted with keys that are derived from the provider's.
+    pub fn routes(&self) -> NotionOAuthServiceBuilder {
+        NotionOAuthServiceBuilder::new(self.clone())
     }
 }
 
@@ -43,19 +43,12 @@ impl NotionOAuthServiceBuilder {
     fn new(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
-            keys: None,
             named: Vec::new(),
             default: None,
             namer: None,
             admission: Admission::Any,
             renderer: None,
         }
-    }
-
-    /// The keys that the flows' cookies are encrypted under, the same on each replica. Required.
-    pub fn keys(mut self, keys: Keyring) -> Self {
-        self.keys = Some(keys);
-        self
     }
 
     /// Lets `?return_to=NAME` stand for a place: a path of this site, or a whole https URL.
@@ -141,7 +134,8 @@ impl NotionOAuthServiceBuilder {
             .filter(|_| redirect_uri.query().is_none())
             .ok_or_else(|| AuthError::configuration(REDIRECT_URI))?
             .to_owned();
-        let keys = self.keys.ok_or_else(|| AuthError::configuration(KEYS))?;
+        let keys = self.provider.shared().keys.as_ref();
+        let keys = keys.ok_or_else(|| AuthError::configuration(KEYS))?;
         let is_secure = redirect_uri.scheme() == "https";
         if !is_secure {
             tracing::warn!(
@@ -152,7 +146,7 @@ impl NotionOAuthServiceBuilder {
         Ok(NotionOAuthService::new(Routes {
             mount,
             origin: redirect_uri.origin(),
-            cookies: FlowCookies::new(&keys, is_secure),
+            cookies: FlowCookies::new(keys, is_secure),
             targets: targets(self.named, self.default)?,
             subjects: Subjects { namer: self.namer },
             admission: self.admission,
@@ -165,8 +159,8 @@ impl NotionOAuthServiceBuilder {
 const REDIRECT_URI: &str = "the routes need a redirect URI (NOTION_REDIRECT_URI) whose path ends in \
     `/callback`, such as https://example.com/notion/callback: https, or http on this machine; the \
     routes are mounted at the path before it";
-const KEYS: &str = "the routes keep flows in encrypted cookies: give them `Keyring::from_env()?`, or \
-    `Keyring::random()` where one process serves everybody and a restart may end the flows under way";
+const KEYS: &str = "the routes encrypt their cookies: call `keys(Keyring::from_env()?)` on the provider's builder \
+    (NOTION_AUTH_KEYS), or `keys(Keyring::random())` for one process without a persistent store";
 
 fn targets(
     named: Vec<(String, String)>,
@@ -199,7 +193,6 @@ impl fmt::Debug for NotionOAuthServiceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NotionOAuthServiceBuilder")
             .field("provider", &self.provider)
-            .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
 }

@@ -84,7 +84,7 @@ impl Completion {
         let engine = routes.provider.engine();
         let digest = digest(self.answer.state());
         match engine.records.consume_nonce(digest, REMEMBERED).await {
-            Ok(true) => {}
+            Ok(true) => routes.provider.shared().purge_if_due().await,
             Ok(false) => return FlowOutcome::AlreadyUsed,
             Err(error) => return FlowOutcome::Unknown(problem_of(&error.into_auth_error())),
         }

@@ -12,16 +12,16 @@
 //!
 //! ```
 //! use axum::{Extension, Router};
-//! use notion_auth::{Keyring, NotionOAuthService, Subject};
+//! use notion_auth::{Keyring, NotionAuthProvider, Subject};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let notion = notion_auth::testing::MockNotion::in_process();
 //! # let app = notion.app_credentials()?;
-//! # let provider = notion.provider_builder()?.build()?;
-//! let routes = NotionOAuthService::builder(provider)
+//! let provider = NotionAuthProvider::builder()
+//!     .app(app)
 //!     .keys(Keyring::random()) // several replicas: Keyring::from_env()?
-//!     .default_return_target("/settings")
 //!     .build()?;
+//! let routes = provider.routes().default_return_target("/settings").build()?;
 //! let app: Router = Router::new()
 //!     .nest_service("/notion", routes)
 //!     // The host's session layer, which knows who is signed in.

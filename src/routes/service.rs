@@ -21,7 +21,7 @@ const LONGEST_QUERY: usize = 4096;
 
 /// The routes by which users connect a Notion workspace: a Tower service for any HTTP server.
 ///
-/// Made by [`NotionOAuthService::builder`]; the module's page has the routes. Its error is
+/// Made by [`NotionAuthProvider::routes`](crate::NotionAuthProvider::routes); the module's page has the routes. Its error is
 /// [`Infallible`]: whatever goes wrong is an answer. It is always ready, and clones share everything.
 ///
 /// When a browser goes away, a code that was about to be exchanged is exchanged and stored all the

@@ -127,6 +127,14 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// Removes [expired](StoredRecord::is_expired) records and nonces. Returns their number.
     async fn purge_expired(&self) -> Result<u64, StoreError>;
 
+    /// Creates what the store needs and is missing, such as tables. Called at each start, also by several processes at
+    /// once.
+    ///
+    /// Default: nothing.
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Checks that the store answers, and that its settings keep the contract.
     ///
     /// Default: always healthy.

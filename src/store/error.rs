@@ -21,8 +21,10 @@ pub enum StoreErrorKind {
     Unavailable,
     /// The store is not configured as required. The operator must act.
     Misconfigured,
-    /// The store contains data that it cannot have written.
+    /// The store contains data that it cannot have written. If that is one record, the others can be used.
     Corrupt,
+    /// The store cannot keep this subject or this record, such as one that is too long. All others can be used.
+    Rejected,
 }
 
 impl StoreError {
@@ -55,6 +57,11 @@ impl StoreError {
         Self::new(StoreErrorKind::Corrupt, store, message)
     }
 
+    /// Reports that the named store cannot keep this subject or this record.
+    pub fn rejected(store: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Rejected, store, message)
+    }
+
     /// Adds the cause as the error's source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -70,6 +77,14 @@ impl StoreError {
 }
 
 impl StoreError {
+    /// Whether the error concerns one record or subject, and not the store.
+    pub(crate) fn is_of_one_record(&self) -> bool {
+        matches!(
+            self.kind,
+            StoreErrorKind::Corrupt | StoreErrorKind::Rejected
+        )
+    }
+
     /// Converts the error to that of a request for credentials.
     pub(crate) fn into_auth_error(self) -> AuthError {
         AuthError::store_failed(self.kind == StoreErrorKind::Unavailable, self)

@@ -38,7 +38,7 @@ pub(crate) struct Record {
     pub(crate) back_off_until: Option<SystemTime>,
     /// Number of consecutive generations that were refused soon after their creation.
     pub(crate) streak: u32,
-    /// The attempt that created this generation or invalidated it.
+    /// The attempt that created, invalidated or reinstated this generation.
     pub(crate) committed_by: AttemptId,
     #[serde(with = "micros")]
     pub(crate) connected_at: SystemTime,

@@ -13,7 +13,8 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    CredentialStore, ListQuery, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
+    CredentialStore, ListQuery, Listed, RecordKey, RecordState, Revision, StoreError,
+    StoreErrorKind,
     encryption::Encryption,
     payload::{Payload, UnreadableReason, UnreadableRecord},
     record::{AttemptId, FencingToken, Issuer, Record},
@@ -201,16 +202,23 @@ impl Records {
         .await
     }
 
-    /// Marks the credentials as needing reauthorization. Idempotent by attempt.
+    /// Marks the credentials of a record that was read as needing reauthorization. Idempotent by attempt.
     pub(crate) async fn invalidate(
         &self,
         subject: &Subject,
-        fence: FencingToken,
+        seen: &Record,
         reason: ReauthorizationReason,
         attempt: AttemptId,
     ) -> Result<Changed, StoreError> {
         self.change(subject, Changed::Done, |record, now| {
-            rules::invalidate(record, fence, reason, attempt, now)
+            rules::invalidate(
+                record,
+                seen.fence(),
+                seen.committed_by,
+                reason,
+                attempt,
+                now,
+            )
         })
         .await
     }
@@ -246,11 +254,28 @@ impl Records {
         let listed = self
             .bounded(self.store.list(&self.namespace, query))
             .await?;
+        self.check_order(query, &listed)?;
         let decoded = listed.into_iter().map(|it| ListedRecord {
             subject: it.subject,
             record: Record::decode(&it.record.bytes),
         });
         Ok(decoded.collect())
+    }
+
+    /// Checks the order of a page. Otherwise a caller that reads page after page would never end.
+    fn check_order(&self, query: &ListQuery, listed: &[Listed]) -> Result<(), StoreError> {
+        let mut before = query.after.as_ref();
+        for it in listed {
+            if before.is_some_and(|before| it.subject.as_str() <= before.as_str()) {
+                return Err(StoreError::misconfigured(
+                    self.store.name(),
+                    "`list` breaks the contract of `CredentialStore`: it must return only subjects behind `after`, in \
+                     byte order. Correct the store, and test it with `testing::store_conformance`",
+                ));
+            }
+            before = Some(&it.subject);
+        }
+        Ok(())
     }
 
     /// Consumes the digest. Returns `true` if it was not consumed before.
@@ -269,6 +294,11 @@ impl Records {
         // A purge may delete many rows.
         let limit = self.deadline.saturating_mul(12);
         self.bounded_by(limit, self.store.purge_expired()).await
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        let limit = self.deadline.saturating_mul(12);
+        self.limited(limit, self.store.migrate()).await
     }
 
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
@@ -370,8 +400,8 @@ impl Records {
         let outcome = self.limited(limit, operation).await;
         match &outcome {
             Ok(_) => self.outage.ends(self.store.name()),
-            // `Corrupt` concerns a single record, not the store.
-            Err(error) if error.kind() == StoreErrorKind::Corrupt => {}
+            // `Corrupt` and `Rejected` concern a single record, not the store.
+            Err(error) if error.is_of_one_record() => {}
             Err(error) => self.outage.begins(error),
         }
         outcome

@@ -212,9 +212,13 @@ pub(super) fn release(
 }
 
 /// Marks the credentials as needing reauthorization. Fencing token and payload stay.
+///
+/// `seen` is the attempt that committed the record on which the decision is based. A reinstate has changed it since: then
+/// the decision is out of date, even if it was written before and the store's answer was lost.
 pub(super) fn invalidate(
     current: Option<&Record>,
     fence: FencingToken,
+    seen: AttemptId,
     reason: ReauthorizationReason,
     attempt: AttemptId,
     now: SystemTime,
@@ -223,7 +227,7 @@ pub(super) fn invalidate(
         .filter(|record| record.fence() == fence)
         .ok_or(Changed::Moved)?;
     match record.state {
-        RecordState::Active => Ok(Record {
+        RecordState::Active if record.committed_by == seen => Ok(Record {
             state: RecordState::NeedsReauthorization(reason),
             lease: None,
             back_off_until: None,

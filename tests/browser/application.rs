@@ -1,12 +1,8 @@
 //! The example, as users run it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::process::Command;
 
-use crate::{example, process::Process};
+use crate::process::Process;
 
 /// The example, which includes a mock Notion server.
 pub(crate) struct Application {
@@ -17,7 +13,7 @@ pub(crate) struct Application {
 
 impl Application {
     pub(crate) fn start() -> Self {
-        let mut command = Command::new(program());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_notion-auth-connect"));
         command
             .env("CONNECT_LISTEN", "127.0.0.1:0")
             // Never the real Notion.
@@ -29,9 +25,4 @@ impl Application {
             _process: process,
         }
     }
-}
-
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| example::build("connect", &[]))
 }

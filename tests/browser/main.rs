@@ -14,7 +14,6 @@ mod application;
 mod callback;
 mod connecting;
 mod driver;
-mod example;
 #[path = "../programs/process.rs"]
 mod process;
 mod several;

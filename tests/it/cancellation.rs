@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use notion_auth::{Subject, testing::MockNotion};
 use tokio::time::sleep;
-use tokio_test::task;
 use tower::ServiceExt;
 
 use crate::faulty_store::FaultyStore;
-use crate::support::{World, status};
+use crate::support::{World, poll, status};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_dropped_after_any_poll_loses_no_credentials() {
@@ -23,10 +22,10 @@ async fn a_request_dropped_after_any_poll_loses_no_credentials() {
             .notion
             .revoke_access_token(credentials.access_token.expose());
 
-        let mut request = task::spawn(world.client().oneshot(world.get("ann")));
+        let mut request = Box::pin(world.client().oneshot(world.get("ann")));
         let mut is_answered = false;
         for _ in 0..cut {
-            is_answered = request.poll().is_ready();
+            is_answered = poll(request.as_mut()).is_ready();
             if is_answered {
                 break;
             }

@@ -1,21 +1,25 @@
 //! Connections as the application handles them: listed, reinstated, and kept apart by OAuth client.
 
 use std::{
+    error::Error as _,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use notion_auth::{
-    AuthError, Event, ReauthorizationReason, Subject,
+    AuthError, Event, MemoryStore, ReauthorizationReason, Subject,
     provider::{ConnectionStatus, NotionAuthProviderBuilder, Revocation},
     store::{Filter, ListQuery, RecordState},
     testing::{
-        MockNotion,
+        MockNotion, TestClock,
         notion::{Call, Fault},
     },
 };
 
-use crate::support::{World, edit_record, record_json, record_key, status};
+use crate::{
+    faulty_store::{FaultyStore, IgnoresAfter},
+    support::{World, edit_record, record_json, record_key, status},
+};
 
 fn names(page: &[ConnectionStatus]) -> Vec<&str> {
     page.iter().map(|it| it.subject.as_str()).collect()
@@ -64,6 +68,23 @@ async fn list_by_parts_returns_one_users_connections() {
     assert_eq!(names(&page), [first.as_str(), second.as_str()]);
     let page = list(&world, &anns.after(first)).await;
     assert_eq!(names(&page), [second.as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_of_a_store_that_ignores_after_is_an_error() {
+    let store = FaultyStore::new(MemoryStore::with_clock(TestClock::new()), IgnoresAfter);
+    let world = World::with(MockNotion::in_process(), |builder| builder.store(store));
+    for subject in ["ann", "ben"] {
+        world.connect(subject).await;
+    }
+    let query = ListQuery::default().limit(1);
+    let page = list(&world, &query).await;
+    assert_eq!(names(&page), ["ann"]);
+    let next = query.after(page[0].subject.clone());
+    let error = world.provider.list(&next).await.unwrap_err();
+    let cause = error.source().expect("an error of the store").to_string();
+    assert!(cause.contains("only subjects behind `after`"), "{cause}");
+    assert!(!error.is_transient());
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,6 +39,11 @@ pub(crate) trait Hooks: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Replaces the query of a `list`.
+    fn query(&self, query: &ListQuery) -> ListQuery {
+        query.clone()
+    }
+
     /// Runs after the operation. An error replaces its result.
     async fn after(&self, _: Operation<'_>) -> Result<(), StoreError> {
         Ok(())
@@ -46,6 +51,15 @@ pub(crate) trait Hooks: Send + Sync + 'static {
 }
 
 impl Hooks for () {}
+
+/// Lists from the first subject, whatever `after` is.
+pub(crate) struct IgnoresAfter;
+
+impl Hooks for IgnoresAfter {
+    fn query(&self, query: &ListQuery) -> ListQuery {
+        query.clone().after(None)
+    }
+}
 
 /// Clones are handles of the same store.
 pub(crate) struct FaultyStore<H = Faults> {
@@ -147,7 +161,8 @@ impl<H: Hooks> CredentialStore for FaultyStore<H> {
 
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
         let inner = self.inner();
-        let listed = inner.list(namespace, query);
+        let query = self.hooks.query(query);
+        let listed = inner.list(namespace, &query);
         self.perform(Operation::List, listed).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::ready,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,7 +28,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     faulty_store::FaultyStore,
-    support::{World, record_json, record_key, send, status},
+    support::{World, poll, record_json, record_key, send, status},
 };
 
 const fn seconds(seconds: u64) -> Duration {
@@ -167,8 +168,7 @@ async fn disconnect_whose_future_is_dropped_revokes_all_the_same() {
     let ann = Subject::new("ann");
     {
         let disconnect = world.provider.disconnect(&ann);
-        let mut polled = tokio_test::task::spawn(disconnect);
-        assert!(polled.poll().is_pending());
+        assert!(poll(pin!(disconnect)).is_pending());
     }
     world.provider.shutdown(seconds(30)).await.unwrap();
     let refresh = credentials.refresh_token.unwrap();

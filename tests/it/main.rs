@@ -55,6 +55,13 @@ mod store_trouble;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stores;
 mod support;
+#[cfg(any(
+    feature = "https",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+mod temporary;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod test_servers;
 mod token_answers;

@@ -1,50 +1,34 @@
-//! Progress of long runs: a bar on a terminal, otherwise a line once per minute.
+//! Progress of long runs: a line every minute, so that an ordinary run prints none.
 
 use std::{
-    io::{self, IsTerminal as _},
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-/// Long enough that an ordinary run prints nothing.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 pub(crate) struct Progress {
-    bar: ProgressBar,
+    total: u64,
     unit: &'static str,
     next_line: Mutex<Instant>,
 }
 
 impl Progress {
     pub(crate) fn of(total: u64, unit: &'static str) -> Self {
-        let template = format!("{{wide_bar}} {{pos}} of {{len}} {unit}, {{msg}}, {{eta}} to go");
-        let style = ProgressStyle::with_template(&template).expect("a template");
-        let hidden = ProgressDrawTarget::hidden();
         Self {
-            bar: ProgressBar::with_draw_target(Some(total), hidden).with_style(style),
+            total,
             unit,
             next_line: Mutex::new(Instant::now() + BETWEEN_LINES),
         }
     }
 
-    /// Shows how much is done. `note` describes the result so far.
-    pub(crate) fn show(&self, done: u64, note: String) {
-        self.bar.set_position(done);
-        let mut next_line = self.next_line.lock().expect("nobody panics here");
+    /// Prints how much is done, with this note, if the last line is a minute old.
+    pub(crate) fn show(&self, done: u64, note: &str) {
+        let mut next_line = self.next_line.lock().expect("no other thread panicked");
         if Instant::now() < *next_line {
             return;
         }
-        if io::stderr().is_terminal() {
-            self.bar.set_message(note);
-            if self.bar.is_hidden() {
-                self.bar.set_draw_target(ProgressDrawTarget::stderr());
-            }
-        } else {
-            *next_line = Instant::now() + BETWEEN_LINES;
-            let total = self.bar.length().unwrap_or_default();
-            eprintln!("{done} of {total} {}, {note}", self.unit);
-        }
+        *next_line = Instant::now() + BETWEEN_LINES;
+        eprintln!("{done} of {} {}, {note}", self.total, self.unit);
     }
 }

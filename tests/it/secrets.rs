@@ -107,7 +107,7 @@ async fn no_log_error_debug_or_response_shows_a_secret() {
     let readable = Readable::default();
     let _guard = readable.collect_logs();
     #[cfg(feature = "metrics")]
-    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let recorder = crate::observe::recorder::TestRecorder::default();
     #[cfg(feature = "metrics")]
     let _metrics = metrics::set_default_local_recorder(&recorder);
 
@@ -220,7 +220,7 @@ async fn no_log_error_debug_or_response_shows_a_secret() {
     }
     #[cfg(feature = "metrics")]
     {
-        readable.debug(&recorder.snapshotter().snapshot().into_vec());
+        readable.debug(&recorder);
         readable.assert_says("notion_auth_acquire_duration_seconds");
     }
 

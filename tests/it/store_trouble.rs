@@ -7,16 +7,16 @@ use std::{
 
 use notion_auth::{
     Event, MemoryStore, NotionAuthProvider,
-    store::{CredentialStore, ListQuery, StoredRecord},
+    store::{CredentialStore, ListQuery, StoreError, StoredRecord, async_trait},
     testing::{
-        MockNotion,
+        MockNotion, TestClock,
         notion::{Call, Fault},
     },
 };
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    faulty_store::FaultyStore,
+    faulty_store::{FaultyStore, Hooks, Operation},
     secrets::Readable,
     support::{World, auth_error, record_json, record_key, record_of, send, status, write_record},
 };
@@ -352,6 +352,44 @@ async fn second_delete_prevents_caching_of_earlier_reads() {
     let _ = loading.await.unwrap();
     let error = provider.acquire(&"ann".into()).await.unwrap_err();
     assert!(error.is_not_connected(), "{error}");
+}
+
+/// Two subjects whose records can't be kept or read.
+struct TwoFail;
+
+#[async_trait]
+impl Hooks for TwoFail {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        let Operation::Load(key) = operation else {
+            return Ok(());
+        };
+        match key.subject().as_str() {
+            "long" => Err(StoreError::rejected("faulty", "too long")),
+            "damaged" => Err(StoreError::corrupt("faulty", "damaged")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_one_subject_are_not_logged_as_an_outage() {
+    let readable = Readable::default();
+    let _guard = readable.collect_logs();
+    let store = FaultyStore::new(MemoryStore::with_clock(TestClock::new()), TwoFail);
+    let world = World::with(MockNotion::in_process(), |builder| builder.store(store));
+    world.connect("ann").await;
+    for _ in 0..3 {
+        for subject in ["long", "damaged"] {
+            let error = world.provider.status(&subject.into()).await.unwrap_err();
+            assert!(!error.is_transient(), "{error}");
+            world.provider.acquire(&subject.into()).await.unwrap_err();
+        }
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(status(world.client(), world.get("ann")).await, 200);
+        world.provider.status(&"ann".into()).await.unwrap();
+    }
+    let log = readable.text();
+    assert!(!log.contains("the credential store"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]

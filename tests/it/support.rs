@@ -1,7 +1,9 @@
 //! A provider, a mock server, requests between them, and stored records.
 
 use std::{
+    pin::Pin,
     sync::OnceLock,
+    task::{Context, Poll, Waker},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -196,6 +198,11 @@ pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
     ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
     tracing::dispatcher::set_default(&subscriber.into())
+}
+
+/// Polls a future once. It is polled again only by hand.
+pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 pub(crate) fn get(uri: &str) -> Request<Body> {

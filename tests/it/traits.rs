@@ -12,13 +12,14 @@ use notion_auth::{
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,
     store::{StoreError, StoredRecord},
+    testing::notion::MockNotionService,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower::{Layer, Service};
 
 use crate::support::Body;
 
-type Inner = tower_test::mock::Mock<Request<Body>, Response<Body>>;
+type Inner = MockNotionService;
 
 assert_impl_all!(NotionAuthLayer: Clone, std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(NotionAuth<Inner>: Clone, std::fmt::Debug, Send, Sync, Unpin);

@@ -17,6 +17,10 @@ async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
     let said = answer.text();
     let waited = "notion_auth_acquire_duration_seconds_count{outcome=\"not_connected\"} 1";
     assert!(said.contains(waited), "{said}");
+    // The other series that the crate's page for Prometheus queries.
+    let bucket =
+        "notion_auth_acquire_duration_seconds_bucket{outcome=\"not_connected\",le=\"15\"} 1";
+    assert!(said.contains(bucket), "{said}");
     assert!(!said.contains("bob"), "{said}");
 }
 

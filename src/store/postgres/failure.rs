@@ -7,7 +7,7 @@ use crate::store::{
     tls::{handshake_failed, tls_error},
 };
 
-use StoreErrorKind::{Corrupt, Misconfigured, Unavailable};
+use StoreErrorKind::{Corrupt, Misconfigured, Rejected, Unavailable};
 
 /// The store's name in errors and logs.
 pub(super) const NAME: &str = "postgres";
@@ -115,6 +115,8 @@ fn refused(error: &dyn DatabaseError) -> StoreError {
             Corrupt,
             "the server found its files damaged: restore a backup",
         ),
+        // A character that the database's encoding lacks, or a value that is too large.
+        ("22021" | "22P05" | "54000", _) => (Rejected, "the server cannot keep this record"),
         (_, "22" | "23" | "28" | "3D" | "3F" | "42" | "54" | "P0") => {
             (Misconfigured, "the server rejected the operation")
         }

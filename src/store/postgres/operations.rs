@@ -71,6 +71,10 @@ const LONGEST_KEY: usize = 2_600;
 
 #[async_trait]
 impl CredentialStore for PostgresStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Self::migrate(self).await
+    }
+
     async fn load(&self, key: &RecordKey) -> Result<Loaded, StoreError> {
         check_key(key)?;
         let load = statement(LOAD)
@@ -103,7 +107,7 @@ impl CredentialStore for PostgresStore {
     }
 
     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
-        check_text(format_args!("the namespace"), nonce.namespace())?;
+        check_text("the namespace", nonce.namespace())?;
         let consume = statement(CONSUME_NONCE)
             .bind(nonce.namespace())
             .bind(&nonce.digest()[..])
@@ -113,9 +117,9 @@ impl CredentialStore for PostgresStore {
 
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
         let after = query.after.as_ref().map(Subject::as_str);
-        check_text(format_args!("the namespace"), namespace)?;
-        check_text(format_args!("`prefix`"), &query.prefix)?;
-        check_text(format_args!("`after`"), after.unwrap_or_default())?;
+        check_text("the namespace", namespace)?;
+        check_text_of_one(format_args!("`prefix`"), &query.prefix)?;
+        check_text_of_one(format_args!("`after`"), after.unwrap_or_default())?;
         let (filter, bot) = match &query.filter {
             Filter::All => ("all", None),
             Filter::Active => ("active", None),
@@ -189,11 +193,11 @@ fn without_nul(text: &str) -> Cow<'_, str> {
 /// Checks that the server can store a record with this key.
 fn check_key(key: &RecordKey) -> Result<(), StoreError> {
     let subject = key.subject();
-    check_text(format_args!("the namespace"), key.namespace())?;
-    check_text(subject, subject.as_str())?;
+    check_text("the namespace", key.namespace())?;
+    check_text_of_one(subject, subject.as_str())?;
     let length = key.namespace().len() + subject.as_str().len();
     if length > LONGEST_KEY {
-        return Err(StoreError::misconfigured(
+        return Err(StoreError::rejected(
             NAME,
             format!(
                 "{subject:?} is too long: with the namespace it has {length} bytes, and PostgreSQL's index \
@@ -204,16 +208,22 @@ fn check_key(key: &RecordKey) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Checks that the server can store the text. Errors show `what` by its `Debug`, which for a subject is a
-/// digest.
-fn check_text(what: impl fmt::Debug, text: &str) -> Result<(), StoreError> {
-    if text.contains('\0') {
-        return Err(StoreError::misconfigured(
-            NAME,
-            format!(
-                "there is a NUL character in {what:?}, which PostgreSQL cannot keep: leave it out"
-            ),
-        ));
+/// Checks that a text can be kept that all operations need.
+fn check_text(what: &str, text: &str) -> Result<(), StoreError> {
+    match text.contains('\0') {
+        true => Err(StoreError::misconfigured(NAME, nul(format_args!("{what}")))),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// Checks that a text of one subject can be kept. Of `what` only the `Debug` is shown, which for a subject is its digest.
+fn check_text_of_one(what: impl fmt::Debug, text: &str) -> Result<(), StoreError> {
+    match text.contains('\0') {
+        true => Err(StoreError::rejected(NAME, nul(what))),
+        false => Ok(()),
+    }
+}
+
+fn nul(what: impl fmt::Debug) -> String {
+    format!("there is a NUL character in {what:?}, which PostgreSQL cannot keep: leave it out")
 }

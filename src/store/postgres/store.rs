@@ -10,7 +10,7 @@ use super::{
     transaction::Transaction,
     url::{self, Checked},
 };
-use crate::store::{StoreError, tls};
+use crate::store::{StoreError, StoreErrorKind, tls};
 
 /// Credential store in PostgreSQL, for processes on any number of hosts.
 ///
@@ -117,9 +117,10 @@ impl PostgresStore {
     /// # Errors
     /// - The URL is not valid, or has an unknown or repeated parameter.
     /// - The root certificates cannot be read, or the server's certificate is not trusted.
-    /// - The server does not answer within 4 seconds, or refuses the role.
+    /// - The server refuses the role.
     ///
-    /// No error shows a parameter's value.
+    /// No error shows a parameter's value. It is not an error if the server does not answer within 4 seconds,
+    /// because it may be starting.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let Checked {
             mut options,
@@ -134,7 +135,11 @@ impl PostgresStore {
             options = options.application_name(env!("CARGO_PKG_NAME"));
         }
         let connections = Connections::with_options(options);
-        connections.acquire().await?;
+        match connections.acquire().await {
+            // It may be starting: `start` waits for it, and `health` reports it.
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+            acquired => drop(acquired?),
+        }
         Ok(Self::of(connections))
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     store::{
         CredentialStore, Filter, ListQuery, Listed, Loaded, Nonce, RecordBytes, RecordKey,
-        RecordState, Revision, StoreError, StoredRecord, TOMBSTONE_AGE,
+        RecordState, Revision, StoreError, StoreErrorKind, StoredRecord, TOMBSTONE_AGE,
         record::{duration_to_micros, from_micros, to_micros},
     },
     subject::Subject,
@@ -107,12 +107,17 @@ impl RedisStore {
     /// # Errors
     /// - The URL is not valid, has an unknown or repeated parameter, or is plain text to another machine.
     /// - The root certificates cannot be read, or the server's certificate is not trusted.
-    /// - The server cannot be reached within 2 seconds, or refuses the password.
+    /// - The server refuses the password.
     ///
-    /// No error shows a parameter's value. [`health`](CredentialStore::health) checks the server's settings.
+    /// No error shows a parameter's value. It is not an error if the server does not answer within 2 seconds,
+    /// because it may be starting. [`health`](CredentialStore::health) checks the server's settings.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         let store = Self::new(url::client(url.as_ref()).await?);
-        store.connection.establish().await?;
+        match store.connection.establish().await {
+            // It may be starting: `start` waits for it, and `health` reports it.
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+            established => established?,
+        }
         Ok(store)
     }
 

@@ -155,7 +155,8 @@ fn commit_makes_the_next_generation_once_and_only_of_its_own() {
 
     // A commit by a holder that was considered dead.
     let reason = ReauthorizationReason::RotationLost;
-    let lost = invalidate(Some(&record), fence, reason, other, at(2)).expect("it is unmoved");
+    let seen = record.committed_by;
+    let lost = invalidate(Some(&record), fence, seen, reason, other, at(2)).expect("it is unmoved");
     let recovered = next(Some(&lost), own).expect("it has the same token");
     assert_eq!(recovered.state, RecordState::Active);
 }
@@ -165,14 +166,18 @@ fn reinstate_undoes_the_invalidation_of_that_generation_only() {
     let record = connected();
     let attempt = AttemptId::random();
     let reason = ReauthorizationReason::Revoked;
-    let fence = record.fence();
-    let ended = invalidate(Some(&record), fence, reason, attempt, at(5)).expect("it is unmoved");
+    let (fence, seen) = (record.fence(), record.committed_by);
+    let end = |record| invalidate(Some(record), fence, seen, reason, attempt, at(5));
+    let ended = end(&record).expect("it is unmoved");
+    assert_eq!(end(&ended).err(), Some(Changed::Done));
     assert_eq!(ended.state, RecordState::NeedsReauthorization(reason));
     assert_eq!(ended.fence(), fence);
     let active = reinstate(Some(&ended), fence, AttemptId::random(), at(6)).expect("it is ended");
     assert_eq!(active.state, RecordState::Active);
     let other = reinstate(Some(&ended), fence.next(), attempt, at(6));
     assert_eq!(other.err(), Some(Changed::Moved));
+    // The invalidation is written again, because its answer was lost.
+    assert_eq!(end(&active).err(), Some(Changed::Moved));
 }
 
 #[test]

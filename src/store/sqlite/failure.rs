@@ -36,6 +36,7 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
             "the file is damaged, or is not an SQLite database. Restore it from a backup",
         ),
         (_, Some(13)) => StoreError::unavailable(NAME, "the disk is full: make room"),
+        (_, Some(18)) => StoreError::rejected(NAME, "the record is too large for SQLite"),
         (_, Some(14)) => StoreError::misconfigured(
             NAME,
             "the database cannot be opened: its directory must exist, and this process must have the \

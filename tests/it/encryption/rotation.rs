@@ -1,15 +1,23 @@
 //! Key rotation: all records are encrypted again with a new key while they are in use.
 
+use std::error::Error as _;
+
 use notion_auth::{
-    NotionAuthProvider, Subject,
+    MemoryStore, NotionAuthProvider, Subject,
     provider::Rotation,
-    testing::notion::{Call, Fault},
+    testing::{
+        MockNotion, TestClock,
+        notion::{Call, Fault},
+    },
 };
 use serde_json::json;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::setup::{Setup, chain, keyring, payload, unreadable};
-use crate::support::edit_record;
+use crate::{
+    faulty_store::{FaultyStore, IgnoresAfter},
+    support::{World, edit_record},
+};
 
 /// Rotates all pages. Returns the sum.
 async fn rotate_all(provider: &NotionAuthProvider, limit: usize) -> Rotation {
@@ -37,6 +45,23 @@ fn counts(rotation: &Rotation) -> [usize; 4] {
         rotation.pending.len(),
         rotation.unreadable.len(),
     ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotation_over_a_store_that_ignores_after_ends_with_an_error() {
+    let store = FaultyStore::new(MemoryStore::with_clock(TestClock::new()), IgnoresAfter);
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.store(store).keys(keyring(&[1]))
+    });
+    for subject in ["ann", "ben"] {
+        world.connect(subject).await;
+    }
+    let page = world.provider.rotate(None, 2).await.unwrap();
+    assert_eq!(counts(&page), [0, 2, 0, 0]);
+    let error = world.provider.rotate(page.next.as_ref(), 2).await;
+    let error = error.unwrap_err();
+    let cause = error.source().expect("an error of the store").to_string();
+    assert!(cause.contains("only subjects behind `after`"), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,10 @@ use notion_auth::{
     store::{CredentialStore as _, MemoryStore},
 };
 
-use crate::support::{record_json, record_key};
+use crate::{
+    support::{record_json, record_key},
+    temporary::Directory,
+};
 
 use super::{
     Authority, Server, ask, assert_ok, authority::Identity, expired, provider, provider_on, revoke,
@@ -78,7 +81,7 @@ fn bad_root_in_code_is_an_immediate_error() {
 async fn ssl_cert_file_and_ssl_cert_dir_are_trusted() {
     let authority = Authority::new();
     let server = start(&authority, &[H1]).await;
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Directory::new();
     let (good, empty) = (
         directory.path().join("good"),
         directory.path().join("empty"),
@@ -122,7 +125,7 @@ async fn ssl_cert_file_and_ssl_cert_dir_are_trusted() {
 async fn variable_without_a_root_is_an_error_that_names_it() {
     let authority = Authority::new();
     let server = start(&authority, &[H1]).await;
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Directory::new();
     let path = |name: &str| directory.path().join(name);
     write(&path("empty.pem"), "");
     write(&path("text.pem"), "no certificate");
@@ -194,7 +197,7 @@ async fn blank_variable_counts_as_unset() {
 #[cfg(unix)]
 #[tokio::test]
 async fn pipe_or_device_as_root_file_is_an_immediate_error() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Directory::new();
     let pipe = directory.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());
@@ -223,7 +226,7 @@ async fn pipe_or_device_as_root_file_is_an_immediate_error() {
 async fn corrected_root_file_is_read_at_the_next_request() {
     let authority = Authority::new();
     let server = start(&authority, &[H1]).await;
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Directory::new();
     let path = directory.path().join("roots.pem");
     let client = with_path("SSL_CERT_FILE", &path).client();
     let ask = || tower::ServiceExt::oneshot(client.clone(), crate::support::get(&server.url()));

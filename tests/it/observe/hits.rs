@@ -1,34 +1,22 @@
 //! Counters of the fast path: cache hits, and 401s that Notion did not send.
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use notion_auth::{AccessToken, ExplicitCredentials, NotionAuthLayer, Subject, testing};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
+use super::recorder::TestRecorder;
 use crate::{
     support::{Body, World, get},
     unauthorized::{ANSWERS, Sender, header_map},
 };
 
-/// Returns the number of hits reported to the recorder since the last call.
-fn reported(snapshotter: &Snapshotter) -> u64 {
-    counted(snapshotter, "notion_auth_hits_total")
-}
-
-fn counted(snapshotter: &Snapshotter, name: &str) -> u64 {
-    let all = snapshotter.snapshot().into_vec();
-    all.into_iter()
-        .filter(|(key, ..)| key.key().name() == name)
-        .map(|(.., value)| match value {
-            DebugValue::Counter(count) => count,
-            other => panic!("{other:?}"),
-        })
-        .sum()
+/// Returns the number of hits recorded since the last call.
+fn reported(recorder: &TestRecorder) -> u64 {
+    recorder.take_count("notion_auth_hits_total")
 }
 
 #[tokio::test(start_paused = true)]
 async fn hits_are_reported_in_batches_and_none_is_lost() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let _metrics = metrics::set_default_local_recorder(&recorder);
     let world = World::new();
     world.connect("ann").await;
@@ -46,27 +34,26 @@ async fn hits_are_reported_in_batches_and_none_is_lost() {
     };
 
     send(63).await;
-    assert_eq!(reported(&snapshotter), 0);
+    assert_eq!(reported(&recorder), 0);
     send(1).await;
-    assert_eq!(reported(&snapshotter), 64);
+    assert_eq!(reported(&recorder), 64);
 
     // The first request that is not a hit reports them.
     send(3).await;
     let nobody = world.provider.acquire(&Subject::new("nobody")).await;
     assert!(nobody.is_err());
-    assert_eq!(reported(&snapshotter), 3);
+    assert_eq!(reported(&recorder), 3);
 
     // Dropping the provider reports the hits of all threads.
     send(5).await;
     drop(service);
     drop(world);
-    assert_eq!(reported(&snapshotter), 5);
+    assert_eq!(reported(&recorder), 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn counting_a_hit_allocates_nothing() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let inner = service_fn(|request: http::Request<_>| {
         drop(request);
         std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(())))
@@ -84,7 +71,7 @@ async fn counting_a_hit_allocates_nothing() {
         let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
         counts.push(allocation_counter::measure(hits).count_total);
     }
-    assert_eq!(reported(&snapshotter), 200);
+    assert_eq!(reported(&recorder), 200);
     assert_eq!(counts[0], counts[1]);
     // The header map grows once per request, as it would for two inserts.
     assert!(counts[0] <= 400, "{counts:?}");
@@ -94,8 +81,7 @@ async fn counting_a_hit_allocates_nothing() {
 async fn foreign_401_is_counted_whatever_was_sent() {
     const NAME: &str = "notion_auth_foreign_unauthorized_total";
 
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
+    let recorder = TestRecorder::default();
     let _metrics = metrics::set_default_local_recorder(&recorder);
     let explicit = ExplicitCredentials::new(&AccessToken::new("ntn_1")).unwrap();
     let fixed = testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
@@ -121,12 +107,12 @@ async fn foreign_401_is_counted_whatever_was_sent() {
         let integration = integration.oneshot(get("https://api.notion.com/"));
         let is_foreign = u64::from(sender == Sender::Foreign);
         hit.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         with_own.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         reported.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
         integration.await.unwrap();
-        assert_eq!(counted(&snapshotter, NAME), is_foreign, "{headers:?}");
+        assert_eq!(recorder.take_count(NAME), is_foreign, "{headers:?}");
     }
 }

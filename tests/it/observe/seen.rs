@@ -6,7 +6,6 @@ use std::{
 };
 
 use metrics::Unit;
-use metrics_util::debugging::{DebugValue, Snapshot};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -17,7 +16,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::Facts;
+use super::{
+    Facts,
+    recorder::{Metric, TestRecorder},
+};
 use crate::support::subscribe;
 
 /// Spans and events whose names are this crate's.
@@ -85,22 +87,37 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
 }
 
 /// Returns the metrics that were recorded at least once.
-pub(super) fn metrics(snapshot: Snapshot) -> Facts {
+pub(super) fn metrics(recorder: &TestRecorder) -> Facts {
     let mut facts = Facts::new();
-    for (key, unit, _, value) in snapshot.into_vec() {
-        let kind = match value {
-            DebugValue::Counter(0) => continue,
-            DebugValue::Histogram(values) if values.is_empty() => continue,
-            DebugValue::Counter(_) => "counter",
-            DebugValue::Histogram(_) => "histogram",
-            DebugValue::Gauge(_) => "gauge",
-        };
-        let name = key.key().name();
+    for Metric { key, kind, unit } in recorder.metrics() {
+        let name = key.name();
         let unit = unit.as_ref().map_or("no unit", Unit::as_str);
         facts.insert(format!("{name} {kind} {unit}"));
-        for label in key.key().labels() {
+        for label in key.labels() {
             facts.insert(format!("{name} {}={}", label.key(), label.value()));
         }
     }
     facts
+}
+
+/// The series that the Prometheus exporter shows for these metrics.
+pub(super) fn prometheus_series(recorder: &TestRecorder) -> Facts {
+    let mut series = Facts::new();
+    for Metric { key, kind, .. } in recorder.metrics() {
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={:?}", label.key(), label.value()))
+            .collect();
+        let labels = labels.join(",");
+        let suffixes: &[&str] = match kind {
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        series.extend(
+            suffixes
+                .iter()
+                .map(|it| format!("{}{it}{{{labels}}}", key.name())),
+        );
+    }
+    series
 }

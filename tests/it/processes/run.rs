@@ -83,7 +83,7 @@ pub(super) async fn survive(database: Database, outage: impl AsyncFn()) {
             run.disrupted_round(left.min(AT_ONCE)).await;
         }
         let lost = format!("{} connections lost", run.history.losses.len());
-        progress.show(run.history.disruptions.len() as u64, lost);
+        progress.show(run.history.disruptions.len() as u64, &lost);
         run.reconnect_lost().await;
     }
     run.rest().await;

@@ -76,16 +76,16 @@ async fn patiently<S>(open: impl AsyncFn() -> Result<S, StoreError>) -> S {
 /// Short, so that the lease of a dead process is taken over soon; long enough for two cores that run nine processes.
 pub(super) fn timings() -> RefreshTimings {
     let mut timings = RefreshTimings::default();
-    timings.call = Duration::from_secs(3);
+    timings.call = Duration::from_secs(2);
     timings.save = Duration::from_millis(2500);
-    timings.save_retries = Duration::from_secs(1);
+    timings.save_retries = Duration::from_secs(8);
     timings.margin = Duration::from_millis(300);
     timings.lease = Duration::from_secs(6);
     timings
 }
 
-/// Longer than other processes wait before they take a lease over: they see it unchanged for 12 seconds, and pause for a
-/// save and a retry of it.
+/// Longer than other processes wait before they take a lease over: until it is 16.5 seconds old, and for a save and a retry
+/// of it.
 pub(super) const SUSPENSION: Duration = Duration::from_secs(25);
 
 impl Setup {

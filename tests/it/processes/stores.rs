@@ -16,7 +16,7 @@ const OUTAGE: Duration = Duration::from_secs(3);
 async fn killed_and_suspended_processes_lose_nothing_in_sqlite() {
     use sqlx::{Connection, SqliteConnection};
 
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::temporary::Directory::new();
     let path = directory.path().join("notion.db");
     let url = format!("sqlite://{}", path.display());
     survive(Database::Sqlite(path), async || {

@@ -9,10 +9,11 @@ use notion_auth::{
     store::CredentialStore,
     testing::{MockNotion, TestClock, notion::MockBody},
 };
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::{
-    history::{History, Sent},
+    history::{Deleted, History, Sent},
     life::{Life, Stop},
     record::{Record, key},
     store::{ProcessStore, StoreFaults},
@@ -36,6 +37,8 @@ pub(super) struct Cluster {
 }
 
 pub(super) struct Process {
+    /// No other process has it, nor this one after a restart.
+    pub(super) id: usize,
     pub(super) provider: NotionAuthProvider,
     pub(super) clock: TestClock,
     pub(super) life: Arc<Life>,
@@ -127,6 +130,7 @@ impl Cluster {
         subject: &Subject,
     ) -> impl Future<Output = Result<Response<MockBody>, BoxError>> + Send + 'static {
         let history = self.history.clone();
+        let (id, began) = (process.id, Instant::now());
         let notion = self.notion.service();
         let api = service_fn(move |request: Request<Body>| {
             let token = request.headers()["authorization"].to_str().unwrap();
@@ -136,8 +140,11 @@ impl Cluster {
                 let mut events = history.events();
                 let after_saves = events.saves.len();
                 events.requests.push(Sent {
+                    process: id,
                     subject,
                     token,
+                    began,
+                    at: Instant::now(),
                     after_saves,
                 });
             }
@@ -147,6 +154,30 @@ impl Cluster {
         let mut request = get(&format!("{}/v1/users/me", self.notion.base_url()));
         request.extensions_mut().insert(subject.clone());
         layer.layer(api).oneshot(request)
+    }
+
+    /// A delete through a process.
+    pub(super) fn delete(
+        &self,
+        process: usize,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<(), AuthError>> + Send + 'static {
+        let (process, provider) = {
+            let process = &self.processes[process];
+            (process.id, process.provider.clone())
+        };
+        let (history, subject) = (self.history.clone(), subject.clone());
+        async move {
+            let after_saves = history.events().saves.len();
+            provider.delete_credentials(&subject).await?;
+            history.events().deleted.push(Deleted {
+                process,
+                subject,
+                after_saves,
+                done_at: Instant::now(),
+            });
+            Ok(())
+        }
     }
 
     /// A request, and what it comes to: a status, or an error of ours.
@@ -171,6 +202,7 @@ impl Process {
         let clock = TestClock::new();
         let life = Arc::new(Life::new(history.clone()));
         let events = Arc::new(Mutex::new(Vec::new()));
+        let id = told.len();
         told.push(Arc::clone(&events));
         let points = Arc::clone(&life);
         let cut_off = Arc::<AtomicBool>::default();
@@ -201,6 +233,7 @@ impl Process {
             .build()
             .unwrap();
         Self {
+            id,
             provider,
             clock,
             life,

@@ -20,7 +20,10 @@ pub(super) struct Events {
     /// Faults of the store that a process noticed, calls that were lost on their way, and the ends and
     /// sleeps of processes.
     pub(super) excuses: Vec<Instant>,
+    /// When an operation of the store was slow. It may have been given up.
+    pub(super) slow: Vec<Instant>,
     pub(super) requests: Vec<Sent>,
+    pub(super) deleted: Vec<Deleted>,
     /// Subjects for which the application asked for a refresh.
     pub(super) asked: HashSet<Subject>,
     /// The lineage of each reinstate.
@@ -31,10 +34,22 @@ pub(super) struct Events {
 
 /// A request that was sent.
 pub(super) struct Sent {
+    pub(super) process: usize,
     pub(super) subject: Subject,
     pub(super) token: String,
+    pub(super) began: Instant,
+    pub(super) at: Instant,
     /// How many saves there were before.
     pub(super) after_saves: usize,
+}
+
+/// A delete that was done through a process: from then on that process must not use what it ended.
+pub(super) struct Deleted {
+    pub(super) process: usize,
+    pub(super) subject: Subject,
+    /// How many saves there were when it began.
+    pub(super) after_saves: usize,
+    pub(super) done_at: Instant,
 }
 
 /// What a change of a record was.
@@ -51,6 +66,7 @@ pub(super) struct Save {
     pub(super) lineage: String,
     pub(super) generation: u64,
     pub(super) change: Change,
+    pub(super) at: Instant,
     /// Access token and refresh token; none in a tombstone.
     pub(super) pair: Option<(String, String)>,
 }
@@ -117,6 +133,7 @@ impl History {
                 lineage: after.lineage,
                 generation: after.generation,
                 change,
+                at: Instant::now(),
                 pair: after.pair,
             });
             return;

@@ -1,6 +1,9 @@
 //! What must hold of every history, whatever happened: I1 to I6 and I8.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use notion_auth::{
     AuthError, Event, ReauthorizationReason, Subject,
@@ -9,7 +12,7 @@ use notion_auth::{
 
 use super::{
     cluster::{AGES, Cluster},
-    history::{Change, Events, Reply},
+    history::{Change, Deleted, Events, Reply},
     life::Stop,
     record::key,
 };
@@ -169,20 +172,76 @@ pub(super) fn one_refresh_for_a_refusal(cluster: &Cluster, broken: &mut Vec<Stri
     }
 }
 
-/// I4, in part: a request carries only a token that had been saved for its subject when it was sent. The token's
-/// lineage is not compared.
+/// How long a process uses a token after a reconnect or a disconnect through another one: twice the revalidation age, and
+/// the second for which requests don't look at the cache's times.
+const STALE: Duration = Duration::from_secs(2 * 60 + 1);
+
+/// The same after the store failed or a process was suspended: 5 minutes while the store is down, and as long as a process
+/// sleeps.
+const STALE_AFTER_FAULTS: Duration = Duration::from_secs(600);
+
+/// I4: a request carries only a token that had been saved for its subject when it was sent, of the lineage that the subject
+/// had then, or when the request began, or so long before as another process may not have known of the change.
 fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     for sent in &events.requests {
-        let was_saved = events.saves[..sent.after_saves].iter().any(|save| {
+        let saves = &events.saves[..sent.after_saves];
+        let of_the_subject = saves.iter().enumerate();
+        let mut of_the_subject = of_the_subject.filter(|(_, save)| save.subject == sent.subject);
+        let saved = of_the_subject.find(|(_, save)| {
             let access = save.pair.as_ref().map(|pair| &pair.0);
-            save.subject == sent.subject && access == Some(&sent.token)
+            access == Some(&sent.token)
         });
-        if !was_saved {
+        let Some((_, saved)) = saved else {
             broken.push(format!(
                 "I4: {} was sent for {:?}, and not saved for it before",
                 sent.token, sent.subject
             ));
+            continue;
+        };
+        let Some((ended, end)) = of_the_subject
+            .find(|(_, save)| save.lineage != saved.lineage || save.change == Change::Disconnect)
+        else {
+            continue;
+        };
+        let is_excused = events
+            .excuses
+            .iter()
+            .chain(&events.slow)
+            .any(|at| *at + STALE_AFTER_FAULTS >= sent.began && *at <= sent.at);
+        let stale = if is_excused {
+            STALE_AFTER_FAULTS
+        } else {
+            STALE
+        };
+        let is_too_old = end.at + stale < sent.began;
+        let was_deleted_here = events.deleted.iter().any(|deleted| {
+            deleted.process == sent.process
+                && deleted.subject == sent.subject
+                && deleted.done_at < sent.began
+                && is_ended_by(events, deleted, ended)
+        });
+        if is_too_old || was_deleted_here {
+            broken.push(format!(
+                "I4: {} was sent for {:?} by a request that began {:?} after its lineage had ended",
+                sent.token,
+                sent.subject,
+                sent.began - end.at,
+            ));
         }
+    }
+}
+
+/// Whether a delete ended a lineage that save number `ended` ended, or that had ended before.
+fn is_ended_by(events: &Events, deleted: &Deleted, ended: usize) -> bool {
+    let mut tombstones =
+        events.saves.iter().enumerate().filter(|(_, save)| {
+            save.subject == deleted.subject && save.change == Change::Disconnect
+        });
+    // Others may have disconnected the subject too: then it is not known which tombstone is the delete's.
+    let own = tombstones.find(|(index, _)| *index >= deleted.after_saves);
+    match own {
+        Some((index, _)) => ended <= index,
+        None => ended < deleted.after_saves,
     }
 }
 
@@ -277,7 +336,7 @@ async fn no_false_death(
 /// I6: at rest no refresh task runs, and no lease is live.
 async fn no_orphans(cluster: &Cluster, subjects: &[(Subject, String)], broken: &mut Vec<String>) {
     for process in &cluster.processes {
-        let shutdown = process.provider.shutdown(std::time::Duration::ZERO);
+        let shutdown = process.provider.shutdown(Duration::ZERO);
         if shutdown.await.is_err() {
             broken.push("I6: a refresh task runs at rest".to_owned());
         }

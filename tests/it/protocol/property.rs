@@ -227,9 +227,8 @@ async fn apply(
             provider.disconnect(&subjects[subject].0).await.unwrap();
         }
         Operation::Delete { process, subject } => {
-            let provider = cluster.processes[process].provider.clone();
-            let subject = subjects[subject].0.clone();
-            requests.spawn(async move { drop(provider.delete_credentials(&subject).await) });
+            let deleting = cluster.delete(process, &subjects[subject].0);
+            requests.spawn(async move { drop(deleting.await) });
         }
         Operation::Purge => {
             sleep(Duration::from_secs(25 * 3600)).await;
@@ -294,7 +293,7 @@ fn no_history_breaks_what_is_promised() {
                              PROTOCOL_CASES=1 PROTOCOL_SEED={seed} cargo test --test it protocol"
                         );
                     }
-                    progress.show(case + 1, "none broken".to_owned());
+                    progress.show(case + 1, "none broken");
                 }
             });
         }

@@ -1,16 +1,29 @@
 //! Races between processes, one by one.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use notion_auth::{ReauthorizationReason, Subject, provider::Failpoint, testing::MockNotion};
-use tokio::time::{Instant, sleep, sleep_until};
+use notion_auth::{
+    ReauthorizationReason, Subject,
+    provider::Failpoint,
+    testing::{
+        MockNotion,
+        notion::{Call, Fault},
+    },
+};
+use serde_json::json;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     cluster::{AGES, Cluster},
     life::Stop,
+    record::edit,
     store::StoreFault,
     wire::WireFault,
 };
@@ -139,6 +152,25 @@ async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusals() {
+    let (cluster, subject, bot) = refused(MockNotion::in_process()).await;
+    assert_eq!(cluster.ask(0, &subject).await.unwrap(), 200);
+    // The first successor is refused too: the next refresh has to wait for 5 seconds.
+    cluster.refuse(&bot);
+    cluster.store_faults.step_clock(-3600);
+    for process in [0, 1] {
+        assert_eq!(cluster.ask(process, &subject).await.unwrap(), 401);
+    }
+    sleep(Duration::from_millis(4900)).await;
+    for process in [0, 1] {
+        assert_eq!(cluster.ask(process, &subject).await.unwrap(), 401);
+    }
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
+    assert_eq!(presentations(&cluster), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
     let notion = MockNotion::builder().family_revocation(true);
     let (cluster, subject, _) = refused(notion.in_process()).await;
@@ -237,6 +269,34 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     sleep(seconds(200)).await;
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     drop(request);
+}
+
+/// I8: the answer to an invalidation is lost, and an operator undoes it before it is written again.
+#[tokio::test(start_paused = true)]
+async fn invalidation_written_again_does_not_undo_a_reinstate() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let wrong = Fault::refuse(400, "invalid_grant");
+    cluster.notion.script(Call::Refresh, [wrong]);
+    let life = &cluster.processes[0].life;
+    for time in [1, 10] {
+        life.arm(Failpoint::Invalidating, Stop::Sleep(seconds(time)));
+    }
+    let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(Duration::from_millis(500)).await;
+    // Its read, and then its write.
+    for fault in [StoreFault::None, StoreFault::Lose] {
+        cluster.store_faults.push(fault);
+    }
+    sleep(seconds(3)).await;
+    let ended = cluster.record(&subject).await.unwrap();
+    assert_eq!(ended.reason(), Some(ReauthorizationReason::Revoked));
+    let operator = &cluster.operator.provider;
+    let lineage = ended.lineage.parse().unwrap();
+    let reinstated = operator.reinstate(&subject, lineage, ended.generation);
+    assert!(reinstated.await.unwrap());
+
+    assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    assert_eq!(cluster.history.events().invalidations.len(), 1);
 }
 
 /// I1: the pre-send check.
@@ -367,6 +427,35 @@ async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     let lost = ReauthorizationReason::RotationLost;
     assert_eq!(last.unwrap_err().needs_reauthorization(), Some(lost));
     dead.abort();
+}
+
+/// A holder that renews its lease for ever is named as the reason, and not a record that changes.
+#[tokio::test(start_paused = true)]
+async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let mut requests = JoinSet::new();
+    for second in 0..400 {
+        if second % 5 == 0 {
+            edit(&cluster.store, &subject, |record, now| {
+                record["lease"] = json!({
+                    "attempt": "0123456789abcdef0123456789abcdef",
+                    "since": now,
+                    "duration": 30_000_000,
+                    "in_doubt": false,
+                });
+            })
+            .await;
+        }
+        requests.spawn(cluster.request(&cluster.processes[0], &subject));
+        sleep(seconds(1)).await;
+    }
+    let errors = requests.join_all().await;
+    let errors = errors.into_iter().map(|it| it.unwrap_err().to_string());
+    let errors: HashSet<String> = errors.collect();
+    let holder = |it: &&String| it.contains("another process holds the refresh lease");
+    assert!(errors.iter().any(|it| holder(&it)), "{errors:?}");
+    let changes = |it: &String| it.contains("changed again and again");
+    assert!(!errors.iter().any(changes), "{errors:?}");
 }
 
 #[tokio::test(start_paused = true)]

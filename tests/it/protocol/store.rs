@@ -16,7 +16,7 @@ use notion_auth::{
     },
     testing::MockNotion,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{history::History, life::Life, record::Record};
 
@@ -99,7 +99,10 @@ impl ProcessStore {
         };
         match fault {
             StoreFault::None | StoreFault::Lose => {}
-            StoreFault::Slow(time) => sleep(time).await,
+            StoreFault::Slow(time) => {
+                self.history.events().slow.push(Instant::now());
+                sleep(time).await;
+            }
             StoreFault::Refuse => {
                 self.history.excuse();
                 return Err(StoreError::unavailable("faulty", "down"));

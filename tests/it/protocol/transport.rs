@@ -170,6 +170,7 @@ async fn spend(token_url: &str, call: Duration) -> Outcome {
         .token_url(token_url);
     let mut timings = RefreshTimings::default();
     timings.call = call;
+    timings.save_retries = 8 * call;
     let provider = NotionAuthProvider::builder()
         .app(app.build().unwrap())
         .refresh_timings(timings)

@@ -1,19 +1,18 @@
 //! Shutdown, a missing runtime, and settings of the longest duration.
 
-use std::time::Duration;
+use std::{error::Error, pin::pin, task::Poll, time::Duration};
 
 use notion_auth::{
-    provider::{NotionAuthProviderBuilder, UnknownExpiry},
+    provider::{NotionAuthProviderBuilder, RefreshTimings, UnknownExpiry},
     testing::{
         MockNotion,
         notion::{Call, Fault},
     },
 };
 use tokio::time::sleep;
-use tokio_test::{assert_ready_err, task};
 
 use super::{connect_revoked, request_error, seconds, world};
-use crate::support::{World, status};
+use crate::support::{World, poll, status};
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_waits_for_refreshes_in_flight_and_prevents_new_ones() {
@@ -59,10 +58,13 @@ async fn missing_runtime_is_a_configuration_error() {
     let provider = world.another_provider();
     let thread = std::thread::spawn(move || {
         let ann = "ann".into();
-        let acquire = assert_ready_err!(task::spawn(provider.acquire(&ann)).poll());
+        let Poll::Ready(Err(acquire)) = poll(pin!(provider.acquire(&ann))) else {
+            panic!("acquired without a runtime");
+        };
         assert!(acquire.is_configuration(), "{acquire}");
-        let shutdown = task::spawn(provider.shutdown(seconds(1))).poll();
-        let shutdown = assert_ready_err!(shutdown);
+        let Poll::Ready(Err(shutdown)) = poll(pin!(provider.shutdown(seconds(1)))) else {
+            panic!("shut down without a runtime");
+        };
         assert!(shutdown.is_configuration(), "{shutdown}");
     });
     thread.join().expect("no panic");
@@ -78,6 +80,46 @@ async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthPro
     world.provider.refresh(&"ann".into()).await.unwrap();
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     assert_eq!(world.notion.ledger().refreshes().len(), 1);
+}
+
+type Set = fn(&mut RefreshTimings);
+
+#[test]
+fn refresh_timings_that_break_the_protocol_are_refused() {
+    let build = |set: Set| {
+        let mut timings = RefreshTimings::default();
+        set(&mut timings);
+        let builder = MockNotion::in_process().provider_builder().unwrap();
+        builder.refresh_timings(timings).build()
+    };
+    let refused: [(Set, &str, &str); 4] = [
+        (|it| it.call = seconds(0), "call and save", ""),
+        (|it| it.lease = seconds(20), "must be less than lease", ""),
+        // An answer is read for so long that another process presents the same token.
+        (
+            |it| it.call = Duration::from_millis(11_250),
+            "shorten call, or lengthen save_retries",
+            "call is 11.25s, and with these values must be less than 11.25s",
+        ),
+        (
+            |it| it.save_retries = seconds(0),
+            "shorten call, or lengthen save_retries",
+            "call is 10s, and with these values must be less than 3.75s",
+        ),
+    ];
+    for (set, message, cause) in refused {
+        let error = build(set).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+        let source = error.source().map(ToString::to_string);
+        assert_eq!(source.unwrap_or_default(), cause);
+    }
+    build(|it| it.call = seconds(11)).unwrap();
+    build(|it| {
+        it.call = seconds(20);
+        it.lease = seconds(40);
+        it.save_retries = seconds(150);
+    })
+    .unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -194,10 +194,7 @@ async fn a_store_that_does_not_answer_uses_up_nothing() {
         .clock(site.clock.clone())
         .build()
         .expect("a provider");
-    let routes = notion_auth::NotionOAuthService::builder(provider)
-        .keys(notion_auth::Keyring::new([super::site::KEY]).expect("a key"))
-        .build()
-        .expect("routes");
+    let routes = provider.routes().build().expect("routes");
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
     let callback = site.notion.consent(&page).expect("a callback");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use notion_auth::{
-    Event, Keyring, NotionOAuthService, Subject,
+    Event, Keyring, Subject,
     routes::FlowProblem,
     testing::{
         MockNotion,
@@ -134,8 +134,8 @@ async fn keys_change_in_steps_without_breaking_flows_under_way() {
         // Replicas of one step and of the next serve the same browser.
         for (begins, ends) in [(step[0], step[1]), (step[1], step[0])] {
             let (begins, ends) = (ring(begins), ring(ends));
-            let begins = site.replica(|builder| builder.keys(begins));
-            let ends = site.replica(|builder| builder.keys(ends));
+            let begins = site.replica_with_keys(begins);
+            let ends = site.replica_with_keys(ends);
             let mut ann = begins.browser("ann");
             let page = ann.authorize("").await;
             let callback = site.notion.consent(&page).expect("a callback");
@@ -153,10 +153,7 @@ async fn the_flow_ends_well_though_the_browser_left_while_it_was_marked_as_used(
         .store(store.clone())
         .build()
         .expect("a provider");
-    let routes = NotionOAuthService::builder(provider.clone())
-        .keys(Keyring::new([KEY]).expect("a key"))
-        .build()
-        .expect("routes");
+    let routes = provider.routes().build().expect("routes");
     let mut ann = site.browser("ann");
     ann.routes = routes;
     let page = ann.authorize("").await;
@@ -320,12 +317,14 @@ fn what_cannot_work_is_refused_when_it_is_built() {
         let notion = MockNotion::builder()
             .redirect_uri(redirect_uri)
             .in_process();
-        let provider = super::site::provider(&notion).build().expect("a provider");
-        let mut builder = NotionOAuthService::builder(provider);
-        if keys {
-            builder = builder.keys(Keyring::random());
-        }
-        builder.build().map(drop).map_err(|error| error.to_string())
+        let builder = if keys {
+            super::site::provider(&notion)
+        } else {
+            notion.provider_builder().expect("a builder")
+        };
+        let provider = builder.build().expect("a provider");
+        let built = provider.routes().build();
+        built.map(drop).map_err(|error| error.to_string())
     };
     build("https://app.example/callback", true).expect("mounted at the root");
     build("http://localhost:3000/notion/callback", true).expect("for development");

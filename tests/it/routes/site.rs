@@ -47,7 +47,7 @@ impl Site {
     ) -> Self {
         let clock = TestClock::new();
         let store = MemoryStore::with_clock(clock.clone());
-        Self::on(notion.in_process(), clock, store, set)
+        Self::on(notion.in_process(), clock, store, keys(), set)
     }
 
     /// Another replica, on the same store.
@@ -56,25 +56,33 @@ impl Site {
         set: impl FnOnce(NotionOAuthServiceBuilder) -> NotionOAuthServiceBuilder,
     ) -> Self {
         let (clock, store) = (self.clock.clone(), self.store.clone());
-        Self::on(self.notion.clone(), clock, store, set)
+        Self::on(self.notion.clone(), clock, store, keys(), set)
+    }
+
+    /// A replica with keys of its own.
+    pub(crate) fn replica_with_keys(&self, keys: Keyring) -> Self {
+        let (clock, store) = (self.clock.clone(), self.store.clone());
+        Self::on(self.notion.clone(), clock, store, keys, |builder| builder)
     }
 
     fn on(
         notion: MockNotion,
         clock: TestClock,
         store: MemoryStore,
+        keys: Keyring,
         set: impl FnOnce(NotionOAuthServiceBuilder) -> NotionOAuthServiceBuilder,
     ) -> Self {
         let events = Arc::<Mutex<Vec<Event>>>::default();
         let told = Arc::clone(&events);
         let provider = provider(&notion)
+            .keys(keys)
             .store(store.clone())
             .clock(clock.clone())
             .observer(move |event: &Event| told.lock().unwrap().push(event.clone()))
             .build()
             .expect("the settings are valid");
-        let builder = NotionOAuthService::builder(provider.clone())
-            .keys(Keyring::new([KEY]).expect("a key"))
+        let builder = provider
+            .routes()
             .default_return_target("/settings")
             .return_target("billing", "/billing?tab=notion");
         let routes = set(builder).build().expect("the settings are valid");
@@ -140,10 +148,15 @@ impl Site {
     }
 }
 
+fn keys() -> Keyring {
+    Keyring::new([KEY]).expect("a key")
+}
+
 pub(crate) fn provider(notion: &MockNotion) -> NotionAuthProviderBuilder {
     notion
         .provider_builder()
         .expect("the mock's app is valid")
+        .keys(keys())
         .transport(notion.service())
         .jitter_seed(7)
 }

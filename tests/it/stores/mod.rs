@@ -2,6 +2,8 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(all(feature = "encryption", any(feature = "postgres", feature = "redis")))]
+mod recovery_time;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]

@@ -151,7 +151,7 @@ async fn rule_15_no_log_shows_what_is_stored() {
     store.migrate().await.unwrap();
     server.psql(&url, NOTICE);
     let redis = RedisStore::connect(redis_server.url()).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = crate::temporary::Directory::new();
     let sqlite = SqliteStore::open(directory.path().join("a.db"))
         .await
         .unwrap();

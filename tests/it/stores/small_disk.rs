@@ -1,12 +1,14 @@
 use std::{path::Path, process::Command};
 
+use crate::temporary::Directory;
+
 /// A small file system that fills up, which only root can mount.
-pub(super) struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(Directory);
 
 impl SmallDisk {
     /// Prints a message and returns `None` if this is not root.
     pub(super) fn mount(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
             .arg(directory.path())

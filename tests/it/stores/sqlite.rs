@@ -8,9 +8,9 @@ use std::{
 };
 
 use notion_auth::{
-    Event, SqliteStore, Subject,
+    Event, ReauthorizationReason, SqliteStore, Subject,
     store::{
-        CredentialStore, ListQuery, Nonce, RecordBytes, RecordKey, RecordState, Revision,
+        CredentialStore, Filter, ListQuery, Nonce, RecordBytes, RecordKey, RecordState, Revision,
         StoreError, StoreErrorKind, StoredRecord,
     },
     testing::{MockNotion, store_conformance},
@@ -18,16 +18,16 @@ use notion_auth::{
 use sqlx::{Connection, SqliteConnection};
 
 use super::small_disk::SmallDisk;
-use crate::faulty_store::FaultyStore;
+use crate::{faulty_store::FaultyStore, temporary::Directory};
 
 struct Place {
-    directory: tempfile::TempDir,
+    directory: Directory,
 }
 
 impl Place {
     fn new() -> Self {
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: Directory::new(),
         }
     }
 
@@ -72,6 +72,55 @@ async fn insert(store: &SqliteStore, subject: &str) -> StoredRecord {
     let inserted = store.compare_and_swap(&key, None, &record);
     assert!(inserted.await.unwrap());
     record
+}
+
+#[tokio::test]
+async fn list_by_filter_returns_what_the_filter_admits_unknown_states_too() {
+    let place = Place::new();
+    let store = place.open().await;
+    let reasons = [
+        ReauthorizationReason::Revoked,
+        ReauthorizationReason::RotationLost,
+        ReauthorizationReason::NoRefreshToken,
+        ReauthorizationReason::Expired,
+    ];
+    let states = [
+        RecordState::Active,
+        RecordState::Disconnected,
+        RecordState::Unreadable,
+    ];
+    let ended = reasons.map(RecordState::NeedsReauthorization);
+    for state in states.into_iter().chain(ended) {
+        let new = StoredRecord {
+            state,
+            ..record(b"canary")
+        };
+        let key = key(state.code());
+        let inserted = store.compare_and_swap(&key, None, &new);
+        assert!(inserted.await.unwrap());
+    }
+    insert(&store, "of a newer version").await;
+    place
+        .tamper("UPDATE credentials SET state = 'paused' WHERE subject = 'of a newer version'")
+        .await;
+    let all = store.list("test", &ListQuery::default()).await.unwrap();
+    assert_eq!(all.len(), 8);
+    for (filter, count) in [
+        (Filter::Active, 1),
+        (Filter::NeedsReauthorization, 4),
+        (Filter::Disconnected, 1),
+        (Filter::Bot("bot".to_owned()), 8),
+    ] {
+        let query = ListQuery::default().filter(filter.clone());
+        let listed = store.list("test", &query).await.unwrap();
+        let listed: Vec<_> = listed.into_iter().map(|it| it.subject).collect();
+        let admitted = all
+            .iter()
+            .filter(|it| query.admits(it.subject.as_str(), &it.record));
+        let admitted: Vec<_> = admitted.map(|it| it.subject.clone()).collect();
+        assert_eq!(listed, admitted, "{filter:?}");
+        assert_eq!(listed.len(), count, "{filter:?}");
+    }
 }
 
 async fn load(store: &SqliteStore, subject: &str) -> Option<StoredRecord> {
@@ -122,7 +171,7 @@ async fn url_is_refused_as_a_path_and_not_shown() {
         assert!(!text.contains("hunter2"), "{text}");
         assert!(!Path::new(path).exists(), "{path}");
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
 }
@@ -145,7 +194,7 @@ async fn open_with_a_url_is_refused_without_showing_it() {
         assert!(!text.contains("hunter2"), "{text}");
         assert!(!Path::new(path).exists(), "{path}");
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
 }

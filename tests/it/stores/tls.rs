@@ -1,7 +1,7 @@
 //! Connections over TLS with certificates of a private authority, and connections without TLS to a host
 //! that does not count as this machine.
 
-use std::fs;
+use std::path::Path;
 
 use notion_auth::{
     PostgresStore, RedisStore,
@@ -12,11 +12,11 @@ use notion_auth::{
         StoreErrorKind::{self, Misconfigured},
     },
 };
-use tempfile::NamedTempFile;
 
 use crate::{
     own_process,
     servers::{authority::Authority, postgres, redis},
+    temporary::Directory,
 };
 
 /// The variables that affect a store's TLS connection.
@@ -31,12 +31,6 @@ const NO_VARIABLES: [(&str, Option<&str>); 6] = [
 
 /// The loopback address in a form that only the C library understands. For the store it is a name.
 const OTHER_HOST: &str = "127.1";
-
-fn file_of(authority: &Authority) -> NamedTempFile {
-    let file = NamedTempFile::new().unwrap();
-    fs::write(&file, authority.pem()).unwrap();
-    file
-}
 
 #[track_caller]
 fn assert_says(error: &StoreError, kind: StoreErrorKind, words: &[&str]) {
@@ -59,9 +53,11 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
     let Some(server) = postgres::start_with_tls(&ours.issue("localhost")) else {
         return;
     };
-    let (ours, another) = (file_of(&ours), file_of(&another));
+    let directory = Directory::new();
+    let ours = directory.file("a.pem", &ours.pem());
+    let another = directory.file("b.pem", &another.pem());
     let url = |host: &str, query: &str| {
-        let root = |file: &NamedTempFile| format!("sslrootcert={}", file.path().display());
+        let root = |file: &Path| format!("sslrootcert={}", file.display());
         let query = query.replace("ours", &root(&ours));
         let query = query.replace("another", &root(&another));
         format!(
@@ -83,13 +79,12 @@ async fn postgres_is_trusted_by_the_authority_that_the_url_names() {
         let answered = sqlx::query(asked).fetch_one(store.pool()).await;
         assert!(answered.unwrap().get::<bool, _>(0), "{host} {query}");
     }
-    // The first line break is missing. The hidden cause contains the line, as numbers.
-    let key = NamedTempFile::new().unwrap();
-    fs::write(&key, "-----BEGIN PRIVATE KEY-----canary\n").unwrap();
+    // The first line break is missing. The cause that is not shown has the line, as numbers.
+    let key = directory.file("key.pem", "-----BEGIN PRIVATE KEY-----canary\n");
     let query = format!(
         "sslmode=require&sslcert={}&sslkey={}",
-        ours.path().display(),
-        key.path().display()
+        ours.display(),
+        key.display()
     );
     let error = PostgresStore::connect(&url("localhost", &query))
         .await

@@ -80,9 +80,10 @@ fn tls_is_the_default_except_on_this_machine() {
 
 #[test]
 fn sslrootcert_is_checked_in_every_tls_mode() {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(file.path(), CERTIFICATE).expect("it is ours");
-    let path = file.path().to_str().expect("UTF-8");
+    let name = format!("notion-auth-{:016x}.pem", fastrand::u64(..));
+    let file = env::temp_dir().join(name);
+    fs::write(&file, CERTIFICATE).expect("a file");
+    let path = file.to_str().expect("UTF-8");
     for (query, mode) in [
         ("", "VerifyFull"),
         ("&sslmode=verify-full", "VerifyFull"),
@@ -102,6 +103,7 @@ fn sslrootcert_is_checked_in_every_tls_mode() {
         let found = format!("{:?}", checked.options.get_ssl_mode());
         assert_eq!((&*found, checked.needs_roots), ("VerifyFull", false));
     }
+    fs::remove_file(&file).expect("it is there");
 }
 
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n";

@@ -95,9 +95,7 @@ fn rule_06_http_elsewhere_than_on_this_machine_is_refused_at_the_start() {
                 let provider = super::super::site::provider(&notion)
                     .build()
                     .expect("a provider");
-                let routes =
-                    notion_auth::NotionOAuthService::builder(provider).keys(Keyring::random());
-                routes.build().is_err()
+                provider.routes().build().is_err()
             },
             "{uri}"
         );
@@ -173,7 +171,7 @@ async fn rule_06_what_does_not_fit_into_a_cookie_is_refused_and_a_long_subject_d
 #[tokio::test(start_paused = true)]
 async fn rule_06_another_key_opens_no_flow() {
     let site = Site::new();
-    let other = site.replica(|builder| builder.keys(Keyring::random()));
+    let other = site.replica_with_keys(Keyring::random());
     let mut ann = site.browser("ann");
     let page = ann.authorize("").await;
     let callback = site.notion.consent(&page).expect("a callback");

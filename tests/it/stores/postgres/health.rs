@@ -4,7 +4,7 @@ use notion_auth::{
     PostgresStore,
     store::{
         CredentialStore, ListQuery,
-        StoreErrorKind::{Misconfigured, Unavailable},
+        StoreErrorKind::{Misconfigured, Rejected, Unavailable},
     },
 };
 
@@ -64,7 +64,7 @@ async fn health_with_another_encoding_fails_unless_it_is_accepted() {
     let new = record("canary");
     let swapped = store.compare_and_swap(&key("\u{1f389}"), None, &new).await;
     let error = swapped.expect_err("it cannot keep this");
-    assert_says(&error, Misconfigured, "SQLSTATE 22P05");
+    assert_says(&error, Rejected, "SQLSTATE 22P05");
     insert(&store, "\u{e9}").await;
     let store = store.accept_setting("server_encoding").unwrap();
     store.health().await.unwrap();

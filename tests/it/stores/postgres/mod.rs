@@ -6,6 +6,8 @@ mod health;
 mod link;
 mod lists;
 mod recovery;
+#[cfg(feature = "encryption")]
+mod recovery_time;
 mod schema;
 mod transactions;
 

@@ -1,11 +1,10 @@
-use std::fs;
-
 use notion_auth::{RedisStore, redis::Client, testing::store_conformance};
 
 use super::connected;
 use crate::{
     faulty_store::FaultyStore,
     servers::redis::{start, start_cluster, start_valkey, start_with},
+    temporary::Directory,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,12 +55,11 @@ async fn conformance_of_the_redis_store_on_valkey() {
 /// commands that are renamed here.
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_redis_store_with_a_user_of_few_rights() {
-    let file = tempfile::NamedTempFile::new().unwrap();
     let renamed = ["HELLO", "CLIENT", "SCRIPT", "EVALSHA", "MULTI"];
     let renamed = renamed.map(|command| format!("rename-command {command} \"\"\n"));
-    fs::write(&file, renamed.concat()).unwrap();
-    let path = file.path().to_str().unwrap();
-    let Some(server) = start_with(&[("include", path)]) else {
+    let directory = Directory::new();
+    let file = directory.file("renamed.conf", &renamed.concat());
+    let Some(server) = start_with(&[("include", file.to_str().unwrap())]) else {
         return;
     };
     let mut user = vec!["ACL", "SETUSER", "app", "on", ">secret", "~notion-auth:*"];

@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use notion_auth::{
     RedisStore,
@@ -12,7 +12,10 @@ use notion_auth::{
 use super::{
     active, assert_says, connected, hash, key, listed, loaded, proxy::says, tombstone, write,
 };
-use crate::servers::redis::{Redis, start, start_with};
+use crate::{
+    servers::redis::{Redis, start, start_with},
+    temporary::Directory,
+};
 
 /// Runs all operations in turn until one fails.
 async fn attempt(store: &RedisStore) -> Result<(), StoreError> {
@@ -62,10 +65,9 @@ async fn missing_permission_is_named() {
 #[tokio::test]
 async fn renamed_command_is_named_without_its_arguments() {
     for renamed in ["EVAL", "HMGET", "ZADD", "ZRANGEBYLEX", "SET"] {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(&file, format!("rename-command {renamed} \"\"\n")).unwrap();
-        let path = file.path().to_str().unwrap();
-        let Some(server) = start_with(&[("include", path)]) else {
+        let directory = Directory::new();
+        let file = directory.file("renamed.conf", &format!("rename-command {renamed} \"\"\n"));
+        let Some(server) = start_with(&[("include", file.to_str().unwrap())]) else {
             return;
         };
         let store = connected(&server).await.prefix("canary:").unwrap();

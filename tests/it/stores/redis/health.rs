@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use notion_auth::{
     RedisStore,
@@ -6,7 +6,10 @@ use notion_auth::{
 };
 
 use super::{assert_says, connected, pass};
-use crate::servers::redis::{start, start_with};
+use crate::{
+    servers::redis::{start, start_with},
+    temporary::Directory,
+};
 
 async fn refusal(store: &RedisStore) -> StoreError {
     store.health().await.expect_err("it is refused")
@@ -76,10 +79,9 @@ async fn health_names_all_wrong_settings_at_once() {
 /// As with managed servers.
 #[tokio::test]
 async fn health_refuses_settings_it_cannot_read_unless_accepted() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "rename-command CONFIG \"\"\n").unwrap();
-    let path = file.path().to_str().unwrap();
-    let Some(renamed) = start_with(&[("include", path)]) else {
+    let directory = Directory::new();
+    let file = directory.file("renamed.conf", "rename-command CONFIG \"\"\n");
+    let Some(renamed) = start_with(&[("include", file.to_str().unwrap())]) else {
         return;
     };
     let Some(forbidden) = start() else { return };

@@ -15,6 +15,8 @@ mod outages;
 mod proxy;
 mod records;
 mod recovery;
+#[cfg(feature = "encryption")]
+mod recovery_time;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,6 +1,6 @@
 //! A site whose visitors connect their Notion workspaces.
 //!
-//! `cargo run --example connect` needs no account: Notion's part is played by a stand-in on this machine.
+//! `cargo run -p notion-auth-connect` needs no account: Notion's part is played by a stand-in on this machine.
 //! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it is the real one; register
 //! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` sets another
 //! address to listen on than `127.0.0.1:3000`; the site is opened as `localhost` all the same.
@@ -12,8 +12,7 @@ mod site;
 use std::{env, process::ExitCode, time::Duration};
 
 use notion_auth::{
-    BoxError, Keyring, NotionAppCredentials, NotionAuthProvider, NotionOAuthService,
-    testing::MockNotion,
+    BoxError, Keyring, NotionAppCredentials, NotionAuthProvider, testing::MockNotion,
 };
 use tokio::net::TcpListener;
 
@@ -49,10 +48,7 @@ async fn serve() -> Result<(), BoxError> {
     let url = format!("http://localhost:{}", address.port());
 
     let backend = backend(&url).await?;
-    let routes = NotionOAuthService::builder(backend.provider.clone())
-        // One process serves everybody here; replicas would share `Keyring::from_env()?`.
-        .keys(Keyring::random())
-        .build()?;
+    let routes = backend.provider.routes().build()?;
     println!("Open {url}");
     axum::serve(
         listener,
@@ -64,6 +60,11 @@ async fn serve() -> Result<(), BoxError> {
     })
     .await?;
     Ok(())
+}
+
+/// One process serves all users here. Several replicas share `Keyring::from_env()?`.
+fn keys() -> Keyring {
+    Keyring::random()
 }
 
 struct Backend {
@@ -82,7 +83,10 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
             .redirect_uri(redirect_uri)
             .env()?
             .build()?;
-        let provider = NotionAuthProvider::builder().app(app).build()?;
+        let provider = NotionAuthProvider::builder()
+            .app(app)
+            .keys(keys())
+            .build()?;
         println!("Notion is the real one.");
         return Ok(Backend {
             provider,
@@ -101,7 +105,7 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
         notion.base_url()
     );
     Ok(Backend {
-        provider: notion.provider_builder()?.build()?,
+        provider: notion.provider_builder()?.keys(keys()).build()?,
         api_url: notion.base_url(),
         _notion: Some(notion),
     })
