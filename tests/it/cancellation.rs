@@ -1,4 +1,4 @@
-//! Requests come and go; a refresh is nobody's.
+//! A refresh is independent of the requests that wait for it.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_request_dropped_after_any_poll_loses_no_credentials() {
             if is_answered {
                 break;
             }
-            // Whatever it waits for goes on.
+            // The task that the request waits for continues.
             sleep(Duration::from_millis(3)).await;
         }
         drop(request);
@@ -98,7 +98,7 @@ fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
     });
     drop(first);
 
-    // The claim is left in the store; the slot is free, and the cached token still good.
+    // The lease stays in the store. The task entry is free, and the cached token is still valid.
     runtime().block_on(async {
         let acquired = world.provider.acquire(&subject).await.unwrap();
         assert_eq!(acquired.generation(), 1);
@@ -123,7 +123,7 @@ fn runtime_that_was_shut_down_makes_an_error_and_no_panic() {
 
     let caller = tokio::runtime::Runtime::new().expect("a runtime");
     caller.block_on(async {
-        // What is cached can be sent.
+        // The cached token can be sent.
         world.provider.acquire(&subject).await.unwrap();
         let errors = [
             world

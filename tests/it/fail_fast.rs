@@ -90,14 +90,14 @@ async fn a_request_may_ask_for_the_other_mode() {
         .notion
         .revoke_access_token(credentials.access_token.expose());
 
-    // Fail fast through a refreshing layer…
+    // Fails fast in a refreshing layer.
     let mut hasty = world.get("ann");
     hasty.extensions_mut().insert(Mode::FailFast);
     assert_eq!(status(world.client(), hasty).await, 401);
     sleep(Duration::from_secs(10)).await;
     assert!(world.notion.ledger().refreshes().is_empty());
 
-    // …and a refresh through one that fails fast.
+    // Refreshes in a layer that fails fast.
     let mut patient = world.get("ann");
     patient.extensions_mut().insert(Mode::Refreshing);
     assert_eq!(send(&world, patient).await.unwrap(), 200);

@@ -1,4 +1,4 @@
-//! What is put on a request, and where a request may go with it.
+//! The headers that are added, and the destinations that a request may have.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use crate::support::{Body, auth_error, get};
 
 type Seen = Arc<Mutex<Vec<(Uri, HeaderMap)>>>;
 
-/// Notes what arrives, and answers 200.
+/// Records the requests and answers 200.
 fn recorder() -> (
     impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone,
     Seen,

@@ -1,4 +1,4 @@
-//! Whose credentials a request gets.
+//! Selection of a request's credentials.
 
 use http::Request;
 use notion_auth::{
@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt};
 
 use crate::support::{Body, auth_error, get};
 
-/// An app with an OAuth client and an integration token, and one connected subject.
+/// Creates a provider of an app with an OAuth client and an integration token, and one connected subject.
 async fn provider(
     notion: &MockNotion,
     set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
@@ -137,7 +137,7 @@ async fn an_app_without_an_oauth_client_gives_its_token_to_hosts_with_another_cl
     let anybody = Subject::new("anybody");
     let acquired = provider.acquire(&anybody).await.unwrap();
     assert_eq!(acquired.expose(), "ntn_test");
-    // There is nothing better: the 401 is to be passed on.
+    // There is no other token, so the 401 is returned.
     let again = provider.refused(&anybody, &acquired).await.unwrap();
     assert_eq!(again.generation(), acquired.generation());
     assert_eq!(again.expose(), "ntn_test");
@@ -208,7 +208,7 @@ async fn a_session_is_its_own_whatever_the_request_carried() {
 async fn no_subject_gets_anothers_token() {
     let notion = MockNotion::in_process();
     let builder = notion.provider_builder().unwrap();
-    // Fewer places than subjects: entries come and go.
+    // Fewer cache entries than subjects, so that entries are evicted.
     let provider = builder.cache_capacity(8).build().unwrap();
     let mut tokens = Vec::new();
     for number in 0..200 {

@@ -1,4 +1,4 @@
-//! Refreshes whose outcome is unknown: how long they pause, and what ends them.
+//! Refreshes in doubt: their pauses, and what ends them.
 
 use std::{
     future::ready,
@@ -35,7 +35,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The subject's access token was refused, and no refresh gets an answer.
+/// Creates a world with a refused access token, in which no refresh gets a response.
 async fn in_doubt(store: &FaultyStore) -> World {
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -52,7 +52,7 @@ fn calls(world: &World) -> usize {
     world.notion.ledger().refreshes().len()
 }
 
-/// Another process on the same store.
+/// Creates a provider of another process with the same store.
 fn elsewhere(world: &World, store: &FaultyStore) -> NotionAuthProvider {
     let builder = world.notion.provider_builder().unwrap();
     let builder = builder.store(store.clone()).clock(world.clock.clone());
@@ -81,7 +81,7 @@ async fn change_in_another_process_ends_a_long_pause_within_30_seconds() {
     let store = FaultyStore::memory();
     let world = in_doubt(&store).await;
     let ann = Subject::new("ann");
-    // The lease says when a pause of more than 2 minutes has begun.
+    // The lease shows when a pause of more than 2 minutes has started.
     let mut duration = 0;
     while duration < 150_000_000 {
         sleep(seconds(1)).await;
@@ -99,7 +99,7 @@ async fn change_in_another_process_ends_a_long_pause_within_30_seconds() {
         sleep(seconds(1)).await;
     }
     assert!(began.elapsed() <= seconds(32), "{:?}", began.elapsed());
-    // At most the replay that began before the change.
+    // At most the replay that started before the change.
     assert!(calls(&world) - made <= 1);
 }
 
@@ -113,7 +113,7 @@ async fn provider_that_is_dropped_replays_no_more() {
     sleep(seconds(1800)).await;
     assert!(notion.ledger().refreshes().len() - made <= 1);
 
-    // Another process takes the refresh over.
+    // Another process takes over the refresh.
     notion.always(Call::Refresh, None);
     let builder = notion.provider_builder().unwrap();
     let provider = builder.store(store).clock(clock).build().unwrap();
@@ -255,7 +255,7 @@ async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
         sleep(seconds(1)).await;
     }
     let calls = calls.load(Ordering::Relaxed);
-    // Pauses of up to 2 s, 4 s, 8 s and so on, to 5 minutes.
+    // Pauses of up to 2 s, 4 s, 8 s and so on, up to 5 minutes.
     assert!((4..=20).contains(&calls), "{calls} calls in 10 minutes");
 }
 

@@ -1,4 +1,4 @@
-//! The inner service is called when it is ready, on every way a request can take.
+//! The inner service is only called when it is ready, on every path of a request.
 
 use std::{
     future::{Ready, ready},
@@ -20,8 +20,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit}
 
 use crate::support::{Body, World, get};
 
-/// Answers by token, and panics when it is called without having been found ready, as its clones
-/// must be too.
+/// Answers depending on the token, and panics if it, or a clone, is called before it was ready.
 #[derive(Debug, Default)]
 struct Strict {
     is_ready: bool,
@@ -83,7 +82,7 @@ async fn no_way_calls_a_service_that_is_not_ready() {
         request
     };
 
-    // A refused one that is replayed, a hit, a miss, errors, and each after the other.
+    // A replayed request, a hit, a miss, errors, and each after the other.
     let answer = send(&mut service, world.get("ann")).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(send(&mut service, hasty).await.unwrap().status(), 200);
@@ -160,7 +159,7 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
         let answers = requests.join_all().await;
         let is_good = |it: &&Result<Response<_>, _>| it.as_ref().is_ok_and(|it| it.status() == 200);
         assert_eq!(answers.iter().filter(is_good).count(), 54, "{answers:?}");
-        // Beyond the minimum interval.
+        // After the minimum interval.
         sleep(Duration::from_secs(61)).await;
         let subject = Subject::new("ann");
         let acquired = world.provider.acquire(&subject).await.unwrap();
@@ -227,7 +226,7 @@ async fn api_and_token_endpoint_may_share_a_limit_of_one() {
     let layer = NotionAuthLayer::refreshing(world.provider.clone());
     let client = layer.layer(limited);
 
-    // Expired, so that it is refreshed before; and refused, so that it is refreshed after.
+    // Expired, so that it is refreshed before the request. Refused, so that it is refreshed afterwards.
     world.connect_expiring("ann", Duration::ZERO).await;
     let ben = world.connect("ben").await;
     world.notion.revoke_access_token(ben.access_token.expose());
@@ -238,7 +237,7 @@ async fn api_and_token_endpoint_may_share_a_limit_of_one() {
     assert_eq!(world.notion.ledger().refreshes().len(), 2);
 }
 
-/// Calls a client that is kept.
+/// Calls a client and keeps it.
 async fn begin(
     kept: &mut OneAtATime,
     request: Request<Body>,
@@ -247,7 +246,7 @@ async fn begin(
     ready.unwrap().call(request)
 }
 
-/// That a clone of a client goes on, though the client is kept.
+/// Asserts that a clone of a client works while the client is kept.
 async fn goes_on(world: &World, clone: OneAtATime) {
     let answer = timeout(Duration::from_secs(1), clone.oneshot(world.get("ann"))).await;
     answer.expect("the kept one holds the only place").unwrap();
@@ -261,7 +260,7 @@ async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
     for refused in [nobodys, get("https://evil.example/")] {
         let mut kept = one_at_a_time(&world);
         let answer = begin(&mut kept, refused).await;
-        // Before the error is looked at, and after.
+        // Before the error is returned, and after.
         goes_on(&world, kept.clone()).await;
         answer.await.unwrap_err();
         goes_on(&world, kept.clone()).await;

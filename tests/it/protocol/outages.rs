@@ -1,4 +1,4 @@
-//! The token endpoint fails for long, or all of its answers are lost.
+//! The token endpoint fails for a long time, or all its responses are lost.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::{
 
 const SUBJECTS: usize = 10;
 
-/// Asks for each subject every half minute, through both processes, while every call ends like this.
+/// Sends a request for each subject every half minute through both processes, while every call has this
+/// fault.
 async fn endure(notion: MockNotion, fault: WireFault, lasts: Duration) -> (Cluster, Vec<Subject>) {
     let cluster = Cluster::new(notion, 2, 1);
     let mut subjects = Vec::new();
@@ -74,7 +75,7 @@ async fn answers_lost_for_ten_minutes_end_no_connection_if_the_server_honours_re
     assert_all_well(&cluster, &subjects).await;
 }
 
-/// I3: what is lost is labelled.
+/// I3: lost connections have the right reason.
 #[tokio::test(start_paused = true)]
 async fn where_the_server_revokes_the_family_instead_the_label_says_that_it_was_lost() {
     let minutes = Duration::from_secs(600);

@@ -28,7 +28,7 @@ use super::{
     wire::WireFault,
 };
 
-/// Two processes and one subject, whose access token has ended without notice.
+/// Two processes and one subject, whose access token was revoked without notice.
 async fn refused(notion: MockNotion) -> (Cluster, Subject, String) {
     let cluster = Cluster::new(notion, 2, 1);
     let subject = Subject::new("ann");
@@ -45,7 +45,7 @@ fn presentations(cluster: &Cluster) -> usize {
     cluster.history.events().presentations.len()
 }
 
-/// I1, I3: the late commit makes a replay needless.
+/// I1, I3: the late commit makes a replay unnecessary.
 #[tokio::test(start_paused = true)]
 async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -55,7 +55,7 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
     sleep(Duration::from_millis(500)).await;
     cluster.processes[0].cut_off.store(true, Ordering::Relaxed);
 
-    // Its lease is over, and another process wants to refresh: it must wait.
+    // Its lease has expired, and another process wants to refresh. It must wait.
     sleep(seconds(40)).await;
     assert!(cluster.ask(1, &subject).await.is_err());
     sleep(seconds(15)).await;
@@ -73,8 +73,10 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
 }
 
 /// I1, I3: a take-over lets the holder commit first.
-/// A holder that was cut off from the store comes back when others may take its lease over, and commits its pair. Returns
-/// how often the refresh token was presented. The other process may have a disconnect that fails, shortly before.
+///
+/// A holder that was cut off from the store comes back when its lease can be taken over, and commits its
+/// pair. Returns how often the refresh token was presented. The other process may have had a failed
+/// disconnect shortly before.
 async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> usize {
     let cluster = Arc::new(Cluster::new(MockNotion::in_process(), 2, seed));
     let subject = Subject::new("ann");
@@ -99,7 +101,8 @@ async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> us
             }
         }
     });
-    // The lease can be taken over when it is 95 s old. The other process looks at it every 5 s, so when depends on chance.
+    // The lease can be taken over when it is 95 s old. The other process checks it every 5 s, so the time
+    // depends on chance.
     sleep_until(began + Duration::from_millis(95_500 + 450 * seed)).await;
     if has_failed_disconnect {
         cluster.store_faults.push(StoreFault::Refuse);
@@ -134,7 +137,7 @@ async fn failed_disconnect_does_not_shorten_the_pause_before_a_take_over() {
 async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
     for step in [3600, -3600] {
         let (cluster, subject, _) = refused(MockNotion::in_process()).await;
-        // The answer takes 9 seconds.
+        // The response takes 9 seconds.
         cluster
             .wire_faults
             .always(Some(WireFault::Late(seconds(9))));
@@ -155,7 +158,7 @@ async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
 async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusals() {
     let (cluster, subject, bot) = refused(MockNotion::in_process()).await;
     assert_eq!(cluster.ask(0, &subject).await.unwrap(), 200);
-    // The first successor is refused too: the next refresh has to wait for 5 seconds.
+    // The first successor is refused too, so the next refresh has to wait for 5 seconds.
     cluster.refuse(&bot);
     cluster.store_faults.step_clock(-3600);
     for process in [0, 1] {
@@ -183,7 +186,7 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
     cluster.store_faults.set_down(true);
     sleep(seconds(600)).await;
 
-    // When it is back, another process is the first to ask it.
+    // When the store is back, another process is the first to use it.
     cluster.store_faults.set_down(false);
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     assert_eq!(presentations(&cluster), 1, "the token was replayed");
@@ -208,18 +211,18 @@ async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_s
         tokio::spawn(async move { provider.store_credentials(&ann, credentials).await });
     sleep(seconds(1)).await;
 
-    // It is stored, and another process spends its refresh token before it is known here.
+    // The record is stored, and another process spends its refresh token before this one knows.
     cluster.notion.revoke_access_token(&access);
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     let refreshed = cluster.record(&subject).await.unwrap();
-    // By its lineage it is known as stored.
+    // The lineage shows that it was stored.
     connecting.await.unwrap().unwrap();
     let kept = cluster.record(&subject).await.unwrap();
     assert_eq!(kept.generation, refreshed.generation);
     assert_eq!(kept.payload, refreshed.payload);
 }
 
-/// I2, I3: lineages differ although generations repeat.
+/// I2, I3: lineages differ even if generations are equal.
 #[tokio::test(start_paused = true)]
 async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -232,7 +235,7 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
     ));
     sleep(seconds(1)).await;
 
-    // Its connection ends and is purged, and another one begins with the same generation.
+    // The connection ends and is purged, and a new one starts with the same generation.
     let other = &cluster.processes[1].provider;
     other.delete_credentials(&subject).await.unwrap();
     sleep(25 * HOUR).await;
@@ -252,7 +255,7 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
 async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;
-    // It sleeps with the new pair in hand for longer than anybody waits for it.
+    // The holder is suspended after it received the new pair, for longer than other processes wait.
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Committing, Stop::Sleep(seconds(300)));
     let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
@@ -271,7 +274,7 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     drop(request);
 }
 
-/// I8: the answer to an invalidation is lost, and an operator undoes it before it is written again.
+/// I8: the response to an invalidation is lost, and an operator reverts it before it is written again.
 #[tokio::test(start_paused = true)]
 async fn invalidation_written_again_does_not_undo_a_reinstate() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -307,7 +310,7 @@ async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
     life.arm(Failpoint::Leased, Stop::Sleep(seconds(200)));
     let sleeper = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
     sleep(seconds(150)).await;
-    // The other one has taken over and refreshed.
+    // The other process has taken over and refreshed.
     while cluster.ask(1, &subject).await.is_err() {
         sleep(seconds(5)).await;
     }
@@ -328,7 +331,7 @@ async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
     let request = tokio::spawn(cluster.request(process, &subject));
     sleep(Duration::from_millis(5)).await;
     process.clock.step_wall_forward(seconds(100));
-    // It starts again with a lease of its own age, and succeeds.
+    // It starts again with a new lease, and succeeds.
     assert_eq!(request.await.unwrap().unwrap().status(), 200);
     assert_eq!(presentations(&cluster), 1);
     assert_eq!(cluster.record(&subject).await.unwrap().generation, 2);
@@ -400,7 +403,7 @@ async fn one_store_outage_before_between_or_after_loses_nothing() {
     }
 }
 
-/// I1: a lease in doubt is never released. I3: the loss has the right label.
+/// I1: a lease in doubt is never released. I3: the loss has the right reason.
 #[tokio::test(start_paused = true)]
 async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -408,7 +411,7 @@ async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     life.arm(Failpoint::Answered, Stop::Die);
     let dead = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
     sleep(seconds(300)).await;
-    // The task loads; the lease is another's; it is taken over, and no process hears of it.
+    // The task loads the record, whose lease belongs to another attempt. The take-over has no response.
     for fault in [
         StoreFault::None,
         StoreFault::None,
@@ -429,7 +432,7 @@ async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     dead.abort();
 }
 
-/// A holder that renews its lease for ever is named as the reason, and not a record that changes.
+/// The error names a holder that renews its lease forever, and not a changing record.
 #[tokio::test(start_paused = true)]
 async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
