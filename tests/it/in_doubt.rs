@@ -104,7 +104,7 @@ async fn change_in_another_process_ends_a_long_pause_within_30_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn provider_that_is_dropped_replays_no_more() {
+async fn dropped_provider_replays_no_more() {
     let store = FaultyStore::memory();
     let world = in_doubt(&store).await;
     let (notion, clock) = (world.notion.clone(), world.clock.clone());
@@ -123,7 +123,7 @@ async fn provider_that_is_dropped_replays_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn provider_that_is_dropped_still_commits_a_new_pair() {
+async fn dropped_provider_still_commits_a_new_pair() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -150,7 +150,7 @@ async fn provider_that_is_dropped_still_commits_a_new_pair() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn revocation_of_a_disconnect_is_tried_again() {
+async fn revocation_of_a_disconnect_is_retried() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world.notion.script(Call::Revoke, [Fault::DropBefore]);
@@ -162,7 +162,7 @@ async fn revocation_of_a_disconnect_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn disconnect_whose_future_is_dropped_revokes_all_the_same() {
+async fn dropped_disconnect_still_revokes() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let ann = Subject::new("ann");
@@ -203,7 +203,7 @@ async fn entry_older_than_twice_the_revalidation_age_waits_for_the_comparison() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn store_that_is_down_lets_entries_be_used_for_five_minutes() {
+async fn cached_tokens_are_used_for_five_minutes_without_the_store() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -235,7 +235,7 @@ async fn valid_token_is_sent_while_its_refresh_is_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
+async fn unreachable_token_endpoint_is_called_less_and_less_often() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let unreachable = tower::service_fn(move |_: Request<Full<Bytes>>| {
@@ -260,7 +260,7 @@ async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tombstone_whose_answer_was_lost_revokes_the_tokens_it_replaced() {
+async fn tombstone_without_a_response_revokes_replaced_tokens() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())

@@ -61,7 +61,7 @@ impl Service<Request<Body>> for Strict {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_way_calls_a_service_that_is_not_ready() {
+async fn no_path_calls_a_service_that_is_not_ready() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world
@@ -101,7 +101,7 @@ async fn no_way_calls_a_service_that_is_not_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_ready_exactly_when_the_inner_service_is() {
+async fn layer_is_ready_exactly_when_the_inner_service_is() {
     let world = World::new();
     world.connect("ann").await;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
@@ -126,7 +126,7 @@ async fn it_is_ready_exactly_when_the_inner_service_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_works_around_a_limit_of_one_and_a_buffer() {
+async fn layer_works_around_a_limit_of_one_and_a_buffer() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let client = ServiceBuilder::new()
@@ -179,7 +179,7 @@ fn one_at_a_time(world: &World) -> OneAtATime {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_credentials_takes_no_place_of_a_limit_inside() {
+async fn request_waiting_for_credentials_holds_no_inner_permit() {
     let notion = MockNotion::builder()
         .token_delay(Duration::from_secs(8))
         .in_process();
@@ -198,7 +198,7 @@ async fn a_request_that_waits_for_credentials_takes_no_place_of_a_limit_inside()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_a_newer_token_takes_no_place_of_a_limit_inside() {
+async fn request_waiting_for_a_refresh_holds_no_inner_permit() {
     let notion = MockNotion::builder()
         .token_delay(Duration::from_secs(8))
         .in_process();
@@ -253,7 +253,7 @@ async fn goes_on(world: &World, clone: OneAtATime) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
+async fn service_kept_after_an_error_holds_no_permit() {
     let world = World::new();
     world.connect("ann").await;
     let nobodys = get(&format!("{}/v1/users/me", world.notion.base_url()));
@@ -268,7 +268,7 @@ async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_kept_after_a_miss_holds_no_place_of_a_limit() {
+async fn service_kept_after_a_miss_holds_no_permit() {
     let world = World::new();
     world.connect("ann").await;
     let ben = world.notion.connect();

@@ -1,6 +1,6 @@
 //! A site whose visitors connect their Notion workspaces.
 //!
-//! `cargo run -p notion-auth-connect` needs no account: Notion's part is played by a stand-in on this machine.
+//! `cargo run -p notion-auth-connect` needs no account: it uses a mock Notion server on this machine.
 //! With `NOTION_CLIENT_ID` and `NOTION_CLIENT_SECRET` it is the real one; register
 //! `http://localhost:3000/notion/callback` as a redirect URI there. `CONNECT_LISTEN` sets another
 //! address to listen on than `127.0.0.1:3000`; the site is opened as `localhost` all the same.
@@ -70,11 +70,11 @@ fn keys() -> Keyring {
 struct Backend {
     provider: NotionAuthProvider,
     api_url: String,
-    /// The stand-in ends when this is dropped.
+    /// The mock server stops when this is dropped.
     _notion: Option<MockNotion>,
 }
 
-/// The real Notion if the environment has an OAuth client, the stand-in otherwise.
+/// Notion if the environment has an OAuth client, otherwise the mock server.
 async fn backend(url: &str) -> Result<Backend, BoxError> {
     let redirect_uri = format!("{url}/notion/callback");
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -101,7 +101,7 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
         .start()
         .await?;
     println!(
-        "Notion is a stand-in on {}: nothing leaves this machine.",
+        "Using a mock Notion server on {}: nothing leaves this machine.",
         notion.base_url()
     );
     Ok(Backend {

@@ -1,4 +1,4 @@
-//! Who is signed in: what any site has in some form. This one believes whatever name it is told.
+//! A minimal session: the name of the signed-in user. This example accepts any name without a password.
 
 use std::{
     collections::HashMap,

@@ -32,7 +32,7 @@ pub(super) struct Cluster {
     /// An operator's process, which is never disrupted.
     pub(super) operator: Process,
     /// The events of each process, including those before its restarts.
-    pub(super) told: Vec<Arc<Mutex<Vec<Event>>>>,
+    pub(super) observed: Vec<Arc<Mutex<Vec<Event>>>>,
     seed: u64,
 }
 
@@ -50,7 +50,7 @@ impl Cluster {
     pub(super) fn new(notion: MockNotion, processes: usize, seed: u64) -> Self {
         let store = MemoryStore::with_clock(TestClock::new());
         let history = History::default();
-        let mut told = Vec::new();
+        let mut observed = Vec::new();
         let operator = Process::start(
             &notion,
             &store,
@@ -58,7 +58,7 @@ impl Cluster {
             StoreFaults::default(),
             WireFaults::default(),
             seed,
-            &mut told,
+            &mut observed,
         );
         let mut cluster = Self {
             notion,
@@ -68,7 +68,7 @@ impl Cluster {
             wire_faults: WireFaults::default(),
             processes: Vec::new(),
             operator,
-            told,
+            observed,
             seed,
         };
         for _ in 0..processes {
@@ -87,7 +87,7 @@ impl Cluster {
             self.store_faults.clone(),
             self.wire_faults.clone(),
             self.seed,
-            &mut self.told,
+            &mut self.observed,
         )
     }
 
@@ -197,13 +197,13 @@ impl Process {
         store_faults: StoreFaults,
         wire_faults: WireFaults,
         seed: u64,
-        told: &mut Vec<Arc<Mutex<Vec<Event>>>>,
+        observed: &mut Vec<Arc<Mutex<Vec<Event>>>>,
     ) -> Self {
         let clock = TestClock::new();
         let life = Arc::new(Life::new(history.clone()));
         let events = Arc::new(Mutex::new(Vec::new()));
-        let id = told.len();
-        told.push(Arc::clone(&events));
+        let id = observed.len();
+        observed.push(Arc::clone(&events));
         let points = Arc::clone(&life);
         let cut_off = Arc::<AtomicBool>::default();
         let provider = notion

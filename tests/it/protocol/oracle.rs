@@ -265,7 +265,7 @@ fn reported_once(cluster: &Cluster, broken: &mut Vec<String>) {
     if !cluster.history.events().reinstated.is_empty() {
         return;
     }
-    for reported in &cluster.told {
+    for reported in &cluster.observed {
         let mut seen = HashSet::new();
         for event in reported.lock().unwrap().iter() {
             if let Event::NeedsReauthorization {

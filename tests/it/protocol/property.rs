@@ -264,7 +264,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// I1 to I6 and I8.
 #[test]
-fn no_history_breaks_what_is_promised() {
+fn random_histories_keep_all_invariants() {
     let cases = number("PROTOCOL_CASES", 2000);
     let first = number("PROTOCOL_SEED", 1);
     let next = AtomicU64::new(0);

@@ -47,7 +47,7 @@ fn presentations(cluster: &Cluster) -> usize {
 
 /// I1, I3: the late commit makes a replay unnecessary.
 #[tokio::test(start_paused = true)]
-async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
+async fn holder_without_the_store_for_a_minute_still_commits() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Committing, Stop::Sleep(seconds(1)));
@@ -118,7 +118,7 @@ async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> us
 }
 
 #[tokio::test(start_paused = true)]
-async fn holder_that_comes_back_commits_before_others_take_its_lease_over() {
+async fn returning_holder_commits_before_a_take_over() {
     for seed in 1..=8 {
         let presented = back_before_the_take_over(seed, false).await;
         assert_eq!(presented, 1, "seed {seed}");
@@ -174,7 +174,7 @@ async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusal
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
+async fn holder_saves_before_a_take_over_after_a_long_outage() {
     let notion = MockNotion::builder().family_revocation(true);
     let (cluster, subject, _) = refused(notion.in_process()).await;
     let life = &cluster.processes[0].life;
@@ -194,7 +194,7 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
 
 /// I2, I3.
 #[tokio::test(start_paused = true)]
-async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_since() {
+async fn connect_without_a_response_overwrites_no_refresh() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let credentials = cluster.notion.connect();
     let access = credentials.access_token.expose().to_owned();
@@ -224,7 +224,7 @@ async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_s
 
 /// I2, I3: lineages differ even if generations are equal.
 #[tokio::test(start_paused = true)]
-async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
+async fn late_commit_after_a_reconnect_changes_nothing() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -252,7 +252,7 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
 
 /// I3: an invalidation keeps the fencing token.
 #[tokio::test(start_paused = true)]
-async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
+async fn late_save_replaces_rotation_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;
     // The holder is suspended after it received the new pair, for longer than other processes wait.
@@ -322,7 +322,7 @@ async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
 
 /// I1: the pre-send check reads both clocks.
 #[tokio::test(start_paused = true)]
-async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
+async fn suspension_seen_only_by_the_wall_clock_is_noticed() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let process = &cluster.processes[0];
     process
@@ -339,7 +339,7 @@ async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
 
 /// I3, I6.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_died_at_any_point_is_followed_by_another() {
+async fn process_killed_at_any_failpoint_is_taken_over() {
     for point in Failpoint::ALL {
         let notion = MockNotion::builder().grace(seconds(3600));
         let (cluster, subject, bot) = refused(notion.in_process()).await;
@@ -379,7 +379,7 @@ async fn a_process_that_died_at_any_point_is_followed_by_another() {
 
 /// I3.
 #[tokio::test(start_paused = true)]
-async fn one_store_outage_before_between_or_after_loses_nothing() {
+async fn store_outage_at_any_step_loses_nothing() {
     for (point, lasts) in [
         (Failpoint::Loaded, 30),
         (Failpoint::Leasing, 30),
@@ -405,7 +405,7 @@ async fn one_store_outage_before_between_or_after_loses_nothing() {
 
 /// I1: a lease in doubt is never released. I3: the loss has the right reason.
 #[tokio::test(start_paused = true)]
-async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
+async fn lease_stays_in_doubt_if_the_take_over_has_no_response() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Answered, Stop::Die);
@@ -462,7 +462,7 @@ async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
+async fn retry_after_of_zero_still_pauses() {
     for first in [WireFault::LostAfter, WireFault::RateLimitedForNoTime] {
         let notion = MockNotion::builder().grace(seconds(3600));
         let (cluster, subject, _) = refused(notion.in_process()).await;
@@ -483,7 +483,7 @@ async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
 
 /// I5, across processes.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_was_asked_for_waits_for_a_peers() {
+async fn explicit_refresh_waits_for_that_of_a_peer() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     cluster.wire_faults.push(WireFault::Late(seconds(2)));
     let peer = tokio::spawn(cluster.request(&cluster.processes[0], &subject));

@@ -403,7 +403,7 @@ const NO_CALL: &[(Situation, Answer)] = &[
 
 /// I1 by the number of presentations, I3 by the outcomes.
 #[test]
-fn every_outcome_of_a_call_in_every_situation_has_its_answer() {
+fn every_outcome_in_every_situation_is_handled() {
     let mut wrong = Vec::new();
     let outcomes = WireFault::ALL.into_iter().map(Outcome::Wire);
     let no_call = outcomes.chain([Outcome::Revoked]).flat_map(|outcome| {

@@ -230,7 +230,7 @@ const INVALID_GRANT_OF_THE_API: &str =
     r#"{"object":"error","status":400,"code":"invalid_grant","message":"gone"}"#;
 
 #[tokio::test]
-async fn a_pair_that_came_whole_is_a_success() {
+async fn complete_pair_is_a_success() {
     let close = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let length = PAIR.len();
@@ -257,7 +257,7 @@ async fn a_pair_that_came_whole_is_a_success() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_was_not_sent_anything() {
+async fn missing_server_is_not_sent() {
     // Bound but not listening: connections are refused, and no other program gets the port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -276,7 +276,7 @@ async fn a_server_that_is_not_there_was_not_sent_anything() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
+async fn failed_or_endless_tls_handshake_is_not_sent() {
     // A TLS alert: handshake_failure.
     let alert = "\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{28}";
     for (name, script, call) in [
@@ -313,7 +313,7 @@ async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_rightly_so() {
+async fn connection_closed_early_is_not_sent_or_ambiguous() {
     // It is a race whether the end is noticed before the first byte is written. If so, the request was not
     // sent. Otherwise a part of it may have been sent. Both outcomes are valid. A definite outcome is not,
     // and "not sent" is not if the server has received a part. The server closes a little later each time,
@@ -334,7 +334,7 @@ async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_ri
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_off_is_ambiguous() {
+async fn truncated_response_is_ambiguous() {
     let head = |status: u16| format!("HTTP/1.1 {status} Scripted\r\n");
     let chunked = "transfer-encoding: chunked\r\n\r\n";
     // Each of these bodies is complete JSON. Only the framing is incomplete.
@@ -377,7 +377,7 @@ async fn an_answer_that_was_cut_off_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_pair_that_came_whole_is_used_although_the_body_was_cut_off() {
+async fn complete_pair_of_a_truncated_body_is_used() {
     let longer = format!("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{PAIR}");
     let length = PAIR.len();
     let chunked =
@@ -389,7 +389,7 @@ async fn a_pair_that_came_whole_is_used_although_the_body_was_cut_off() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_is_ambiguous() {
+async fn late_response_is_ambiguous() {
     let half = |status: u16, body: &str| {
         let length = body.len() + 1;
         format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -418,7 +418,7 @@ async fn an_answer_that_does_not_come_in_time_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_ambiguous() {
+async fn response_that_is_not_http_is_ambiguous() {
     for said in [
         "SSH-2.0-scripted\r\n",
         "\r\n\r\n",
@@ -430,7 +430,7 @@ async fn an_answer_that_is_no_http_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn only_4_mib_of_an_answer_are_read() {
+async fn only_4_mib_of_a_response_are_read() {
     const LIMIT: usize = 4 * 1024 * 1024;
 
     let close = |status: u16| format!("HTTP/1.1 {status} Scripted\r\nconnection: close\r\n\r\n");
@@ -460,7 +460,7 @@ async fn only_4_mib_of_an_answer_are_read() {
 }
 
 #[tokio::test]
-async fn a_redirect_a_404_and_a_405_say_that_the_url_is_wrong() {
+async fn redirect_404_and_405_mean_a_wrong_url() {
     let target = Server::start(&[Read, say(response(200, PAIR))]).await;
     for status in [301, 302, 303, 304, 307, 308, 404, 405] {
         for location in [target.http(), "/elsewhere".to_owned()] {
@@ -488,7 +488,7 @@ async fn a_redirect_a_404_and_a_405_say_that_the_url_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_4xx_in_one_of_notions_shapes_is_definite() {
+async fn notion_s_4xx_is_definite() {
     for status in [400, 401, 403, 404, 405] {
         for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API] {
             let name = format!("{status} {body}");
@@ -504,7 +504,7 @@ async fn a_4xx_in_one_of_notions_shapes_is_definite() {
 }
 
 #[tokio::test]
-async fn a_4xx_that_is_not_notions_is_ambiguous() {
+async fn foreign_4xx_is_ambiguous() {
     let html = "<!doctype html><title>Attention Required!</title>";
     for status in [400, 401, 403, 407, 413] {
         for body in [html, "", "{}", "[]", "invalid_grant", r#"{"message":"no"}"#] {
@@ -517,7 +517,7 @@ async fn a_4xx_that_is_not_notions_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_408_and_any_5xx_are_ambiguous_whatever_they_say() {
+async fn status_408_and_5xx_are_ambiguous() {
     for status in [408, 500, 502, 503, 504, 529] {
         for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API, PAIR, ""] {
             let name = format!("{status} {body}");
@@ -530,7 +530,7 @@ async fn a_408_and_any_5xx_are_ambiguous_whatever_they_say() {
 }
 
 #[tokio::test]
-async fn a_200_without_a_pair_is_ambiguous() {
+async fn status_200_without_a_pair_is_ambiguous() {
     for body in [
         "",
         "{}",
@@ -545,7 +545,7 @@ async fn a_200_without_a_pair_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_429_is_a_rate_limit_with_the_time_to_wait() {
+async fn status_429_is_a_rate_limit_with_retry_after() {
     for (headers, after) in [("retry-after: 7\r\n", Some(7)), ("", None)] {
         for body in ["", "<p>", INVALID_GRANT, r#"{"error":"rate_limited"}"#] {
             let name = format!("{headers:?} {body}");

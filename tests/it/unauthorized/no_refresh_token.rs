@@ -102,7 +102,7 @@ impl RefusedToken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
+async fn two_refusals_30_seconds_apart_end_credentials() {
     let scene = RefusedToken::new().await;
     for seconds in 0..30 {
         let refused = scene.refused_at(f64::from(seconds), NOTIONS).await;
@@ -162,7 +162,7 @@ async fn refusals_without_notions_request_id_never_end_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_of_others_in_between_neither_count_nor_start_again() {
+async fn refusals_of_other_servers_do_not_count() {
     for (headers, sender) in ANSWERS {
         if sender == Notion {
             continue;
@@ -179,7 +179,7 @@ async fn refusals_of_others_in_between_neither_count_nor_start_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credentials() {
+async fn requests_sent_before_the_first_refusal_do_not_count() {
     let scene = RefusedToken::new().await;
     let world = &scene.world;
     let credentials = world
@@ -204,7 +204,7 @@ async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credential
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_at_the_same_moment_are_one_and_end_credentials_once() {
+async fn simultaneous_refusals_end_credentials_once() {
     let scene = RefusedToken::new().await;
     scene.between.answer(401, NOTIONS);
     for (seconds, has_ended) in [(0.0, false), (30.0, true)] {
@@ -221,7 +221,7 @@ async fn refusals_at_the_same_moment_are_one_and_end_credentials_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reconnect_starts_again() {
+async fn reconnect_resets_the_count() {
     let scene = RefusedToken::new().await;
     scene.refused_at(0.0, NOTIONS).await;
     scene.sleep_until(20.0).await;
@@ -275,7 +275,7 @@ async fn each_process_needs_its_own_two_refusals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_without_a_re_read_in_between_does_not_end_credentials() {
+async fn refusals_without_a_store_read_in_between_do_not_count() {
     let store = FaultyStore::memory();
     let notion = MockNotion::builder().refresh_tokens(false).in_process();
     let world = World::with(notion, |builder| builder.store(store.clone()));
