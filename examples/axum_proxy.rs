@@ -1,6 +1,6 @@
 //! A proxy to Notion's API on axum: its callers have keys of the proxy and never see a Notion token.
 //!
-//! `cargo run --example axum_proxy` needs no account: it starts a stand-in for Notion and the proxy on
+//! `cargo run --example axum_proxy` needs no account: it starts a mock Notion server and the proxy on
 //! this machine, sends a few requests through it, and ends.
 
 use axum::{
@@ -51,7 +51,7 @@ fn router(proxy: Proxy) -> Router {
 async fn session(mut request: Request, next: Next) -> Response {
     let key = request.headers().get(header::AUTHORIZATION);
     let caller = match key.and_then(|key| key.to_str().ok()) {
-        Some("Bearer key-of-ann") => "ann", // in truth: keys from a vault, compared in constant time
+        Some("Bearer key-of-ann") => "ann", // in production: keys from a vault, compared in constant time
         Some("Bearer key-of-ben") => "ben",
         _ => return (StatusCode::UNAUTHORIZED, "no such key").into_response(),
     };
@@ -121,7 +121,7 @@ async fn main() -> Result<(), BoxError> {
     let router = router(Proxy {
         provider,
         notion: layer.layer(https_client()),
-        api_url: notion.base_url(), // in truth: https://api.notion.com
+        api_url: notion.base_url(), // in production: https://api.notion.com
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

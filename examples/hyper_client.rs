@@ -1,6 +1,6 @@
 //! A program that calls Notion for several users with hyper's own client, and no framework.
 //!
-//! `cargo run --example hyper_client` needs no account: it talks to a stand-in for Notion on this
+//! `cargo run --example hyper_client` needs no account: it talks to a mock Notion server on this
 //! machine, and ends.
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ type Notion = NotionAuth<Client<HttpConnector, Full<Bytes>>>;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let notion = MockNotion::start().await?;
-    // In truth: NotionAuthProvider::builder().app(NotionAppCredentials::from_env()?).build()?
+    // In production: NotionAuthProvider::builder().app(NotionAppCredentials::from_env()?).build()?
     let provider = notion.provider_builder()?.build()?;
     for user in ["ann", "ben"] {
         let credentials = notion.connect();
@@ -35,7 +35,7 @@ async fn main() -> Result<(), BoxError> {
     // such as hyper-rustls', or `notion_auth::https_client()`, which has one.
     let client = Client::builder(TokioExecutor::new()).build_http();
     let client: Notion = NotionAuthLayer::refreshing(provider.clone()).layer(client);
-    let api = notion.base_url(); // in truth: https://api.notion.com
+    let api = notion.base_url(); // in production: https://api.notion.com
 
     println!("\nOne client for both; a request says whose it is:");
     for user in ["ann", "ben"] {

@@ -1,6 +1,6 @@
 //! A site whose visitor connects a workspace, with hyper's server alone and no framework.
 //!
-//! `cargo run --example hyper_server` needs no account: Notion's part is played by a stand-in on this
+//! `cargo run --example hyper_server` needs no account: it uses a mock Notion server on this
 //! machine, and the visitor's by a few lines at the end. Then it ends.
 
 use bytes::Bytes;
@@ -35,7 +35,7 @@ impl Site {
         self,
         mut request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, BoxError> {
-        // In truth: from the session's cookie. Everybody is Ann here.
+        // In production, from the session's cookie. Here every visitor is Ann.
         let visitor = Subject::new("ann");
         request.extensions_mut().insert(visitor.clone());
         if request.uri().path().starts_with("/notion/") {
@@ -83,7 +83,7 @@ async fn main() -> Result<(), BoxError> {
     let site = Site {
         routes: provider.routes().build()?,
         notion: NotionAuthLayer::refreshing(provider).layer(https_client()),
-        api_url: notion.base_url(), // in truth: https://api.notion.com
+        api_url: notion.base_url(), // in production: https://api.notion.com
     };
     tokio::spawn(serve(listener, site));
     println!("The site listens on {url}. Nothing is connected yet:");

@@ -1,6 +1,6 @@
 //! From nothing to authenticated requests, and through a refresh, in half a minute of reading.
 //!
-//! `cargo run --example quickstart` needs no account: it talks to a stand-in for Notion on this
+//! `cargo run --example quickstart` needs no account: it talks to a mock Notion server on this
 //! machine. `NOTION_TOKEN=… cargo run --example quickstart -- --live` calls the real API with an
 //! internal integration's token.
 //!
@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
     let result = if is_live {
         live().await
     } else {
-        stand_in().await
+        with_mock_notion().await
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,12 +46,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn stand_in() -> Result<(), BoxError> {
+async fn with_mock_notion() -> Result<(), BoxError> {
     let notion = MockNotion::start().await?;
-    println!("1. A stand-in for Notion listens on {}.", notion.base_url());
+    println!("1. A mock Notion server listens on {}.", notion.base_url());
     println!("   Nothing here leaves this machine.\n");
 
-    // The app's credentials: from the environment, a file, or, as here, from the stand-in.
+    // The app's credentials: from the environment, a file, or, as here, from the mock server.
     let provider = NotionAuthProvider::builder()
         .app(notion.app_credentials()?)
         .api_url(notion.base_url())

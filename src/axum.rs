@@ -1,10 +1,9 @@
-//! What axum needs beyond Tower: [`AuthError`] as a response, and the [`Connection`] of a request's
-//! subject as an extractor.
+//! axum integration: [`AuthError`] as a response, and an extractor for the [`Connection`] of a request's
+//! subject.
 //!
-//! It rests on `axum-core`, as libraries for axum should: traits, and nothing of a router or a server.
-//! It goes with axum 0.8.
+//! It depends only on `axum-core`, which has the traits without router and server, and supports axum 0.8.
 //!
-//! A handler that calls Notion holds a client with the layer around it:
+//! A handler that calls Notion uses a client with the layer around it:
 //!
 //! ```
 //! use axum::{
@@ -51,7 +50,7 @@
 //! fn app(provider: NotionAuthProvider) -> Router {
 //!     let layer = NotionAuthLayer::refreshing(provider.clone());
 //!     let site = Site { notion: layer.layer(https_client()), provider };
-//!     let session = Extension(Subject::new("ann")); // in truth your session layer, which knows who it is
+//!     let session = Extension(Subject::new("ann")); // replace with your session layer
 //!     Router::new().route("/me", get(me)).with_state(site).layer(session)
 //! }
 //! ```
@@ -77,12 +76,11 @@ impl IntoResponse for AuthError {
     }
 }
 
-/// Extractor for the connection of the request's [`Subject`], which can be used as far as the store
-/// knows.
+/// Extractor for the connection of the request's [`Subject`], if it is usable according to the store.
 ///
-/// The host's session layer puts the subject into the request's extensions; the provider is the
+/// The application's session layer inserts the subject into the request's extensions. The provider is the
 /// router's state, or part of it ([`FromRef`]). The store is read for each request, and nothing is
-/// refreshed; when the extraction is dropped, nothing has changed.
+/// refreshed.
 ///
 /// | otherwise | the rejection, in the envelope of Notion's API |
 /// |---|---|
@@ -90,9 +88,9 @@ impl IntoResponse for AuthError {
 /// | the store does not answer | 503 `service_unavailable` with `Retry-After` |
 /// | the request has no subject, the store cannot be used as it is, or the token cannot be sent | 500 `internal_server_error`: what to do |
 ///
-/// An application that has only an integration token connects nobody: there this refuses every request.
+/// In an application that has only an integration token, it refuses every request.
 ///
-/// A page that is shown all the same takes a `Result`:
+/// A page that is also shown without a connection takes a `Result`:
 ///
 /// ```
 /// use notion_auth::{AuthError, axum::Connection};
@@ -112,14 +110,14 @@ impl IntoResponse for AuthError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connection {
-    /// Whose it is: what a request to Notion carries in its extensions.
+    /// The subject of the connection, to insert into the extensions of requests to Notion.
     pub subject: Subject,
-    /// The workspace, and since when; its state is [`RecordState::Active`].
+    /// The connected workspace and the time of the connection. Its state is [`RecordState::Active`].
     pub status: ConnectionStatus,
 }
 
-/// Not 401: a visitor who has not signed in has no business in such a handler, and a client cannot
-/// mend a layer that is missing.
+/// Not 401, because a visitor who has not signed in should not reach this handler, and a client cannot
+/// correct a missing layer.
 const NO_SUBJECT: &str = "the request has no Subject in its extensions: put the session layer, which \
     inserts it and turns away who is not signed in, around this route (Router::layer)";
 

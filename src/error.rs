@@ -135,9 +135,10 @@ impl AuthError {
         causes(error).find_map(|error| error.downcast_ref())
     }
 
-    /// Whether the failure may go away by itself: the store or the token endpoint does not answer, a
-    /// refresh takes longer than a request waits, or this process is shutting down. The credentials are
-    /// kept.
+    /// Whether the failure may go away by itself. The credentials are kept.
+    ///
+    /// The store or the token endpoint does not answer, a refresh takes longer than a request waits, or this
+    /// process is shutting down.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(

@@ -8,7 +8,7 @@ use tower::retry::Policy;
 
 use crate::header::retry_after;
 
-/// A [`Policy`] that retries requests that Notion rejected for rate limiting.
+/// A retry [`Policy`](tower::retry::Policy) for requests that Notion rejected for rate limiting.
 ///
 /// It retries status 429 `rate_limited` and 529 `service_overload` for every HTTP method, as Notion's
 /// official clients do. Errors and other statuses are not retried: a request answered with 503 may have

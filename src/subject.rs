@@ -1,4 +1,4 @@
-//! Whose credentials a request uses, and what else it may carry in its extensions.
+//! The subject of a request, and other request extensions.
 
 use std::{
     fmt,
@@ -12,17 +12,17 @@ use crate::credentials::{AccessToken, InvalidToken};
 #[cfg(feature = "encryption")]
 use crate::keyring::{DigestKey, Keyring};
 
-/// Whose credentials a request uses: the name by which the host application knows a connection,
-/// such as a customer's or a workspace's id.
+/// The application's name for a Notion connection, such as a customer's or workspace's ID. It selects the
+/// credentials of a request.
 ///
-/// Put it into a request's extensions, from a place that the request's sender does not control (the
-/// host's session, never the query or a header). Cloning counts a reference; the text is hashed
-/// once, when the subject is made, with SipHash under a key drawn per process, so that nobody can
-/// choose subjects that collide.
+/// Insert it into a request's extensions, from a source that the sender of the request does not control:
+/// your session, never the query or a header. Clones are cheap. The text is hashed once, when the subject
+/// is created, with SipHash under a random key of the process, so that clients cannot choose subjects that
+/// collide.
 ///
-/// `Debug`, and so the log, shows a digest and not the text, which may be somebody's e-mail address. Once the process has
-/// built a provider with keys (feature `encryption`), the digest is keyed by the first of them, so that it is the same in
-/// all processes with that key; before, it is another one in each process.
+/// `Debug`, and therefore the log, shows a digest instead of the text, which may be an e-mail address. Once
+/// the process has built a provider with keys (feature `encryption`), the digest is keyed by the first of
+/// them, and is the same in all processes with that key. Before that, it differs between processes.
 ///
 /// ```
 /// use notion_auth::Subject;
@@ -39,11 +39,11 @@ pub struct Subject {
 #[cfg(feature = "encryption")]
 static DIGEST_KEY: OnceLock<DigestKey> = OnceLock::new();
 
-/// Hashes subjects: SipHash under this process's key.
+/// Hashes subjects with SipHash under a key of this process.
 static HASHER: OnceLock<DefaultHasher> = OnceLock::new();
 
 impl Subject {
-    /// A subject of this name. Any text will do, also an empty one; it is compared byte by byte.
+    /// Creates a subject from any text, including an empty one. Subjects are compared byte by byte.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let drawn = || RandomState::new().build_hasher();
@@ -55,8 +55,10 @@ impl Subject {
         }
     }
 
-    /// A subject named by several parts, such as tenant and user, encoded so that no two lists of
-    /// parts give the same subject: each part is preceded by its length in bytes.
+    /// Creates a subject from several parts, such as tenant and user.
+    ///
+    /// Each part is preceded by its length in bytes, so that different lists of parts yield different
+    /// subjects.
     ///
     /// ```
     /// use notion_auth::Subject;
@@ -68,8 +70,8 @@ impl Subject {
         Self::new(Self::prefix_of_parts(parts))
     }
 
-    /// What all subjects begin with whose first [parts](Self::from_parts) are these: the
-    /// [`prefix`](crate::store::ListQuery) that lists, say, all connections of one user.
+    /// Returns the prefix of all subjects whose first [parts](Self::from_parts) are these. Use it as the
+    /// [`prefix`](crate::store::ListQuery) of a list, for example of all connections of one user.
     ///
     /// ```
     /// use notion_auth::Subject;
@@ -90,7 +92,7 @@ impl Subject {
         text
     }
 
-    /// The text it was made of.
+    /// Returns the subject's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -108,7 +110,8 @@ impl Subject {
             .map_or(self.hash, |key| key.digest(&self.text))
     }
 
-    /// Makes digests the same in all processes with this keyring. The first call in a process counts.
+    /// Makes digests the same in all processes with this keyring. Only the first call in a process has an
+    /// effect.
     #[cfg(feature = "encryption")]
     pub(crate) fn key_digests(keyring: &Keyring) {
         DIGEST_KEY.get_or_init(|| keyring.digest_key());
@@ -120,9 +123,9 @@ impl Subject {
     }
 }
 
-/// Lets subjects have the same hashes in each process, so that what a look-up takes can be counted
-/// exactly. Not for a program that serves anybody: who knows the hashes can choose subjects that
-/// collide.
+/// Makes the hashes of subjects the same in each process, for benchmarks that count instructions.
+///
+/// Do not use it in a server, because clients that know the hashes can choose subjects that collide.
 ///
 /// ```
 /// use notion_auth::{Subject, testing};
@@ -132,7 +135,7 @@ impl Subject {
 /// ```
 ///
 /// # Panics
-/// When this process has made a subject, or fixed the seed, before.
+/// If this process has already created a subject or fixed the seed.
 ///
 /// ```should_panic
 /// # use notion_auth::{Subject, testing};
@@ -182,10 +185,10 @@ impl From<String> for Subject {
     }
 }
 
-/// A request extension: credentials of the caller's own for this one request.
+/// Request extension with the caller's own credentials for this request.
 ///
-/// They come before a [`Subject`] and before the integration token, are used as they are, and are
-/// never refreshed: a 401 goes back to the caller.
+/// They take precedence over a [`Subject`] and the integration token. They are used unchanged and never
+/// refreshed: a 401 is returned to the caller.
 ///
 /// ```
 /// use notion_auth::{AccessToken, ExplicitCredentials};
@@ -201,10 +204,10 @@ pub struct ExplicitCredentials {
 }
 
 impl ExplicitCredentials {
-    /// Credentials that consist of this access token.
+    /// Creates the extension from an access token.
     ///
     /// # Errors
-    /// When a header cannot carry the token.
+    /// If the token is not a valid header value.
     pub fn new(token: &AccessToken) -> Result<Self, InvalidToken> {
         token.to_header_value().map(Self::from_authorization)
     }
@@ -218,17 +221,17 @@ impl ExplicitCredentials {
     }
 }
 
-/// A request extension: without stored credentials, this request uses the app's integration token.
+/// Request extension that selects the app's integration token if there are no stored credentials.
 ///
-/// An app that has an OAuth client refuses a request without a subject, and one whose subject has
-/// no credentials, because a lost extension must not switch identities silently. This says that it
-/// is meant.
+/// If the app has an OAuth client, a request without a subject, or whose subject has no credentials, is
+/// refused, because a lost extension must not silently change the identity. This extension requests the
+/// token explicitly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UseIntegrationToken;
 
 impl UseIntegrationToken {
-    /// The extension.
+    /// Creates the extension.
     #[must_use]
     pub fn new() -> Self {
         Self
@@ -241,14 +244,13 @@ impl Default for UseIntegrationToken {
     }
 }
 
-/// A request extension, and the mode of a layer: what to do when the credentials have expired or
-/// were refused.
+/// Request extension, and mode of a layer: what to do if the credentials have expired or were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
-    /// Refresh them and go on.
+    /// Refresh the credentials and continue.
     Refreshing,
-    /// Answer with an error at once. The store may be read, the token endpoint is never called.
+    /// Return an error immediately. The store may be read, but the token endpoint is never called.
     FailFast,
 }
 
@@ -258,7 +260,7 @@ pub enum Mode {
 pub enum CredentialUsed {
     /// The stored credentials of the request's subject.
     Stored {
-        /// The generation of the record (a counter of refreshes within one grant) they came from.
+        /// The generation of the record (a counter of refreshes within one grant).
         generation: u64,
     },
     /// The request's [`ExplicitCredentials`].

@@ -21,7 +21,7 @@ use crate::{
     vault,
 };
 
-/// How long requests may take to end when the gateway is told to.
+/// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
@@ -85,7 +85,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Installs what is told the crate's metrics. Before the provider is built: it asks then.
+/// Installs the metrics recorder. Call it before the provider is built, because the provider registers its counters then.
 fn metrics() -> Result<PrometheusHandle, BoxError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
@@ -122,11 +122,11 @@ async fn run(
     router: Router,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), BoxError> {
-    let (ending, ended) = oneshot::channel();
+    let (shutting_down, ended) = oneshot::channel();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
         end.await;
         tracing::info!("shutting down");
-        let _ = ending.send(());
+        let _ = shutting_down.send(());
     });
     let limit = async {
         match ended.await {

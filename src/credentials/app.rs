@@ -63,8 +63,8 @@ pub struct NotionAppCredentials {
 impl NotionAppCredentials {
     /// The `Notion-Version` that is sent by default.
     ///
-    /// It is the newest version at the time of this crate's last breaking release and changes only with the
-    /// next one, so that an upgrade never changes the responses that your code parses.
+    /// It is the newest version at the time of this crate's last breaking release. It changes only with the
+    /// next one, so that other upgrades do not change the responses that your code parses.
     pub const DEFAULT_VERSION: &'static str = "2026-03-11";
 
     pub(super) const AUTHORIZATION_URL: &'static str = "https://api.notion.com/v1/oauth/authorize";

@@ -1,7 +1,9 @@
 use std::fmt;
 
-/// Error of a field of the application's credentials. It names the field, the variable that the value was
-/// read from, and the expected format. It never shows the value.
+/// Error of a field of the application's credentials.
+///
+/// It names the field, the variable that the value was read from, and the expected format. It never shows
+/// the value.
 ///
 /// ```
 /// use notion_auth::NotionAppCredentials;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::NotionUserCredentials;
 
 /// [`NotionUserCredentials`] that serialize with their tokens in plaintext, for a custom store or a backup.
+///
 /// Protect the result as a secret.
 ///
 /// Returned by [`NotionUserCredentials::expose_tokens`].

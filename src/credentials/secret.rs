@@ -66,7 +66,9 @@ secret! {
     ClientSecret
 }
 
-/// The reason why an access token cannot be sent. It contains nothing of the token.
+/// The reason why an access token cannot be sent.
+///
+/// It contains nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidToken {

@@ -17,7 +17,6 @@ use crate::https::{ConnectError, connect_error};
 /// - [`is_ambiguous`](Self::is_ambiguous): the server may have processed the request.
 ///
 /// Messages contain no token, code, `state` or secret.
-/// server may have done it). The messages contain no token, code, state or secret.
 #[derive(Debug)]
 pub struct OAuthError {
     kind: Kind,

@@ -12,8 +12,9 @@ use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
 /// A flow that was started: what to keep, bound to the user's browser, until the browser returns from Notion.
 ///
-/// It can be serialized, to be kept in a session. It contains the flow's `state`: keep it where only your application
-/// can read it, such as a session on the server or an encrypted cookie. Remove it when it is used.
+/// It implements `Serialize` and `Deserialize`, so that it can be kept in a session. It contains the flow's
+/// `state`. Keep it where only the application can read it, such as a server-side session or an encrypted
+/// cookie. Remove it from there when you use it.
 #[derive(Clone, Serialize)]
 pub struct PendingFlow {
     state: String,

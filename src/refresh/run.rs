@@ -114,7 +114,7 @@ enum Round {
 impl Round {
     /// `None` if the record has moved.
     fn of(granted: Option<(Grant, OutcomeLabel)>) -> Self {
-        granted.map_or(Self::Moved, |(grant, ending)| Self::Done(grant, ending))
+        granted.map_or(Self::Moved, |(grant, label)| Self::Done(grant, label))
     }
 }
 
@@ -154,7 +154,7 @@ async fn run(task: &Task) -> Result<(Grant, OutcomeLabel), Failed> {
             }
         };
         held = match round {
-            Round::Done(grant, ending) => return Ok((grant, ending)),
+            Round::Done(grant, label) => return Ok((grant, label)),
             Round::Moved => None,
             Round::Held(error) => Some(error),
         };

@@ -1,4 +1,4 @@
-//! Requests come and go; a refresh is nobody's.
+//! A refresh is independent of the requests that wait for it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::faulty_store::FaultyStore;
 use crate::support::{World, poll, status};
 
 #[tokio::test(start_paused = true)]
-async fn a_request_dropped_after_any_poll_loses_no_credentials() {
+async fn request_dropped_after_any_poll_loses_no_credentials() {
     let mut cut = 0;
     loop {
         let notion = MockNotion::builder()
@@ -29,7 +29,7 @@ async fn a_request_dropped_after_any_poll_loses_no_credentials() {
             if is_answered {
                 break;
             }
-            // Whatever it waits for goes on.
+            // The task that the request waits for continues.
             sleep(Duration::from_millis(3)).await;
         }
         drop(request);
@@ -54,7 +54,7 @@ async fn a_request_dropped_after_any_poll_loses_no_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_gives_up_waiting_leaves_the_refresh_to_go_on() {
+async fn refresh_continues_after_a_request_gives_up() {
     let notion = MockNotion::builder()
         .token_delay(Duration::from_secs(5))
         .in_process();
@@ -76,7 +76,7 @@ async fn a_request_that_gives_up_waiting_leaves_the_refresh_to_go_on() {
 }
 
 #[test]
-fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
+fn runtime_shut_down_during_a_refresh_frees_the_task_entry() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -98,7 +98,7 @@ fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
     });
     drop(first);
 
-    // The claim is left in the store; the slot is free, and the cached token still good.
+    // The lease stays in the store. The task entry is free, and the cached token is still valid.
     runtime().block_on(async {
         let acquired = world.provider.acquire(&subject).await.unwrap();
         assert_eq!(acquired.generation(), 1);
@@ -108,7 +108,7 @@ fn a_runtime_that_ends_during_a_refresh_leaves_an_error_and_a_free_slot() {
 }
 
 #[test]
-fn runtime_that_was_shut_down_makes_an_error_and_no_panic() {
+fn shut_down_runtime_is_an_error_and_no_panic() {
     let tasks = tokio::runtime::Runtime::new().expect("a runtime");
     let handle = tasks.handle().clone();
     let store = FaultyStore::memory();
@@ -123,7 +123,7 @@ fn runtime_that_was_shut_down_makes_an_error_and_no_panic() {
 
     let caller = tokio::runtime::Runtime::new().expect("a runtime");
     caller.block_on(async {
-        // What is cached can be sent.
+        // The cached token can be sent.
         world.provider.acquire(&subject).await.unwrap();
         let errors = [
             world

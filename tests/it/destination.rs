@@ -1,4 +1,4 @@
-//! Rules 1 and 2: the token goes to one place, whatever `Host`, target and method say.
+//! Rules 1 and 2: the token reaches only one destination, whatever `Host`, target and method are.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::support::{Body, auth_error};
 
-/// What a server has seen of a request.
+/// A request as a server received it.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) version: Version,
@@ -34,7 +34,7 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
 }
 
-/// A server for HTTP/1 and HTTP/2 on loopback that notes what it is sent, and answers 200.
+/// An HTTP/1 and HTTP/2 server on loopback that records its requests and answers 200.
 pub(crate) struct Recorder {
     pub(crate) authority: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -71,13 +71,13 @@ impl Recorder {
         format!("http://{}", self.authority)
     }
 
-    /// What came since this was last asked.
+    /// Returns the requests received since the last call.
     pub(crate) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }
 
-/// Values of `Host` for a server at this authority, and whether a request with them gets a token.
+/// Returns values of `Host` for a server at this authority, and whether a request with them gets a token.
 pub(crate) fn hosts(authority: &str) -> Vec<(Vec<String>, bool)> {
     let port = authority.rsplit(':').next().unwrap();
     let one = |host: &str| vec![host.to_owned()];
@@ -100,7 +100,7 @@ pub(crate) fn hosts(authority: &str) -> Vec<(Vec<String>, bool)> {
     ]
 }
 
-/// A provider for that API, with credentials for `ann`.
+/// Creates a provider for this API, with credentials for `ann`.
 pub(crate) async fn provider(api_url: &str) -> NotionAuthProvider {
     let notion = MockNotion::in_process();
     let builder = notion.provider_builder().unwrap().api_url(api_url);
@@ -150,7 +150,7 @@ async fn rule_01_host_header_of_another_site_gets_no_token_over_either_version()
         let inner_decides = hit.clone().inner_decides_destination();
         let integration = NotionAuthLayer::refreshing(integration.clone()).without_replay();
         for (hosts, is_allowed) in hosts(&server.authority) {
-            // Few headers are scanned for `Host`, many are asked for it.
+            // A header map with few headers is scanned for `Host`, and a large one is looked up.
             for others in [0, 4, 30] {
                 let request = || get(&uri, &hosts, others);
                 let with_own = || {
@@ -204,7 +204,7 @@ async fn rule_01_connect_and_trace_get_no_token() {
     assert!(server.take().is_empty());
 }
 
-/// Sends requests on one connection to the server, whatever their URIs say, as a raw connection does.
+/// Sends requests on one connection to the server, whatever their URIs are, as a raw connection does.
 async fn raw(
     authority: String,
 ) -> impl Service<Request<Body>, Response = Response<hyper::body::Incoming>, Error = BoxError> + Clone

@@ -16,7 +16,7 @@ async fn send(world: &World, request: Request<Body>) -> Result<u16, BoxError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_uses_what_is_good_and_loads_what_is_stored() {
+async fn fail_fast_uses_cached_and_stored_tokens() {
     let world = World::new();
     let other = world.another_provider();
     other
@@ -27,7 +27,7 @@ async fn it_uses_what_is_good_and_loads_what_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_token_fails_at_once_and_is_never_refreshed() {
+async fn fail_fast_never_refreshes_a_refused_token() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world
@@ -48,7 +48,7 @@ async fn a_refused_token_fails_at_once_and_is_never_refreshed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_finds_what_a_refreshing_process_has_stored() {
+async fn fail_fast_loads_tokens_refreshed_by_another_process() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world
@@ -67,7 +67,7 @@ async fn it_finds_what_a_refreshing_process_has_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_token_fails_before_anything_is_sent() {
+async fn fail_fast_sends_no_expired_token() {
     let world = World::new();
     let mut credentials = world.notion.connect();
     credentials.expires_at = Some(std::time::SystemTime::UNIX_EPOCH);
@@ -83,21 +83,21 @@ async fn an_expired_token_fails_before_anything_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_may_ask_for_the_other_mode() {
+async fn mode_of_a_request_has_precedence() {
     let world = World::with(MockNotion::in_process(), |builder| builder);
     let credentials = world.connect("ann").await;
     world
         .notion
         .revoke_access_token(credentials.access_token.expose());
 
-    // Fail fast through a refreshing layer…
+    // Fails fast in a refreshing layer.
     let mut hasty = world.get("ann");
     hasty.extensions_mut().insert(Mode::FailFast);
     assert_eq!(status(world.client(), hasty).await, 401);
     sleep(Duration::from_secs(10)).await;
     assert!(world.notion.ledger().refreshes().is_empty());
 
-    // …and a refresh through one that fails fast.
+    // Refreshes in a layer that fails fast.
     let mut patient = world.get("ann");
     patient.extensions_mut().insert(Mode::Refreshing);
     assert_eq!(send(&world, patient).await.unwrap(), 200);

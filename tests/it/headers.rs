@@ -1,4 +1,4 @@
-//! What is put on a request, and where a request may go with it.
+//! The headers that are added, and the destinations that a request may have.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use crate::support::{Body, auth_error, get};
 
 type Seen = Arc<Mutex<Vec<(Uri, HeaderMap)>>>;
 
-/// Notes what arrives, and answers 200.
+/// Records the requests and answers 200.
 fn recorder() -> (
     impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone,
     Seen,
@@ -71,7 +71,7 @@ async fn authorization_of_the_caller_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_version_of_the_callers_is_kept_unless_the_layer_overrides() {
+async fn version_of_the_caller_is_kept_unless_overridden() {
     for crowd in [0, 30] {
         let request = || {
             let mut request = get("https://api.notion.com/");
@@ -94,7 +94,7 @@ async fn a_version_of_the_callers_is_kept_unless_the_layer_overrides() {
 }
 
 #[tokio::test]
-async fn the_apps_version_is_the_one_that_is_sent() {
+async fn version_of_the_app_is_sent() {
     for version in ["2025-09-03", "2031-01-01"] {
         let app = NotionAppCredentials::builder()
             .token("ntn_1")
@@ -132,7 +132,7 @@ async fn request_to_another_origin_is_an_error_and_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_inner_service_may_decide_where_a_path_goes_and_nothing_else() {
+async fn inner_service_may_decide_only_the_destination_of_paths() {
     let layer = NotionAuthLayer::refreshing(provider()).inner_decides_destination();
     let headers = headers_of(layer.clone(), get("/v1/users/me")).await;
     assert_eq!(headers[AUTHORIZATION], "Bearer ntn_fixed");
@@ -143,7 +143,7 @@ async fn the_inner_service_may_decide_where_a_path_goes_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_redirect_takes_no_token_to_another_place() {
+async fn redirect_sends_no_token_to_another_origin() {
     let seen = Seen::default();
     let sink = Arc::clone(&seen);
     let redirecting = service_fn(move |request: Request<Body>| {
@@ -183,7 +183,7 @@ async fn a_redirect_takes_no_token_to_another_place() {
 }
 
 #[test]
-fn an_api_url_that_is_neither_https_nor_local_is_refused() {
+fn api_url_must_be_https_or_local() {
     for url in [
         "http://api.notion.com",
         "http://10.0.0.1",
@@ -211,7 +211,7 @@ fn an_api_url_that_is_neither_https_nor_local_is_refused() {
 }
 
 #[tokio::test]
-async fn replays_carry_the_new_token_alone_and_the_whole_request() {
+async fn replay_has_only_the_new_token_and_the_whole_request() {
     let world = crate::support::World::new();
     let credentials = world.connect("ann").await;
     world

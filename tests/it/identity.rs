@@ -1,4 +1,4 @@
-//! Whose credentials a request gets.
+//! Selection of a request's credentials.
 
 use http::Request;
 use notion_auth::{
@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt};
 
 use crate::support::{Body, auth_error, get};
 
-/// An app with an OAuth client and an integration token, and one connected subject.
+/// Creates a provider of an app with an OAuth client and an integration token, and one connected subject.
 async fn provider(
     notion: &MockNotion,
     set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder,
@@ -55,7 +55,7 @@ fn of<T: Clone + Send + Sync + 'static>(mut request: Request<Body>, identity: T)
 }
 
 #[tokio::test]
-async fn explicit_comes_before_stored_and_stored_before_the_integration_token() {
+async fn precedence_is_explicit_stored_integration_token() {
     let notion = MockNotion::in_process();
     let provider = provider(&notion, |builder| builder).await;
     let own = notion.connect();
@@ -76,7 +76,7 @@ async fn explicit_comes_before_stored_and_stored_before_the_integration_token() 
 }
 
 #[tokio::test]
-async fn a_lost_subject_does_not_switch_to_the_integration_token_silently() {
+async fn lost_subject_does_not_select_the_integration_token() {
     let notion = MockNotion::in_process();
     let provider = provider(&notion, |builder| builder).await;
     for lost in [
@@ -92,7 +92,7 @@ async fn a_lost_subject_does_not_switch_to_the_integration_token_silently() {
 }
 
 #[tokio::test]
-async fn it_is_used_when_the_request_or_the_builder_says_so() {
+async fn integration_token_is_used_on_request() {
     let notion = MockNotion::in_process();
     let integration = CredentialUsed::IntegrationToken;
     let strict = provider(&notion, |builder| builder).await;
@@ -118,7 +118,7 @@ async fn it_is_used_when_the_request_or_the_builder_says_so() {
 }
 
 #[tokio::test]
-async fn an_app_without_an_oauth_client_uses_its_token_for_everybody() {
+async fn app_without_an_oauth_client_uses_its_token_for_all() {
     let notion = MockNotion::in_process();
     let app = NotionAppCredentials::builder().token(notion.grant().access_token());
     let provider = notion.provider_builder().unwrap().app(app.build().unwrap());
@@ -132,19 +132,19 @@ async fn an_app_without_an_oauth_client_uses_its_token_for_everybody() {
 }
 
 #[tokio::test]
-async fn an_app_without_an_oauth_client_gives_its_token_to_hosts_with_another_client_too() {
+async fn integration_token_serves_custom_clients() {
     let provider = fixed_token("ntn_test", "http://127.0.0.1:8080").unwrap();
     let anybody = Subject::new("anybody");
     let acquired = provider.acquire(&anybody).await.unwrap();
     assert_eq!(acquired.expose(), "ntn_test");
-    // There is nothing better: the 401 is to be passed on.
+    // There is no other token, so the 401 is returned.
     let again = provider.refused(&anybody, &acquired).await.unwrap();
     assert_eq!(again.generation(), acquired.generation());
     assert_eq!(again.expose(), "ntn_test");
 }
 
 #[tokio::test]
-async fn asking_for_an_integration_token_that_is_not_there_says_so() {
+async fn missing_integration_token_is_reported() {
     let notion = MockNotion::in_process();
     let provider = notion.provider_builder().unwrap().build().unwrap();
     let asking = of(request(&notion), UseIntegrationToken::new());
@@ -155,7 +155,7 @@ async fn asking_for_an_integration_token_that_is_not_there_says_so() {
 }
 
 #[tokio::test]
-async fn refused_explicit_credentials_and_integration_tokens_pass_through() {
+async fn refused_explicit_and_integration_tokens_return_the_401() {
     let notion = MockNotion::in_process();
     let provider = provider(&notion, |builder| builder).await;
     let own = notion.connect();
@@ -176,7 +176,7 @@ async fn refused_explicit_credentials_and_integration_tokens_pass_through() {
 }
 
 #[tokio::test]
-async fn a_session_is_its_own_whatever_the_request_carried() {
+async fn session_ignores_the_identity_of_the_request() {
     let notion = MockNotion::in_process();
     let provider = provider(&notion, |builder| builder).await;
     let ben = notion.connect();
@@ -205,10 +205,10 @@ async fn a_session_is_its_own_whatever_the_request_carried() {
 }
 
 #[tokio::test]
-async fn no_subject_gets_anothers_token() {
+async fn subjects_never_get_another_subject_s_token() {
     let notion = MockNotion::in_process();
     let builder = notion.provider_builder().unwrap();
-    // Fewer places than subjects: entries come and go.
+    // Fewer cache entries than subjects, so that entries are evicted.
     let provider = builder.cache_capacity(8).build().unwrap();
     let mut tokens = Vec::new();
     for number in 0..200 {
@@ -228,7 +228,7 @@ async fn no_subject_gets_anothers_token() {
 }
 
 #[test]
-fn a_subject_is_its_text_and_parts_do_not_run_together() {
+fn subjects_are_equal_if_their_text_is() {
     assert_eq!(Subject::new("a"), Subject::from("a".to_owned()));
     assert_ne!(Subject::new("a"), Subject::new("A"));
     let lists: [&[&str]; 8] = [
@@ -251,7 +251,7 @@ fn a_subject_is_its_text_and_parts_do_not_run_together() {
 }
 
 #[test]
-fn what_a_provider_needs_is_named() {
+fn missing_provider_settings_are_named() {
     let error: AuthError = NotionAuthProvider::builder().build().unwrap_err();
     assert!(error.is_configuration());
     assert!(error.to_string().contains("app credentials"), "{error}");

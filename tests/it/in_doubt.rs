@@ -1,4 +1,4 @@
-//! Refreshes whose outcome is unknown: how long they pause, and what ends them.
+//! Refreshes in doubt: their pauses, and what ends them.
 
 use std::{
     future::ready,
@@ -35,7 +35,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The subject's access token was refused, and no refresh gets an answer.
+/// Creates a world with a refused access token, in which no refresh gets a response.
 async fn in_doubt(store: &FaultyStore) -> World {
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -52,7 +52,7 @@ fn calls(world: &World) -> usize {
     world.notion.ledger().refreshes().len()
 }
 
-/// Another process on the same store.
+/// Creates a provider of another process with the same store.
 fn elsewhere(world: &World, store: &FaultyStore) -> NotionAuthProvider {
     let builder = world.notion.provider_builder().unwrap();
     let builder = builder.store(store.clone()).clock(world.clock.clone());
@@ -81,7 +81,7 @@ async fn change_in_another_process_ends_a_long_pause_within_30_seconds() {
     let store = FaultyStore::memory();
     let world = in_doubt(&store).await;
     let ann = Subject::new("ann");
-    // The lease says when a pause of more than 2 minutes has begun.
+    // The lease shows when a pause of more than 2 minutes has started.
     let mut duration = 0;
     while duration < 150_000_000 {
         sleep(seconds(1)).await;
@@ -99,12 +99,12 @@ async fn change_in_another_process_ends_a_long_pause_within_30_seconds() {
         sleep(seconds(1)).await;
     }
     assert!(began.elapsed() <= seconds(32), "{:?}", began.elapsed());
-    // At most the replay that began before the change.
+    // At most the replay that started before the change.
     assert!(calls(&world) - made <= 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn provider_that_is_dropped_replays_no_more() {
+async fn dropped_provider_replays_no_more() {
     let store = FaultyStore::memory();
     let world = in_doubt(&store).await;
     let (notion, clock) = (world.notion.clone(), world.clock.clone());
@@ -113,7 +113,7 @@ async fn provider_that_is_dropped_replays_no_more() {
     sleep(seconds(1800)).await;
     assert!(notion.ledger().refreshes().len() - made <= 1);
 
-    // Another process takes the refresh over.
+    // Another process takes over the refresh.
     notion.always(Call::Refresh, None);
     let builder = notion.provider_builder().unwrap();
     let provider = builder.store(store).clock(clock).build().unwrap();
@@ -123,7 +123,7 @@ async fn provider_that_is_dropped_replays_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn provider_that_is_dropped_still_commits_a_new_pair() {
+async fn dropped_provider_still_commits_a_new_pair() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -150,7 +150,7 @@ async fn provider_that_is_dropped_still_commits_a_new_pair() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn revocation_of_a_disconnect_is_tried_again() {
+async fn revocation_of_a_disconnect_is_retried() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world.notion.script(Call::Revoke, [Fault::DropBefore]);
@@ -162,7 +162,7 @@ async fn revocation_of_a_disconnect_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn disconnect_whose_future_is_dropped_revokes_all_the_same() {
+async fn dropped_disconnect_still_revokes() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let ann = Subject::new("ann");
@@ -203,7 +203,7 @@ async fn entry_older_than_twice_the_revalidation_age_waits_for_the_comparison() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn store_that_is_down_lets_entries_be_used_for_five_minutes() {
+async fn cached_tokens_are_used_for_five_minutes_without_the_store() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())
@@ -235,7 +235,7 @@ async fn valid_token_is_sent_while_its_refresh_is_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
+async fn unreachable_token_endpoint_is_called_less_and_less_often() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let unreachable = tower::service_fn(move |_: Request<Full<Bytes>>| {
@@ -255,12 +255,12 @@ async fn unreachable_token_endpoint_is_called_ever_more_seldom() {
         sleep(seconds(1)).await;
     }
     let calls = calls.load(Ordering::Relaxed);
-    // Pauses of up to 2 s, 4 s, 8 s and so on, to 5 minutes.
+    // Pauses of up to 2 s, 4 s, 8 s and so on, up to 5 minutes.
     assert!((4..=20).contains(&calls), "{calls} calls in 10 minutes");
 }
 
 #[tokio::test(start_paused = true)]
-async fn tombstone_whose_answer_was_lost_revokes_the_tokens_it_replaced() {
+async fn tombstone_without_a_response_revokes_replaced_tokens() {
     let store = FaultyStore::memory();
     let world = World::with(MockNotion::in_process(), |builder| {
         builder.store(store.clone())

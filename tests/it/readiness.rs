@@ -1,8 +1,9 @@
-//! The inner service is called when it is ready, on every way a request can take.
+//! The inner service is only called when it is ready, on every path of a request.
 
 use std::{
     future::{Ready, ready},
-    task::{Context, Poll},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -15,13 +16,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 
 use crate::support::{Body, World, get};
 
-/// Answers by token, and panics when it is called without having been found ready, as its clones
-/// must be too.
+/// Answers depending on the token, and panics if it, or a clone, is called before it was ready.
 #[derive(Debug, Default)]
 struct Strict {
     is_ready: bool,
@@ -62,7 +61,7 @@ impl Service<Request<Body>> for Strict {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_way_calls_a_service_that_is_not_ready() {
+async fn no_path_calls_a_service_that_is_not_ready() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     world
@@ -83,7 +82,7 @@ async fn no_way_calls_a_service_that_is_not_ready() {
         request
     };
 
-    // A refused one that is replayed, a hit, a miss, errors, and each after the other.
+    // A replayed request, a hit, a miss, errors, and each after the other.
     let answer = send(&mut service, world.get("ann")).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(send(&mut service, hasty).await.unwrap().status(), 200);
@@ -101,33 +100,54 @@ async fn no_way_calls_a_service_that_is_not_ready() {
     assert_eq!(answer.status(), 200);
 }
 
+/// A service whose readiness the test controls.
+#[derive(Clone)]
+struct Controlled(Arc<Mutex<Poll<Result<(), &'static str>>>>);
+
+impl Controlled {
+    fn set(&self, readiness: Poll<Result<(), &'static str>>) {
+        *self.0.lock().unwrap() = readiness;
+    }
+}
+
+impl Service<Request<Body>> for Controlled {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Ready<Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.lock().unwrap().map_err(BoxError::from)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(request.headers().contains_key("authorization"));
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn it_is_ready_exactly_when_the_inner_service_is() {
+async fn layer_is_ready_exactly_when_the_inner_service_is() {
     let world = World::new();
     world.connect("ann").await;
-    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
-    handle.allow(0);
+    let inner = Controlled(Arc::new(Mutex::new(Poll::Pending)));
     let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
-    let mut service = layer.layer(service);
-    let mut poll = || task::spawn(()).enter(|cx, _| service.poll_ready(cx));
-    assert_pending!(poll());
-    assert_pending!(poll());
-    handle.allow(1);
-    assert_ready_ok!(poll());
+    let mut service = layer.layer(inner.clone());
+    let mut poll = || service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    assert!(poll().is_pending());
+    inner.set(Poll::Ready(Ok(())));
+    assert!(matches!(poll(), Poll::Ready(Ok(()))));
 
-    let call = tokio::spawn(service.call(world.get("ann")));
-    let (request, answer) = handle.next_request().await.unwrap();
-    assert!(request.headers().contains_key("authorization"));
-    answer.send_response(Response::new(Body::default()));
-    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    let answer = service.call(world.get("ann")).await.unwrap();
+    assert_eq!(answer.status(), 200);
 
-    handle.send_error("broken");
+    inner.set(Poll::Ready(Err("broken")));
     let error = service.ready().await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_works_around_a_limit_of_one_and_a_buffer() {
+async fn layer_works_around_a_limit_of_one_and_a_buffer() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let client = ServiceBuilder::new()
@@ -160,7 +180,7 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
         let answers = requests.join_all().await;
         let is_good = |it: &&Result<Response<_>, _>| it.as_ref().is_ok_and(|it| it.status() == 200);
         assert_eq!(answers.iter().filter(is_good).count(), 54, "{answers:?}");
-        // Beyond the minimum interval.
+        // After the minimum interval.
         sleep(Duration::from_secs(61)).await;
         let subject = Subject::new("ann");
         let acquired = world.provider.acquire(&subject).await.unwrap();
@@ -180,7 +200,7 @@ fn one_at_a_time(world: &World) -> OneAtATime {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_credentials_takes_no_place_of_a_limit_inside() {
+async fn request_waiting_for_credentials_holds_no_inner_permit() {
     let notion = MockNotion::builder()
         .token_delay(Duration::from_secs(8))
         .in_process();
@@ -199,7 +219,7 @@ async fn a_request_that_waits_for_credentials_takes_no_place_of_a_limit_inside()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_a_newer_token_takes_no_place_of_a_limit_inside() {
+async fn request_waiting_for_a_refresh_holds_no_inner_permit() {
     let notion = MockNotion::builder()
         .token_delay(Duration::from_secs(8))
         .in_process();
@@ -227,7 +247,7 @@ async fn api_and_token_endpoint_may_share_a_limit_of_one() {
     let layer = NotionAuthLayer::refreshing(world.provider.clone());
     let client = layer.layer(limited);
 
-    // Expired, so that it is refreshed before; and refused, so that it is refreshed after.
+    // Expired, so that it is refreshed before the request. Refused, so that it is refreshed afterwards.
     world.connect_expiring("ann", Duration::ZERO).await;
     let ben = world.connect("ben").await;
     world.notion.revoke_access_token(ben.access_token.expose());
@@ -238,7 +258,7 @@ async fn api_and_token_endpoint_may_share_a_limit_of_one() {
     assert_eq!(world.notion.ledger().refreshes().len(), 2);
 }
 
-/// Calls a client that is kept.
+/// Calls a client and keeps it.
 async fn begin(
     kept: &mut OneAtATime,
     request: Request<Body>,
@@ -247,21 +267,21 @@ async fn begin(
     ready.unwrap().call(request)
 }
 
-/// That a clone of a client goes on, though the client is kept.
+/// Asserts that a clone of a client works while the client is kept.
 async fn goes_on(world: &World, clone: OneAtATime) {
     let answer = timeout(Duration::from_secs(1), clone.oneshot(world.get("ann"))).await;
     answer.expect("the kept one holds the only place").unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
+async fn service_kept_after_an_error_holds_no_permit() {
     let world = World::new();
     world.connect("ann").await;
     let nobodys = get(&format!("{}/v1/users/me", world.notion.base_url()));
     for refused in [nobodys, get("https://evil.example/")] {
         let mut kept = one_at_a_time(&world);
         let answer = begin(&mut kept, refused).await;
-        // Before the error is looked at, and after.
+        // Before the error is returned, and after.
         goes_on(&world, kept.clone()).await;
         answer.await.unwrap_err();
         goes_on(&world, kept.clone()).await;
@@ -269,7 +289,7 @@ async fn a_service_that_is_kept_after_an_error_holds_no_place_of_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_kept_after_a_miss_holds_no_place_of_a_limit() {
+async fn service_kept_after_a_miss_holds_no_permit() {
     let world = World::new();
     world.connect("ann").await;
     let ben = world.notion.connect();

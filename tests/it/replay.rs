@@ -1,4 +1,4 @@
-//! Replays after a 401: what is sent again, and what can't be.
+//! Replays after a 401: requests that are sent again, and those that cannot be.
 
 use std::{
     collections::VecDeque,
@@ -33,7 +33,7 @@ struct Received {
     method: Method,
     uri: Uri,
     version: Version,
-    /// In order, with the sensitive bit.
+    /// In order, with the sensitive flag.
     headers: Vec<(HeaderName, HeaderValue, bool)>,
     body: Bytes,
     text: Option<String>,
@@ -179,7 +179,7 @@ fn request() -> impl Strategy<Value = Request<Bytes>> {
     )
 }
 
-/// 500 cases, or `REPLAY_CASES`.
+/// Runs 500 cases, or the number in `REPLAY_CASES`.
 #[test]
 fn replayed_request_equals_the_first() {
     let cases = std::env::var("REPLAY_CASES").ok();
@@ -201,7 +201,7 @@ fn replayed_request_equals_the_first() {
     });
     runner
         .run(&request(), |mut request| {
-            // A subject of its own, because Notion refusing token after token delays the next refresh.
+            // Each case has its own subject, because repeated refusals delay the next refresh.
             connected.set(connected.get() + 1);
             let subject = format!("subject {}", connected.get());
             let inner = RefuseOnce::default();

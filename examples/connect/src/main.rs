@@ -71,11 +71,11 @@ fn keys() -> Keyring {
 struct Backend {
     provider: NotionAuthProvider,
     api_url: String,
-    /// The mock stops when this is dropped.
+    /// The mock server stops when this is dropped.
     _notion: Option<MockNotion>,
 }
 
-/// Uses the real Notion if the environment has an OAuth client, and the mock otherwise.
+/// Notion if the environment has an OAuth client, otherwise the mock server.
 async fn backend(url: &str) -> Result<Backend, BoxError> {
     let redirect_uri = format!("{url}/notion/callback");
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -102,7 +102,7 @@ async fn backend(url: &str) -> Result<Backend, BoxError> {
         .start()
         .await?;
     println!(
-        "Using a mock of Notion on {}: nothing leaves this machine.",
+        "Using a mock Notion server on {}: nothing leaves this machine.",
         notion.base_url()
     );
     Ok(Backend {

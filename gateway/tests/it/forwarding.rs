@@ -89,9 +89,9 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
 
 /// A Notion that tells the headers of what it gets.
 async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
-    let (tell, told) = unbounded_channel();
+    let (sender, received) = unbounded_channel();
     let answer = move |headers: HeaderMap| async move {
-        let _ = tell.send(headers);
+        let _ = sender.send(headers);
         [
             ("cf-ray", "ray"),
             ("x-notion-request-id", "id"),
@@ -109,7 +109,7 @@ async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = axum::serve(listener, Router::new().fallback(answer));
     tokio::spawn(server.into_future());
-    (url, told)
+    (url, received)
 }
 
 #[tokio::test]

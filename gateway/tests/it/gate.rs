@@ -23,10 +23,10 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
         let (waiting, is_open) = (watch::Sender::new(0), watch::Sender::new(true));
-        let (service, told, opened) = (notion.service(), waiting.clone(), is_open.clone());
+        let (service, waiters, opened) = (notion.service(), waiting.clone(), is_open.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let serving = serve(stream, service.clone(), told.clone(), opened.clone());
+                let serving = serve(stream, service.clone(), waiters.clone(), opened.clone());
                 tokio::spawn(serving);
             }
         });

@@ -97,7 +97,7 @@ async fn a_connect_goes_through_the_proxy_and_shows_it_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_refuses_is_told_in_notions_form_and_its_password_is_not() {
+async fn refusing_proxy_is_reported_in_notion_s_format_without_its_password() {
     for refusal in [
         "HTTP/1.1 407 Proxy Authentication Required",
         "HTTP/1.1 502 Bad Gateway",
@@ -117,10 +117,10 @@ async fn a_proxy_that_refuses_is_told_in_notions_form_and_its_password_is_not() 
         for (gateway, answer) in [(&mut caller, called), (&mut visited, back)] {
             gateway.process.terminate();
             assert!(gateway.process.ended().success());
-            let told = format!("{answer:?} {} {}", answer.text(), gateway.process.said());
-            assert!(told.contains("shutting down"), "{told}");
+            let text = format!("{answer:?} {} {}", answer.text(), gateway.process.said());
+            assert!(text.contains("shutting down"), "{text}");
             for secret in ["hunter2", BASIC, &BASIC["Basic ".len()..]] {
-                assert!(!told.contains(secret), "{told}");
+                assert!(!text.contains(secret), "{text}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A refresh is under way when the program is told to end: its answer is the only one there is.
+//! Shutdown during a refresh, whose response is the only copy of the new tokens.
 
 use std::net;
 
@@ -91,7 +91,7 @@ async fn a_refresh_whose_store_is_away_is_saved_when_it_is_back_and_then_it_ends
     redis.stop();
     gate.open();
     gateway.process.terminate();
-    // The caller is told to come again, and then only the refresh is left.
+    // The caller is asked to retry, and only the refresh is still running.
     soon(asked).await.expect("it ends");
     eventually(|| net::TcpStream::connect(&gateway.url["http://".len()..]).is_err()).await;
     assert!(gateway.process.is_running());

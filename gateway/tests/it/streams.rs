@@ -50,29 +50,29 @@ async fn gateway_to(router: Router) -> Gateway {
 
 /// A gateway to a Notion that tells what of an upload arrives.
 async fn uploads() -> (Gateway, UnboundedReceiver<Seen>) {
-    let (tell, told) = unbounded_channel();
+    let (sender, received) = unbounded_channel();
     // In a task of its own: a handler goes with its connection.
     let take = move |request: Request| async move {
-        let _ = tokio::spawn(read(request, tell)).await;
+        let _ = tokio::spawn(read(request, sender)).await;
         "taken"
     };
-    (gateway_to(Router::new().fallback(take)).await, told)
+    (gateway_to(Router::new().fallback(take)).await, received)
 }
 
-async fn read(request: Request, tell: UnboundedSender<Seen>) {
+async fn read(request: Request, sender: UnboundedSender<Seen>) {
     let (head, mut body) = request.into_parts();
-    let _ = tell.send(Seen::Head(head.headers));
+    let _ = sender.send(Seen::Head(head.headers));
     let end = loop {
         match body.frame().await {
             None => break Seen::End,
             Some(Err(_)) => break Seen::Broken,
             Some(Ok(frame)) => {
                 let piece = frame.into_data().unwrap_or_default();
-                let _ = tell.send(Seen::Piece(piece));
+                let _ = sender.send(Seen::Piece(piece));
             }
         }
     };
-    let _ = tell.send(end);
+    let _ = sender.send(end);
 }
 
 /// A gateway to a Notion whose one answer the test feeds.
@@ -117,45 +117,45 @@ fn piece(seen: Option<Seen>) -> Bytes {
 #[tokio::test]
 async fn an_upload_arrives_while_it_is_still_being_sent() {
     const KIND: &str = "multipart/form-data; boundary=edge";
-    let (gateway, mut told) = uploads().await;
+    let (gateway, mut received) = uploads().await;
     let (caller, answer) = upload(&gateway, KIND);
     caller.send("--edge\r\n".into()).expect("it is read");
-    let Some(Seen::Head(head)) = soon(told.recv()).await else {
+    let Some(Seen::Head(head)) = soon(received.recv()).await else {
         panic!("no head");
     };
     assert_eq!(head[CONTENT_TYPE], KIND);
     assert_eq!(head["transfer-encoding"], "chunked");
-    assert_eq!(piece(soon(told.recv()).await), "--edge\r\n");
+    assert_eq!(piece(soon(received.recv()).await), "--edge\r\n");
     // More than what is kept of JSON.
     let big = vec![b'x'; 1024 * 1024];
     caller.send(big.clone().into()).expect("it is read");
     let mut arrived = 0;
     while arrived < big.len() {
-        arrived += piece(soon(told.recv()).await).len();
+        arrived += piece(soon(received.recv()).await).len();
     }
     caller.send("--edge--\r\n".into()).expect("it is read");
-    assert_eq!(piece(soon(told.recv()).await), "--edge--\r\n");
+    assert_eq!(piece(soon(received.recv()).await), "--edge--\r\n");
     drop(caller);
-    assert!(matches!(soon(told.recv()).await, Some(Seen::End)));
+    assert!(matches!(soon(received.recv()).await, Some(Seen::End)));
     let answer = soon(answer).await.expect("no panic").expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
 #[tokio::test]
 async fn an_upload_whose_caller_goes_away_is_not_whole_at_notions_side() {
-    let (gateway, mut told) = uploads().await;
+    let (gateway, mut received) = uploads().await;
     let (caller, answer) = upload(&gateway, "application/octet-stream");
     caller.send("half".into()).expect("it is read");
-    assert!(matches!(soon(told.recv()).await, Some(Seen::Head(_))));
-    assert_eq!(piece(soon(told.recv()).await), "half");
+    assert!(matches!(soon(received.recv()).await, Some(Seen::Head(_))));
+    assert_eq!(piece(soon(received.recv()).await), "half");
     answer.abort();
-    let seen = soon(told.recv()).await;
+    let seen = soon(received.recv()).await;
     assert!(matches!(seen, Some(Seen::Broken)), "{seen:?}");
 }
 
 #[tokio::test]
 async fn json_whose_caller_goes_away_is_not_sent_at_all() {
-    let (gateway, mut told) = uploads().await;
+    let (gateway, mut received) = uploads().await;
     let address = gateway.url.strip_prefix("http://").expect("an address");
     let mut caller = TcpStream::connect(address).await.expect("it listens");
     let half = format!(
@@ -168,7 +168,7 @@ async fn json_whose_caller_goes_away_is_not_sent_at_all() {
     let mut answer = Vec::new();
     let _ = soon(caller.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP/1.1 2"));
-    assert!(told.try_recv().is_err());
+    assert!(received.try_recv().is_err());
 }
 
 async fn listen(gateway: &Gateway) -> http::Response<Incoming> {

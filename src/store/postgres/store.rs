@@ -115,9 +115,12 @@ impl PostgresStore {
     /// For other options, pass a pool to [`new`](Self::new). Its options are not checked.
     ///
     /// # Errors
-    /// If the URL is not valid or has an unknown or repeated parameter, the root certificates cannot be read, the
-    /// server's certificate is not trusted, or it refuses the role. No error shows a parameter's value. A server that
-    /// does not answer within 4 seconds is no error here, because it may be starting.
+    /// - The URL is not valid, or has an unknown or repeated parameter.
+    /// - The root certificates cannot be read, or the server's certificate is not trusted.
+    /// - The server refuses the role.
+    ///
+    /// No error shows a parameter's value. It is not an error if the server does not answer within 4 seconds,
+    /// because it may be starting.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let Checked {
             mut options,
@@ -167,16 +170,15 @@ impl PostgresStore {
 
     /// Creates the tables that are missing.
     ///
-    /// Several processes may do this at the same time, and each process may do it at every start: if the
-    /// tables exist, no privilege to create them is needed. Existing tables are never changed.
+    /// Several processes may do this at the same time, and each process may do it at every start. If the
+    /// tables exist, no privilege to create them is needed, and they are not changed.
     ///
     /// # Errors
-    /// If the server cannot be reached, the role may not create tables, or a table with that name belongs
-    /// to another application or to a newer version of this crate.
+    /// If the server cannot be reached, or the role may not create tables. Also if a table with that name
+    /// belongs to another application or to a newer version of this crate.
     ///
     /// # Cancel safety
     /// If the future is dropped, the tables are either created or not.
-    /// application's or of a newer version of this crate.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut transaction = Transaction::begin(&self.connections).await?;
         schema::make(&mut transaction).await?;

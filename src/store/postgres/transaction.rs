@@ -30,8 +30,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 /// transaction mode may switch the connection.
 ///
 /// If the transaction does not commit, its connection is closed, because it may lead to a standby or to an
-/// unreachable server. sqlx's own transaction, if dropped while it begins, would return to the pool still
-/// open, and the application's next changes on that connection would never be committed.
+/// unreachable server. sqlx's own transaction is not used: if dropped while it begins, it returns to the
+/// pool still open. The application's next changes on that connection would never be committed.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
     is_committed: bool,

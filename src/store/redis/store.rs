@@ -105,10 +105,12 @@ impl RedisStore {
     /// client to [`new`](Self::new). Its settings are not checked.
     ///
     /// # Errors
-    /// If the URL is not valid, has an unknown or repeated parameter, or is plain text to another machine; if the root
-    /// certificates cannot be read; or if the server is not trusted or refuses the password. No error shows a
-    /// parameter's value. A server that does not answer within 2 seconds is no error here, because it may be starting.
-    /// [`health`](CredentialStore::health) checks the server's settings.
+    /// - The URL is not valid, has an unknown or repeated parameter, or is plain text to another machine.
+    /// - The root certificates cannot be read, or the server's certificate is not trusted.
+    /// - The server refuses the password.
+    ///
+    /// No error shows a parameter's value. It is not an error if the server does not answer within 2 seconds,
+    /// because it may be starting. [`health`](CredentialStore::health) checks the server's settings.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, StoreError> {
         let store = Self::new(url::client(url.as_ref()).await?);
         match store.connection.establish().await {

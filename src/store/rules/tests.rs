@@ -95,7 +95,7 @@ fn lease_of_another_attempt_is_taken_over_only_as_it_was_seen() {
 }
 
 #[test]
-fn renewal_keeps_a_doubt() {
+fn renewal_keeps_a_lease_in_doubt() {
     let own = AttemptId::random();
     let record = leased(own, true);
     let renewed = lease(Some(&record), record.fence(), request(own), at(9)).expect("its own");
@@ -104,7 +104,7 @@ fn renewal_keeps_a_doubt() {
 }
 
 #[test]
-fn back_off_keeps_all_attempts_out_until_its_end() {
+fn back_off_refuses_all_attempts_until_its_end() {
     let own = AttemptId::random();
     let record = leased(own, false);
     let fence = record.fence();

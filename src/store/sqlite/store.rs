@@ -58,8 +58,9 @@ impl SqliteStore {
     /// Opens the database at this path. Creates it if there is none, readable only by this user.
     ///
     /// # Errors
-    /// If the path is a URL or `:memory:`, or if the database cannot be opened, created or written, belongs
-    /// to another application or to a newer version of this crate, or is locked for more than 4 seconds.
+    /// - The path is a URL or `:memory:`.
+    /// - The database cannot be opened, created or written, or is locked for more than 4 seconds.
+    /// - The database belongs to another application or to a newer version of this crate.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;

@@ -16,9 +16,11 @@ const DEFAULT_REDIRECT_URI: &str = "https://app.example/notion/callback";
 
 /// Builder of a [`MockNotion`] with options.
 ///
-/// Where Notion's documentation is silent, the defaults are the strictest interpretation: a refresh token
-/// can be used once, a second use revokes the whole token family, a refresh invalidates the old access
-/// token, and a reconnect revokes the earlier connection.
+/// Where Notion's documentation is silent, the defaults are the strictest interpretation:
+///
+/// - A refresh token can be used once, and a second use revokes the whole token family.
+/// - A refresh invalidates the old access token.
+/// - A reconnect revokes the earlier connection.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct MockNotionBuilder {

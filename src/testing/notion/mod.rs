@@ -3,9 +3,8 @@
 //! It is an HTTP server on 127.0.0.1 ([`MockNotion::start`]) or, for tests with paused time, an in-process
 //! Tower service ([`MockNotion::service`]). Both run the same code.
 //!
-//! Like Notion, it rotates the refresh token at every use, sends no expiry, and is strict: HTTP Basic and
-//! JSON only, `owner=user`, exact redirect URIs, single-use codes and refresh tokens, and 401 before
-//! `missing_version`. Where Notion's documentation is silent, it uses the strictest interpretation, which
+//! Like Notion, it rotates the refresh token at every use and sends no expiry. It accepts only HTTP Basic,
+//! JSON, `owner=user` and exact redirect URIs, and answers 401 before `missing_version`. Where Notion's documentation is silent, it uses the strictest interpretation, which
 //! [`MockNotionBuilder`] can relax.
 //!
 //! | endpoint | |

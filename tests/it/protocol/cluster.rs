@@ -29,20 +29,20 @@ pub(super) struct Cluster {
     pub(super) store_faults: StoreFaults,
     pub(super) wire_faults: WireFaults,
     pub(super) processes: Vec<Process>,
-    /// An operator's process, to which nothing happens.
+    /// An operator's process, which is never disrupted.
     pub(super) operator: Process,
-    /// The events of each process, those before its restarts too.
-    pub(super) told: Vec<Arc<Mutex<Vec<Event>>>>,
+    /// The events of each process, including those before its restarts.
+    pub(super) observed: Vec<Arc<Mutex<Vec<Event>>>>,
     seed: u64,
 }
 
 pub(super) struct Process {
-    /// No other process has it, nor this one after a restart.
+    /// Unique among all processes, also after a restart.
     pub(super) id: usize,
     pub(super) provider: NotionAuthProvider,
     pub(super) clock: TestClock,
     pub(super) life: Arc<Life>,
-    /// Whether this process alone cannot reach the store.
+    /// Whether only this process cannot reach the store.
     pub(super) cut_off: Arc<AtomicBool>,
 }
 
@@ -50,7 +50,7 @@ impl Cluster {
     pub(super) fn new(notion: MockNotion, processes: usize, seed: u64) -> Self {
         let store = MemoryStore::with_clock(TestClock::new());
         let history = History::default();
-        let mut told = Vec::new();
+        let mut observed = Vec::new();
         let operator = Process::start(
             &notion,
             &store,
@@ -58,7 +58,7 @@ impl Cluster {
             StoreFaults::default(),
             WireFaults::default(),
             seed,
-            &mut told,
+            &mut observed,
         );
         let mut cluster = Self {
             notion,
@@ -68,7 +68,7 @@ impl Cluster {
             wire_faults: WireFaults::default(),
             processes: Vec::new(),
             operator,
-            told,
+            observed,
             seed,
         };
         for _ in 0..processes {
@@ -87,18 +87,18 @@ impl Cluster {
             self.store_faults.clone(),
             self.wire_faults.clone(),
             self.seed,
-            &mut self.told,
+            &mut self.observed,
         )
     }
 
-    /// The process starts again, with nothing but what is in the store.
+    /// Restarts the process with an empty cache.
     pub(super) fn restart(&mut self, index: usize) {
         let process = self.start();
         let old = std::mem::replace(&mut self.processes[index], process);
         old.life.stop(Stop::Die);
     }
 
-    /// Connects the subject through the operator, and answers its bot, which is always the same.
+    /// Connects the subject through the operator. Returns its bot, which is always the same.
     pub(super) async fn connect(&self, subject: &Subject) -> String {
         let grant = self.notion.grant_for(subject.as_str());
         let bot = grant.bot_id().to_owned();
@@ -116,14 +116,14 @@ impl Cluster {
         loaded.record.as_ref().map(Record::of)
     }
 
-    /// Ends the subject's living access token without notice.
+    /// Revokes the subject's valid access token without notice.
     pub(super) fn refuse(&self, bot: &str) {
         if let Some((access, _)) = self.notion.ledger().living_pair(bot) {
             self.notion.revoke_access_token(&access);
         }
     }
 
-    /// A request of the subject through a process.
+    /// Sends a request of the subject through a process.
     pub(super) fn request(
         &self,
         process: &Process,
@@ -156,7 +156,7 @@ impl Cluster {
         layer.layer(api).oneshot(request)
     }
 
-    /// A delete through a process.
+    /// Deletes the subject through a process.
     pub(super) fn delete(
         &self,
         process: usize,
@@ -180,7 +180,7 @@ impl Cluster {
         }
     }
 
-    /// A request, and what it comes to: a status, or an error of ours.
+    /// Sends a request. Returns its status, or an error of this crate.
     pub(super) async fn ask(&self, process: usize, subject: &Subject) -> Result<u16, AuthError> {
         match self.request(&self.processes[process], subject).await {
             Ok(response) => Ok(response.status().as_u16()),
@@ -197,13 +197,13 @@ impl Process {
         store_faults: StoreFaults,
         wire_faults: WireFaults,
         seed: u64,
-        told: &mut Vec<Arc<Mutex<Vec<Event>>>>,
+        observed: &mut Vec<Arc<Mutex<Vec<Event>>>>,
     ) -> Self {
         let clock = TestClock::new();
         let life = Arc::new(Life::new(history.clone()));
         let events = Arc::new(Mutex::new(Vec::new()));
-        let id = told.len();
-        told.push(Arc::clone(&events));
+        let id = observed.len();
+        observed.push(Arc::clone(&events));
         let points = Arc::clone(&life);
         let cut_off = Arc::<AtomicBool>::default();
         let provider = notion
@@ -242,5 +242,5 @@ impl Process {
     }
 }
 
-/// Long enough for every lease, late commit and back-off to be over.
+/// Long enough for every lease, late commit and back-off to end.
 pub(super) const AGES: Duration = Duration::from_secs(900);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::record::Record;
 
-/// All that happened: what the store accepted, what was presented, what went wrong.
+/// All events: changes that the store accepted, presented tokens, and faults.
 #[derive(Clone, Default)]
 pub(super) struct History(Arc<Mutex<Events>>);
 
@@ -17,18 +17,17 @@ pub(super) struct Events {
     pub(super) saves: Vec<Save>,
     pub(super) invalidations: Vec<Invalidation>,
     pub(super) presentations: Vec<Presentation>,
-    /// Faults of the store that a process noticed, calls that were lost on their way, and the ends and
-    /// sleeps of processes.
+    /// Faults of the store that a process noticed, lost calls, and deaths and suspensions of processes.
     pub(super) excuses: Vec<Instant>,
-    /// When an operation of the store was slow. It may have been given up.
+    /// Times of slow store operations, which may have been abandoned.
     pub(super) slow: Vec<Instant>,
     pub(super) requests: Vec<Sent>,
     pub(super) deleted: Vec<Deleted>,
-    /// Subjects for which the application asked for a refresh.
+    /// Subjects for which the application requested a refresh.
     pub(super) asked: HashSet<Subject>,
     /// The lineage of each reinstate.
     pub(super) reinstated: Vec<String>,
-    /// Invalidations of a grant that lived, and whose tokens were saved.
+    /// Invalidations of a valid grant whose tokens were saved.
     pub(super) false_deaths: Vec<String>,
 }
 
@@ -39,20 +38,20 @@ pub(super) struct Sent {
     pub(super) token: String,
     pub(super) began: Instant,
     pub(super) at: Instant,
-    /// How many saves there were before.
+    /// Number of saves before the request.
     pub(super) after_saves: usize,
 }
 
-/// A delete that was done through a process: from then on that process must not use what it ended.
+/// A delete through a process, which must not use the deleted credentials afterwards.
 pub(super) struct Deleted {
     pub(super) process: usize,
     pub(super) subject: Subject,
-    /// How many saves there were when it began.
+    /// Number of saves when it started.
     pub(super) after_saves: usize,
     pub(super) done_at: Instant,
 }
 
-/// What a change of a record was.
+/// Kind of change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Connect,
@@ -67,7 +66,7 @@ pub(super) struct Save {
     pub(super) generation: u64,
     pub(super) change: Change,
     pub(super) at: Instant,
-    /// Access token and refresh token; none in a tombstone.
+    /// Access token and refresh token, or `None` in a tombstone.
     pub(super) pair: Option<(String, String)>,
 }
 
@@ -75,7 +74,7 @@ pub(super) struct Invalidation {
     pub(super) lineage: String,
     pub(super) generation: u64,
     pub(super) reason: ReauthorizationReason,
-    /// How many times it was reinstated before.
+    /// Number of earlier reinstates.
     pub(super) reinstated: usize,
 }
 
@@ -83,21 +82,21 @@ pub(super) struct Invalidation {
 pub(super) struct Presentation {
     pub(super) token: String,
     pub(super) at: Instant,
-    /// When the process that presented it knew what became of it, or gave up.
+    /// When the process that presented it knew the outcome, or gave up.
     pub(super) until: Option<Instant>,
     pub(super) result: Reply,
 }
 
-/// What the process that presented it learned.
+/// The response as the presenting process received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// Nothing: it was lost, or its reader was stopped.
+    /// None: it was lost, or its reader was stopped.
     Lost,
     /// A new refresh token.
     Pair(String),
-    /// That the grant is not valid.
+    /// The grant is not valid.
     InvalidGrant,
-    /// Another definite no.
+    /// Another definite refusal.
     Refused,
 }
 
@@ -106,7 +105,7 @@ impl History {
         self.0.lock().unwrap()
     }
 
-    /// Notes a change that the store accepted.
+    /// Records a change that the store accepted.
     pub(super) fn note_change(
         &self,
         subject: &Subject,
@@ -164,7 +163,7 @@ impl History {
                 });
             }
             (Some(_), None) => {
-                // The refresh token is presented again though its fate is known.
+                // The refresh token is presented again although its outcome is known.
                 events.excuses.push(Instant::now());
                 events.reinstated.push(after.lineage);
             }

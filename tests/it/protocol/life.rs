@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::history::History;
 
-/// Whether a process runs.
+/// Whether a process is running.
 pub(super) struct Life {
     state: Mutex<State>,
     history: History,
@@ -22,7 +22,7 @@ struct State {
     armed: Vec<(Failpoint, Stop)>,
 }
 
-/// What happens to a process at a point.
+/// What happens to a process at a failpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stop {
     Die,
@@ -41,7 +41,7 @@ impl Life {
         self.state.lock().unwrap()
     }
 
-    /// The next time the process reaches this point, it stops.
+    /// Stops the process when it next reaches this failpoint.
     pub(super) fn arm(&self, point: Failpoint, stop: Stop) {
         self.state().armed.push((point, stop));
     }
@@ -75,7 +75,7 @@ impl Life {
         self.pass().await;
     }
 
-    /// Goes on when the process runs: never, if it is dead.
+    /// Waits until the process is running. Never returns if it is dead.
     pub(super) async fn pass(&self) {
         loop {
             let (is_dead, asleep_until) = {

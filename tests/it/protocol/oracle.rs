@@ -1,4 +1,4 @@
-//! What must hold of every history, whatever happened: I1 to I6 and I8.
+//! The invariants that every history must satisfy: I1 to I6 and I8.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,9 +17,9 @@ use super::{
     record::key,
 };
 
-/// Ends all faults, gives everything time, and asks for each subject through each process.
+/// Ends all faults, waits, and sends requests for each subject through each process.
 ///
-/// Answers the last status of each subject, through the first process.
+/// Returns the last status of each subject through the first process.
 async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<Last> {
     cluster.wire_faults.clear();
     cluster.store_faults.clear();
@@ -32,7 +32,7 @@ async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<La
     tokio::time::sleep(AGES).await;
     for (subject, bot) in subjects {
         cluster.refuse(bot);
-        // A server may have left the old access token good, when the pair after it was lost.
+        // A server may have kept the old access token valid when the later pair was lost.
         let record = cluster.record(subject).await;
         if let Some((access, _)) = record.and_then(|it| it.pair) {
             cluster.notion.revoke_access_token(&access);
@@ -50,10 +50,10 @@ async fn settle(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<La
     last
 }
 
-/// What a request came to.
+/// The outcome of a request.
 type Last = Result<u16, AuthError>;
 
-/// Holds the history against everything that is promised.
+/// Checks all invariants of a history.
 pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)]) -> Vec<String> {
     let last = settle(cluster, subjects).await;
     let mut broken = Vec::new();
@@ -84,8 +84,8 @@ pub(super) async fn check(cluster: &mut Cluster, subjects: &[(Subject, String)])
     broken
 }
 
-/// I1: presented once, and again only where the outcome is unknown, or could not be saved. I5 for a refused token:
-/// its successor is obtained once.
+/// I1: a refresh token is presented once, and again only if the outcome is unknown or could not be saved.
+/// I5 for a refused token: its successor is obtained once.
 fn spent_once(events: &Events, broken: &mut Vec<String>) {
     let mut by_token: HashMap<&str, Vec<_>> = HashMap::new();
     for presentation in &events.presentations {
@@ -105,7 +105,7 @@ fn spent_once(events: &Events, broken: &mut Vec<String>) {
                     first.result
                 ));
             }
-            // Who is stopped, or dead, presents no longer.
+            // A stopped or dead process presents nothing.
             let is_over = first.until.is_some_and(|until| until <= second.at);
             if !is_over && !is_excused {
                 broken.push(format!("I1: {token} was presented by two at a time"));
@@ -114,8 +114,8 @@ fn spent_once(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I2: within a lineage each generation follows its predecessor, and a refresh's pair is what the predecessor's
-/// refresh token was exchanged for.
+/// I2: within a lineage each generation follows its predecessor, and a refresh's pair is the one that the
+/// predecessor's refresh token was exchanged for.
 fn no_regression(events: &Events, broken: &mut Vec<String>) {
     let mut current: HashMap<&str, (u64, Option<&str>)> = HashMap::new();
     for save in &events.saves {
@@ -147,8 +147,8 @@ fn no_regression(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I5: where nothing expires, a pair is exchanged only because its access token was refused, or because
-/// the application asked; and, by I2, once.
+/// I5: if nothing expires, a pair is only exchanged because its access token was refused, or because the
+/// application requested it. By I2, this happens once.
 pub(super) fn one_refresh_for_a_refusal(cluster: &Cluster, broken: &mut Vec<String>) {
     let ledger = cluster.notion.ledger();
     let events = cluster.history.events();
@@ -172,16 +172,17 @@ pub(super) fn one_refresh_for_a_refusal(cluster: &Cluster, broken: &mut Vec<Stri
     }
 }
 
-/// How long a process uses a token after a reconnect or a disconnect through another one: twice the revalidation age, and
-/// the second for which requests don't look at the cache's times.
+/// How long a process uses a token after a reconnect or disconnect through another process: twice the
+/// revalidation age, and the second during which requests do not check the cache's times.
 const STALE: Duration = Duration::from_secs(2 * 60 + 1);
 
-/// The same after the store failed or a process was suspended: 5 minutes while the store is down, and as long as a process
-/// sleeps.
+/// The same after a failure of the store or a suspension: 5 minutes while the store is unavailable, and the
+/// time of the suspension.
 const STALE_AFTER_FAULTS: Duration = Duration::from_secs(600);
 
-/// I4: a request carries only a token that had been saved for its subject when it was sent, of the lineage that the subject
-/// had then, or when the request began, or so long before as another process may not have known of the change.
+/// I4: a request only carries a token that had been saved for its subject, of the lineage that the subject
+/// had when the request was sent, when it started, or as long before as another process may not know of the
+/// change.
 fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     for sent in &events.requests {
         let saves = &events.saves[..sent.after_saves];
@@ -231,13 +232,14 @@ fn no_cross_talk(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// Whether a delete ended a lineage that save number `ended` ended, or that had ended before.
+/// Returns whether a delete ended the lineage that save number `ended` ended, or one that had ended before.
 fn is_ended_by(events: &Events, deleted: &Deleted, ended: usize) -> bool {
     let mut tombstones =
         events.saves.iter().enumerate().filter(|(_, save)| {
             save.subject == deleted.subject && save.change == Change::Disconnect
         });
-    // Others may have disconnected the subject too: then it is not known which tombstone is the delete's.
+    // Other processes may have disconnected the subject too. It is then unknown which tombstone is the
+    // delete's.
     let own = tombstones.find(|(index, _)| *index >= deleted.after_saves);
     match own {
         Some((index, _)) => ended <= index,
@@ -258,12 +260,12 @@ fn one_transition(events: &Events, broken: &mut Vec<String>) {
     }
 }
 
-/// I8: reported at most once by each process.
+/// I8: each process reports a transition at most once.
 fn reported_once(cluster: &Cluster, broken: &mut Vec<String>) {
     if !cluster.history.events().reinstated.is_empty() {
         return;
     }
-    for reported in &cluster.told {
+    for reported in &cluster.observed {
         let mut seen = HashSet::new();
         for event in reported.lock().unwrap().iter() {
             if let Event::NeedsReauthorization {
@@ -280,7 +282,7 @@ fn reported_once(cluster: &Cluster, broken: &mut Vec<String>) {
     }
 }
 
-/// I3: no user is asked to reconnect while a living grant's tokens were saved; and the label is right.
+/// I3: no user is asked to reconnect while a valid grant's tokens are saved, and the reason is right.
 async fn no_false_death(
     cluster: &Cluster,
     subject: &Subject,
@@ -333,7 +335,7 @@ async fn no_false_death(
     }
 }
 
-/// I6: at rest no refresh task runs, and no lease is live.
+/// I6: at rest, no refresh task is running and no lease is valid.
 async fn no_orphans(cluster: &Cluster, subjects: &[(Subject, String)], broken: &mut Vec<String>) {
     for process in &cluster.processes {
         let shutdown = process.provider.shutdown(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The token endpoint fails for long, or all of its answers are lost.
+//! The token endpoint fails for a long time, or all its responses are lost.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::{
 
 const SUBJECTS: usize = 10;
 
-/// Asks for each subject every half minute, through both processes, while every call ends like this.
+/// Sends a request for each subject every half minute through both processes, while every call has this
+/// fault.
 async fn endure(notion: MockNotion, fault: WireFault, lasts: Duration) -> (Cluster, Vec<Subject>) {
     let cluster = Cluster::new(notion, 2, 1);
     let mut subjects = Vec::new();
@@ -49,7 +50,7 @@ async fn assert_all_well(cluster: &Cluster, subjects: &[Subject]) {
 
 /// I3, and I5: afterwards one exchange per subject.
 #[tokio::test(start_paused = true)]
-async fn token_endpoint_that_fails_for_an_hour_ends_no_connection() {
+async fn failing_token_endpoint_ends_no_connection() {
     for fault in [
         WireFault::Status500Before,
         WireFault::LostBefore,
@@ -67,16 +68,16 @@ async fn token_endpoint_that_fails_for_an_hour_ends_no_connection() {
 
 /// I3.
 #[tokio::test(start_paused = true)]
-async fn answers_lost_for_ten_minutes_end_no_connection_if_the_server_honours_replays() {
+async fn lost_responses_end_no_connection_if_replays_are_accepted() {
     let notion = MockNotion::builder().grace(Duration::from_secs(3600));
     let minutes = Duration::from_secs(600);
     let (cluster, subjects) = endure(notion.in_process(), WireFault::LostAfter, minutes).await;
     assert_all_well(&cluster, &subjects).await;
 }
 
-/// I3: what is lost is labelled.
+/// I3: lost connections have the right reason.
 #[tokio::test(start_paused = true)]
-async fn where_the_server_revokes_the_family_instead_the_label_says_that_it_was_lost() {
+async fn family_revocation_after_lost_responses_is_rotation_lost() {
     let minutes = Duration::from_secs(600);
     let notion = MockNotion::in_process();
     let (cluster, subjects) = endure(notion, WireFault::LostAfter, minutes).await;

@@ -1,7 +1,7 @@
-//! Random histories of a small cluster, held against everything that is promised.
+//! Random histories of a small cluster, checked against all invariants.
 //!
-//! `PROTOCOL_CASES` says how many (2,000 unless set), `PROTOCOL_SEED` from where on. A case that fails
-//! prints what repeats it.
+//! `PROTOCOL_CASES` is the number of cases (2,000 by default), and `PROTOCOL_SEED` the first seed. A
+//! failing case prints how to repeat it.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ use super::{
     cluster::Cluster, life::Stop, oracle, record::edit, store::StoreFault, wire::WireFault,
 };
 
-/// One thing that happens.
+/// An operation of a history.
 #[derive(Debug, Clone, Copy)]
 enum Operation {
     Request {
@@ -77,11 +77,11 @@ enum Operation {
     ReEncrypt {
         subject: usize,
     },
-    /// An operator undoes an invalidation.
+    /// An operator reverts an invalidation.
     Reinstate {
         subject: usize,
     },
-    /// The store's clock is set, by seconds.
+    /// The store's clock is adjusted, in seconds.
     StoreClock {
         by: i32,
     },
@@ -141,7 +141,7 @@ fn operation(random: &mut fastrand::Rng) -> Operation {
     }
 }
 
-/// What one case was and what of the promises it broke.
+/// Runs a case. Returns its operations, and the violated invariants.
 async fn run(seed: u64) -> (Vec<Operation>, Vec<String>) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut notion = MockNotion::builder()
@@ -264,7 +264,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// I1 to I6 and I8.
 #[test]
-fn no_history_breaks_what_is_promised() {
+fn random_histories_keep_all_invariants() {
     let cases = number("PROTOCOL_CASES", 2000);
     let first = number("PROTOCOL_SEED", 1);
     let next = AtomicU64::new(0);
@@ -286,7 +286,7 @@ fn no_history_breaks_what_is_promised() {
                         .unwrap();
                     let (operations, broken) = runtime.block_on(run(seed));
                     if !broken.is_empty() {
-                        // The other threads end with their case.
+                        // The other threads stop after their current case.
                         next.store(cases, Ordering::Relaxed);
                         panic!(
                             "{broken:#?}\nafter {operations:#?}\nrepeat it by: \

@@ -28,7 +28,7 @@ use super::{
     wire::WireFault,
 };
 
-/// Two processes and one subject, whose access token has ended without notice.
+/// Two processes and one subject, whose access token was revoked without notice.
 async fn refused(notion: MockNotion) -> (Cluster, Subject, String) {
     let cluster = Cluster::new(notion, 2, 1);
     let subject = Subject::new("ann");
@@ -45,9 +45,9 @@ fn presentations(cluster: &Cluster) -> usize {
     cluster.history.events().presentations.len()
 }
 
-/// I1, I3: the late commit makes a replay needless.
+/// I1, I3: the late commit makes a replay unnecessary.
 #[tokio::test(start_paused = true)]
-async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
+async fn holder_without_the_store_for_a_minute_still_commits() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Committing, Stop::Sleep(seconds(1)));
@@ -55,7 +55,7 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
     sleep(Duration::from_millis(500)).await;
     cluster.processes[0].cut_off.store(true, Ordering::Relaxed);
 
-    // Its lease is over, and another process wants to refresh: it must wait.
+    // Its lease has expired, and another process wants to refresh. It must wait.
     sleep(seconds(40)).await;
     assert!(cluster.ask(1, &subject).await.is_err());
     sleep(seconds(15)).await;
@@ -73,8 +73,10 @@ async fn a_holder_cut_off_from_the_store_for_a_minute_still_commits() {
 }
 
 /// I1, I3: a take-over lets the holder commit first.
-/// A holder that was cut off from the store comes back when others may take its lease over, and commits its pair. Returns
-/// how often the refresh token was presented. The other process may have a disconnect that fails, shortly before.
+///
+/// A holder that was cut off from the store comes back when its lease can be taken over, and commits its
+/// pair. Returns how often the refresh token was presented. The other process may have had a failed
+/// disconnect shortly before.
 async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> usize {
     let cluster = Arc::new(Cluster::new(MockNotion::in_process(), 2, seed));
     let subject = Subject::new("ann");
@@ -99,7 +101,8 @@ async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> us
             }
         }
     });
-    // The lease can be taken over when it is 95 s old. The other process looks at it every 5 s, so when depends on chance.
+    // The lease can be taken over when it is 95 s old. The other process checks it every 5 s, so the time
+    // depends on chance.
     sleep_until(began + Duration::from_millis(95_500 + 450 * seed)).await;
     if has_failed_disconnect {
         cluster.store_faults.push(StoreFault::Refuse);
@@ -115,7 +118,7 @@ async fn back_before_the_take_over(seed: u64, has_failed_disconnect: bool) -> us
 }
 
 #[tokio::test(start_paused = true)]
-async fn holder_that_comes_back_commits_before_others_take_its_lease_over() {
+async fn returning_holder_commits_before_a_take_over() {
     for seed in 1..=8 {
         let presented = back_before_the_take_over(seed, false).await;
         assert_eq!(presented, 1, "seed {seed}");
@@ -134,7 +137,7 @@ async fn failed_disconnect_does_not_shorten_the_pause_before_a_take_over() {
 async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
     for step in [3600, -3600] {
         let (cluster, subject, _) = refused(MockNotion::in_process()).await;
-        // The answer takes 9 seconds.
+        // The response takes 9 seconds.
         cluster
             .wire_faults
             .always(Some(WireFault::Late(seconds(9))));
@@ -155,7 +158,7 @@ async fn step_of_the_stores_clock_does_not_end_a_living_lease() {
 async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusals() {
     let (cluster, subject, bot) = refused(MockNotion::in_process()).await;
     assert_eq!(cluster.ask(0, &subject).await.unwrap(), 200);
-    // The first successor is refused too: the next refresh has to wait for 5 seconds.
+    // The first successor is refused too, so the next refresh has to wait for 5 seconds.
     cluster.refuse(&bot);
     cluster.store_faults.step_clock(-3600);
     for process in [0, 1] {
@@ -171,7 +174,7 @@ async fn step_back_of_the_stores_clock_does_not_lengthen_the_delay_after_refusal
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_over() {
+async fn holder_saves_before_a_take_over_after_a_long_outage() {
     let notion = MockNotion::builder().family_revocation(true);
     let (cluster, subject, _) = refused(notion.in_process()).await;
     let life = &cluster.processes[0].life;
@@ -183,7 +186,7 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
     cluster.store_faults.set_down(true);
     sleep(seconds(600)).await;
 
-    // When it is back, another process is the first to ask it.
+    // When the store is back, another process is the first to use it.
     cluster.store_faults.set_down(false);
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     assert_eq!(presentations(&cluster), 1, "the token was replayed");
@@ -191,7 +194,7 @@ async fn after_a_long_outage_of_the_store_the_holder_saves_before_others_take_ov
 
 /// I2, I3.
 #[tokio::test(start_paused = true)]
-async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_since() {
+async fn connect_without_a_response_overwrites_no_refresh() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let credentials = cluster.notion.connect();
     let access = credentials.access_token.expose().to_owned();
@@ -208,20 +211,20 @@ async fn a_connect_whose_answer_was_lost_does_not_overwrite_what_was_refreshed_s
         tokio::spawn(async move { provider.store_credentials(&ann, credentials).await });
     sleep(seconds(1)).await;
 
-    // It is stored, and another process spends its refresh token before it is known here.
+    // The record is stored, and another process spends its refresh token before this one knows.
     cluster.notion.revoke_access_token(&access);
     assert_eq!(cluster.ask(1, &subject).await.unwrap(), 200);
     let refreshed = cluster.record(&subject).await.unwrap();
-    // By its lineage it is known as stored.
+    // The lineage shows that it was stored.
     connecting.await.unwrap().unwrap();
     let kept = cluster.record(&subject).await.unwrap();
     assert_eq!(kept.generation, refreshed.generation);
     assert_eq!(kept.payload, refreshed.payload);
 }
 
-/// I2, I3: lineages differ although generations repeat.
+/// I2, I3: lineages differ even if generations are equal.
 #[tokio::test(start_paused = true)]
-async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
+async fn late_commit_after_a_reconnect_changes_nothing() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -232,7 +235,7 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
     ));
     sleep(seconds(1)).await;
 
-    // Its connection ends and is purged, and another one begins with the same generation.
+    // The connection ends and is purged, and a new one starts with the same generation.
     let other = &cluster.processes[1].provider;
     other.delete_credentials(&subject).await.unwrap();
     sleep(25 * HOUR).await;
@@ -249,10 +252,10 @@ async fn late_commit_after_a_reconnect_changes_nothing_however_late() {
 
 /// I3: an invalidation keeps the fencing token.
 #[tokio::test(start_paused = true)]
-async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
+async fn late_save_replaces_rotation_lost() {
     let notion = MockNotion::builder().family_revocation(false);
     let (cluster, subject, _) = refused(notion.in_process()).await;
-    // It sleeps with the new pair in hand for longer than anybody waits for it.
+    // The holder is suspended after it received the new pair, for longer than other processes wait.
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Committing, Stop::Sleep(seconds(300)));
     let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
@@ -271,7 +274,7 @@ async fn what_a_holder_saves_late_replaces_a_rotation_called_lost() {
     drop(request);
 }
 
-/// I8: the answer to an invalidation is lost, and an operator undoes it before it is written again.
+/// I8: the response to an invalidation is lost, and an operator reverts it before it is written again.
 #[tokio::test(start_paused = true)]
 async fn invalidation_written_again_does_not_undo_a_reinstate() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -307,7 +310,7 @@ async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
     life.arm(Failpoint::Leased, Stop::Sleep(seconds(200)));
     let sleeper = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
     sleep(seconds(150)).await;
-    // The other one has taken over and refreshed.
+    // The other process has taken over and refreshed.
     while cluster.ask(1, &subject).await.is_err() {
         sleep(seconds(5)).await;
     }
@@ -319,7 +322,7 @@ async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
 
 /// I1: the pre-send check reads both clocks.
 #[tokio::test(start_paused = true)]
-async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
+async fn suspension_seen_only_by_the_wall_clock_is_noticed() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let process = &cluster.processes[0];
     process
@@ -328,7 +331,7 @@ async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
     let request = tokio::spawn(cluster.request(process, &subject));
     sleep(Duration::from_millis(5)).await;
     process.clock.step_wall_forward(seconds(100));
-    // It starts again with a lease of its own age, and succeeds.
+    // It starts again with a new lease, and succeeds.
     assert_eq!(request.await.unwrap().unwrap().status(), 200);
     assert_eq!(presentations(&cluster), 1);
     assert_eq!(cluster.record(&subject).await.unwrap().generation, 2);
@@ -336,7 +339,7 @@ async fn a_suspension_that_only_the_wall_clock_saw_is_noticed() {
 
 /// I3, I6.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_died_at_any_point_is_followed_by_another() {
+async fn process_killed_at_any_failpoint_is_taken_over() {
     for point in Failpoint::ALL {
         let notion = MockNotion::builder().grace(seconds(3600));
         let (cluster, subject, bot) = refused(notion.in_process()).await;
@@ -376,7 +379,7 @@ async fn a_process_that_died_at_any_point_is_followed_by_another() {
 
 /// I3.
 #[tokio::test(start_paused = true)]
-async fn one_store_outage_before_between_or_after_loses_nothing() {
+async fn store_outage_at_any_step_loses_nothing() {
     for (point, lasts) in [
         (Failpoint::Loaded, 30),
         (Failpoint::Leasing, 30),
@@ -400,15 +403,15 @@ async fn one_store_outage_before_between_or_after_loses_nothing() {
     }
 }
 
-/// I1: a lease in doubt is never released. I3: the loss has the right label.
+/// I1: a lease in doubt is never released. I3: the loss has the right reason.
 #[tokio::test(start_paused = true)]
-async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
+async fn lease_stays_in_doubt_if_the_take_over_has_no_response() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     let life = &cluster.processes[0].life;
     life.arm(Failpoint::Answered, Stop::Die);
     let dead = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
     sleep(seconds(300)).await;
-    // The task loads; the lease is another's; it is taken over, and no process hears of it.
+    // The task loads the record, whose lease belongs to another attempt. The take-over has no response.
     for fault in [
         StoreFault::None,
         StoreFault::None,
@@ -429,7 +432,7 @@ async fn a_doubt_is_kept_when_the_answer_to_its_takeover_is_lost() {
     dead.abort();
 }
 
-/// A holder that renews its lease for ever is named as the reason, and not a record that changes.
+/// The error names a holder that renews its lease forever, and not a changing record.
 #[tokio::test(start_paused = true)]
 async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
@@ -459,7 +462,7 @@ async fn task_that_polls_a_lease_for_too_long_names_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
+async fn retry_after_of_zero_still_pauses() {
     for first in [WireFault::LostAfter, WireFault::RateLimitedForNoTime] {
         let notion = MockNotion::builder().grace(seconds(3600));
         let (cluster, subject, _) = refused(notion.in_process()).await;
@@ -480,7 +483,7 @@ async fn leave_to_come_again_at_once_is_not_taken_at_its_word() {
 
 /// I5, across processes.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_was_asked_for_waits_for_a_peers() {
+async fn explicit_refresh_waits_for_that_of_a_peer() {
     let (cluster, subject, _) = refused(MockNotion::in_process()).await;
     cluster.wire_faults.push(WireFault::Late(seconds(2)));
     let peer = tokio::spawn(cluster.request(&cluster.processes[0], &subject));

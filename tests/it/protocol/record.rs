@@ -1,4 +1,4 @@
-//! Records as a test sees them: the JSON of their bytes, with plaintext payloads.
+//! Records as tests see them: the JSON of their bytes, with plaintext payloads.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ pub(super) struct Record {
     pub(super) generation: u64,
     pub(super) state: RecordState,
     pub(super) lease: Option<Lease>,
-    /// Access token and refresh token; none in a tombstone.
+    /// Access token and refresh token, or `None` in a tombstone.
     pub(super) pair: Option<(String, String)>,
     pub(super) payload: String,
 }
@@ -73,8 +73,8 @@ pub(super) fn key(subject: &Subject) -> RecordKey {
     RecordKey::new("notion", subject.clone())
 }
 
-/// Changes a record in the store, as another process would. `change` gets its JSON and the store's time in
-/// microseconds.
+/// Changes a record in the store, as another process would. `change` receives its JSON and the store's time
+/// in microseconds.
 pub(super) async fn edit(
     store: &MemoryStore,
     subject: &Subject,

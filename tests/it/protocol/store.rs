@@ -20,33 +20,33 @@ use tokio::time::{Instant, sleep};
 
 use super::{history::History, life::Life, record::Record};
 
-/// A process's way to the shared store.
+/// A process's connection to the shared store.
 #[derive(Clone)]
 pub(super) struct ProcessStore {
     pub(super) inner: MemoryStore,
     pub(super) life: Arc<Life>,
     pub(super) faults: StoreFaults,
-    /// This process's own.
+    /// Only this process's.
     pub(super) cut_off: Arc<AtomicBool>,
     pub(super) history: History,
     pub(super) notion: MockNotion,
 }
 
-/// What goes wrong next, operation by operation, for all processes that share this.
+/// The faults of the next operations, for all processes that share this.
 #[derive(Clone, Default)]
 pub(super) struct StoreFaults {
     next: Arc<Mutex<VecDeque<StoreFault>>>,
     is_down: Arc<AtomicBool>,
-    /// How far the store's clock was set, in seconds.
+    /// Adjustment of the store's clock, in seconds.
     clock: Arc<AtomicI32>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StoreFault {
     None,
-    /// Not done, and said so.
+    /// Not done, with an error.
     Refuse,
-    /// Done, and the answer lost.
+    /// Done, and the response is lost.
     Lose,
     /// Done after this time.
     Slow(Duration),
@@ -61,7 +61,7 @@ impl StoreFaults {
         self.is_down.store(is_down, Ordering::Relaxed);
     }
 
-    /// Sets the store's clock.
+    /// Adjusts the store's clock.
     pub(super) fn step_clock(&self, by: i32) {
         self.clock.fetch_add(by, Ordering::Relaxed);
     }

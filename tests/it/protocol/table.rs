@@ -1,4 +1,4 @@
-//! Every outcome of a call, met in every state of the record: one row each.
+//! Every outcome of a call in every state of the record, one row each.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use super::{
     wire::WireFault,
 };
 
-/// What the refreshing process finds, or what comes between.
+/// The situation of the refreshing process, or a change during the refresh.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Situation {
     /// No other attempt holds the lease.
     Free,
-    /// Another attempt holds the lease, and will never do anything.
+    /// A dead attempt holds the lease.
     HeldByTheDead,
     /// Another process is refreshing, and succeeds.
     HeldByTheLiving,
@@ -29,13 +29,13 @@ enum Situation {
     Invalidated,
     Disconnected,
     Absent,
-    /// The user connects again while the answer is on its way.
+    /// The user connects again while the response is on its way.
     Reconnected,
-    /// The user disconnects while the answer is on its way.
+    /// The user disconnects while the response is on its way.
     DisconnectedMeanwhile,
 }
 
-/// What becomes of the call.
+/// Outcome of the token call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome {
     Wire(WireFault),
@@ -43,7 +43,7 @@ enum Outcome {
     Revoked,
 }
 
-/// What a request comes to.
+/// Outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
     Good,
@@ -81,8 +81,8 @@ use WireFault as W;
 
 const LATE: W = W::Late(Duration::from_secs(6));
 
-/// Situation, outcome of the call, answer to the first request, answer to a later request, and how often a refresh
-/// token reached Notion. All calls but the first go well.
+/// Situation, outcome of the call, outcomes of the first and a later request, and the number of refresh
+/// tokens that reached Notion. All calls except the first succeed.
 type Row = (Situation, Outcome, Answer, Answer, usize);
 
 const ROWS: &[Row] = &[
@@ -99,7 +99,7 @@ const ROWS: &[Row] = &[
     (Free, Outcome::Wire(W::GarbledAfter), LOST, LOST, 2),
     (Free, Outcome::Wire(W::SilentAfter), LOST, LOST, 2),
     (Free, Outcome::Revoked, REVOKED, REVOKED, 1),
-    // A process that takes over does not know what the dead one did.
+    // A process that takes over does not know the outcome of the dead one's call.
     (HeldByTheDead, Outcome::Wire(W::None), Transient, Good, 1),
     (HeldByTheDead, Outcome::Wire(LATE), Transient, Good, 1),
     (HeldByTheDead, Outcome::Wire(W::NotSent), Transient, Good, 1),
@@ -216,7 +216,7 @@ const ROWS: &[Row] = &[
         LOST,
         2,
     ),
-    // This request gives up before the other process knows.
+    // This request gives up before the other process knows the outcome.
     (
         HeldByTheLiving,
         Outcome::Wire(W::SilentAfter),
@@ -225,7 +225,7 @@ const ROWS: &[Row] = &[
         2,
     ),
     (HeldByTheLiving, Outcome::Revoked, REVOKED, REVOKED, 1),
-    // As above, when the time is over.
+    // As above, after the time has passed.
     (BackingOff, Outcome::Wire(W::None), Transient, Good, 1),
     (BackingOff, Outcome::Wire(LATE), Transient, Good, 1),
     (BackingOff, Outcome::Wire(W::NotSent), Transient, Good, 1),
@@ -281,7 +281,7 @@ const ROWS: &[Row] = &[
         2,
     ),
     (BackingOff, Outcome::Revoked, Transient, REVOKED, 1),
-    // What the user did stands, whatever the call came to.
+    // The user's change stands, whatever the outcome of the call is.
     (Reconnected, Outcome::Wire(W::None), Good, Good, 1),
     (Reconnected, Outcome::Wire(LATE), Good, Good, 1),
     (Reconnected, Outcome::Wire(W::NotSent), Good, Good, 0),
@@ -394,7 +394,7 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// Where there is nothing to refresh, no call is made.
+/// If there is nothing to refresh, no call is made.
 const NO_CALL: &[(Situation, Answer)] = &[
     (Invalidated, REVOKED),
     (Disconnected, NotConnected),
@@ -403,7 +403,7 @@ const NO_CALL: &[(Situation, Answer)] = &[
 
 /// I1 by the number of presentations, I3 by the outcomes.
 #[test]
-fn every_outcome_of_a_call_in_every_situation_has_its_answer() {
+fn every_outcome_in_every_situation_is_handled() {
     let mut wrong = Vec::new();
     let outcomes = WireFault::ALL.into_iter().map(Outcome::Wire);
     let no_call = outcomes.chain([Outcome::Revoked]).flat_map(|outcome| {
@@ -426,7 +426,7 @@ fn every_outcome_of_a_call_in_every_situation_has_its_answer() {
 }
 
 async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) {
-    // Half a second: above the network's times, below the protocol's.
+    // Half a second: longer than network delays, shorter than the protocol's times.
     const MOMENT: Duration = Duration::from_millis(500);
 
     let cluster = Cluster::new(MockNotion::in_process(), 2, 1);
@@ -444,7 +444,7 @@ async fn run(situation: Situation, outcome: Outcome) -> (Answer, Answer, usize) 
     match situation {
         Free => {}
         HeldByTheDead => {
-            // The lease of an attempt that will never do anything.
+            // The lease of a dead attempt.
             edit(&cluster.store, &subject, |record, now| {
                 record["lease"] = json!({
                     "attempt": "0123456789abcdef0123456789abcdef", "since": now,

@@ -1,7 +1,7 @@
-//! The three outcomes of a call, by the built-in transport on real sockets: not sent, definite, ambiguous.
+//! The three outcomes of a call by the built-in transport on real sockets: not sent, definite, ambiguous.
 //!
-//! I1 and I3 rest on this table. A spent token that is taken for unspent is presented again. An ambiguous
-//! answer that is taken for a definite refusal ends a living connection.
+//! I1 and I3 depend on this table. If a spent token counts as unspent, it is presented again. If an
+//! ambiguous response counts as a definite refusal, a valid connection is ended.
 
 use std::{
     net::SocketAddr,
@@ -18,19 +18,19 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
-/// What a server does with a connection, step by step; then it closes it.
+/// A step of a server on a connection, which it closes after the last step.
 #[derive(Debug, Clone)]
 enum Step {
     /// Reads the request, head and body.
     Read,
-    /// Reads what the client says first: in TLS, its hello.
+    /// Reads the client's first data, for example TLS's ClientHello.
     ReadSome,
-    /// Lets others run, that many times, then reads what is there already, which may be nothing.
+    /// Yields this many times, and then reads the available data, which may be nothing.
     Glance(u32),
     Say(String),
-    /// Closes so that the client sees an error, and not an end.
+    /// Closes with an error instead of an end of the stream.
     Reset,
-    /// Does nothing any more, and keeps the connection open.
+    /// Does nothing more, and keeps the connection open.
     Hang,
 }
 
@@ -40,10 +40,10 @@ fn say(text: impl Into<String>) -> Step {
     Say(text.into())
 }
 
-/// A server on a socket of this machine, that does the same with every connection.
+/// A server on loopback that runs the same steps on every connection.
 struct Server {
     address: SocketAddr,
-    /// What was read on each connection.
+    /// The data read on each connection.
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -78,7 +78,7 @@ impl Server {
         format!("https://{}/token", self.address)
     }
 
-    /// What was read, connection by connection.
+    /// Returns the data read, by connection.
     fn seen(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
@@ -103,7 +103,7 @@ async fn play(mut stream: TcpStream, script: Vec<Step>, seen: impl Fn(&[u8])) {
                 let length = stream.try_read(&mut some).unwrap_or(0);
                 seen(&some[..length]);
             }
-            // The client may have gone: then it knows what it wanted to know.
+            // The client may have disconnected, if it knows its outcome.
             Say(text) => drop(stream.write_all(text.as_bytes()).await),
             Reset => stream.set_zero_linger().unwrap(),
             Hang => std::future::pending().await,
@@ -111,8 +111,8 @@ async fn play(mut stream: TcpStream, script: Vec<Step>, seen: impl Fn(&[u8])) {
     }
 }
 
-/// All of it: a connection that is closed with something unread is reset, which may overtake what
-/// was said.
+/// Reads the whole request. Closing a connection with unread data resets it, which may overtake the
+/// response.
 async fn read_request(stream: &mut TcpStream, seen: &impl Fn(&[u8])) {
     let mut request = Vec::new();
     let mut some = [0; 4096];
@@ -139,7 +139,7 @@ fn is_whole(request: &[u8]) -> bool {
     body.len() >= length
 }
 
-/// A whole response with a length.
+/// Returns a complete response with a length.
 fn response(status: u16, body: &str) -> String {
     response_with(status, "", body)
 }
@@ -162,7 +162,7 @@ enum Outcome {
 
 use Outcome::{Ambiguous, NotSent, RateLimited, Refused, Spent, WrongUrl};
 
-/// Spends a refresh token at that URL.
+/// Spends a refresh token at this URL.
 async fn spend(token_url: &str, call: Duration) -> Outcome {
     let app = NotionAppCredentials::builder()
         .client_id("1f2e")
@@ -184,7 +184,7 @@ async fn spend(token_url: &str, call: Duration) -> Outcome {
     }
 }
 
-/// The outcome that an error tells: one, and one only.
+/// Returns the outcome of an error. Exactly one predicate must be true.
 fn outcome(error: &OAuthError) -> Outcome {
     let mut all = Vec::new();
     if error.is_not_sent() {
@@ -208,12 +208,12 @@ fn outcome(error: &OAuthError) -> Outcome {
     all.remove(0)
 }
 
-/// No test waits for as long as this.
+/// No test waits for this long.
 const LONG: Duration = Duration::from_secs(14);
-/// Some tests wait for as long as this.
+/// Some tests wait for this long.
 const SHORT: Duration = Duration::from_millis(150);
 
-/// A request is answered by this script. Returns the outcome, and checks that it was sent once.
+/// Answers a request with this script. Returns the outcome, and checks that it was sent once.
 async fn answered(name: &str, script: &[Step], call: Duration) -> Outcome {
     let server = Server::start(script).await;
     let outcome = spend(&server.http(), call).await;
@@ -230,7 +230,7 @@ const INVALID_GRANT_OF_THE_API: &str =
     r#"{"object":"error","status":400,"code":"invalid_grant","message":"gone"}"#;
 
 #[tokio::test]
-async fn a_pair_that_came_whole_is_a_success() {
+async fn complete_pair_is_a_success() {
     let close = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let length = PAIR.len();
@@ -257,13 +257,13 @@ async fn a_pair_that_came_whole_is_a_success() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_was_not_sent_anything() {
-    // Bound and not listening: connections are refused, and no other program gets the port.
+async fn missing_server_is_not_sent() {
+    // Bound but not listening: connections are refused, and no other program gets the port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
-    // A name that no resolver knows (RFC 6761), or that none tells of in time: either way there is
-    // no place to send anything to.
+    // A name that does not exist (RFC 6761), or whose resolution times out. In both cases nothing can be
+    // sent.
     let unknown = "https://nowhere.notion-auth.invalid/token".to_owned();
     for url in [
         format!("http://{address}/token"),
@@ -276,8 +276,8 @@ async fn a_server_that_is_not_there_was_not_sent_anything() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
-    // An alert: handshake_failure.
+async fn failed_or_endless_tls_handshake_is_not_sent() {
+    // A TLS alert: handshake_failure.
     let alert = "\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{28}";
     for (name, script, call) in [
         ("closes at once", vec![], LONG),
@@ -313,11 +313,11 @@ async fn a_tls_handshake_that_fails_or_never_ends_has_sent_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_rightly_so() {
-    // Whether the end is known before the first byte is written is a race: then the request was not
-    // sent. Otherwise a part of it may have been sent. Each is right at its time, and
-    // safe; a definite answer never is, nor is "not sent" when the server has a part of it. The
-    // server closes a little later each time, so that mostly both come.
+async fn connection_closed_early_is_not_sent_or_ambiguous() {
+    // It is a race whether the end is noticed before the first byte is written. If so, the request was not
+    // sent. Otherwise a part of it may have been sent. Both outcomes are valid. A definite outcome is not,
+    // and "not sent" is not if the server has received a part. The server closes a little later each time,
+    // so that usually both cases occur.
     for yields in 0..100 {
         for end in [vec![], vec![Reset]] {
             let script = [vec![Glance(yields)], end].concat();
@@ -334,10 +334,10 @@ async fn a_connection_that_ends_before_an_answer_is_not_sent_or_ambiguous_and_ri
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_off_is_ambiguous() {
+async fn truncated_response_is_ambiguous() {
     let head = |status: u16| format!("HTTP/1.1 {status} Scripted\r\n");
     let chunked = "transfer-encoding: chunked\r\n\r\n";
-    // Cut off, and yet each of these bodies is whole JSON: it is the framing that lacks a part.
+    // Each of these bodies is complete JSON. Only the framing is incomplete.
     let longer = |status: u16, body: &str| {
         let length = body.len() + 1;
         format!("{}content-length: {length}\r\n\r\n{body}", head(status))
@@ -377,7 +377,7 @@ async fn an_answer_that_was_cut_off_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_pair_that_came_whole_is_used_although_the_body_was_cut_off() {
+async fn complete_pair_of_a_truncated_body_is_used() {
     let longer = format!("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{PAIR}");
     let length = PAIR.len();
     let chunked =
@@ -389,7 +389,7 @@ async fn a_pair_that_came_whole_is_used_although_the_body_was_cut_off() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_is_ambiguous() {
+async fn late_response_is_ambiguous() {
     let half = |status: u16, body: &str| {
         let length = body.len() + 1;
         format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -418,7 +418,7 @@ async fn an_answer_that_does_not_come_in_time_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_ambiguous() {
+async fn response_that_is_not_http_is_ambiguous() {
     for said in [
         "SSH-2.0-scripted\r\n",
         "\r\n\r\n",
@@ -430,7 +430,7 @@ async fn an_answer_that_is_no_http_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn only_4_mib_of_an_answer_are_read() {
+async fn only_4_mib_of_a_response_are_read() {
     const LIMIT: usize = 4 * 1024 * 1024;
 
     let close = |status: u16| format!("HTTP/1.1 {status} Scripted\r\nconnection: close\r\n\r\n");
@@ -449,18 +449,18 @@ async fn only_4_mib_of_an_answer_are_read() {
             assert_eq!(outcome, Ambiguous, "{status} {name}");
         }
     }
-    // The end does not come, and is not waited for.
+    // The end of the body is never sent, and the client does not wait for it.
     let said = format!("{}{}", close(200), " ".repeat(LIMIT + 1));
     let outcome = answered("endless", &[Read, say(said), Hang], LONG).await;
     assert_eq!(outcome, Ambiguous, "endless");
-    // What was read has the pair.
+    // The part that was read contains the pair.
     let said = format!("{}{PAIR}{}", close(200), " ".repeat(LIMIT));
     let outcome = answered("a pair first", &[Read, say(said), Hang], LONG).await;
     assert_eq!(outcome, Spent);
 }
 
 #[tokio::test]
-async fn a_redirect_a_404_and_a_405_say_that_the_url_is_wrong() {
+async fn redirect_404_and_405_mean_a_wrong_url() {
     let target = Server::start(&[Read, say(response(200, PAIR))]).await;
     for status in [301, 302, 303, 304, 307, 308, 404, 405] {
         for location in [target.http(), "/elsewhere".to_owned()] {
@@ -474,7 +474,7 @@ async fn a_redirect_a_404_and_a_405_say_that_the_url_is_wrong() {
                 let headers = format!("location: {location}\r\n");
                 let said = response_with(status, &headers, body);
                 let name = format!("{status} to {location} with {body}");
-                // It stays open for another request.
+                // The connection stays open for another request.
                 let script = [Read, say(said.clone()), Read, say(said), Hang];
                 let outcome = answered(&name, &script, LONG).await;
                 assert_eq!(outcome, WrongUrl, "{name}");
@@ -488,7 +488,7 @@ async fn a_redirect_a_404_and_a_405_say_that_the_url_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_4xx_in_one_of_notions_shapes_is_definite() {
+async fn notion_s_4xx_is_definite() {
     for status in [400, 401, 403, 404, 405] {
         for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API] {
             let name = format!("{status} {body}");
@@ -504,7 +504,7 @@ async fn a_4xx_in_one_of_notions_shapes_is_definite() {
 }
 
 #[tokio::test]
-async fn a_4xx_that_is_not_notions_is_ambiguous() {
+async fn foreign_4xx_is_ambiguous() {
     let html = "<!doctype html><title>Attention Required!</title>";
     for status in [400, 401, 403, 407, 413] {
         for body in [html, "", "{}", "[]", "invalid_grant", r#"{"message":"no"}"#] {
@@ -517,7 +517,7 @@ async fn a_4xx_that_is_not_notions_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_408_and_any_5xx_are_ambiguous_whatever_they_say() {
+async fn status_408_and_5xx_are_ambiguous() {
     for status in [408, 500, 502, 503, 504, 529] {
         for body in [INVALID_GRANT, INVALID_GRANT_OF_THE_API, PAIR, ""] {
             let name = format!("{status} {body}");
@@ -530,7 +530,7 @@ async fn a_408_and_any_5xx_are_ambiguous_whatever_they_say() {
 }
 
 #[tokio::test]
-async fn a_200_without_a_pair_is_ambiguous() {
+async fn status_200_without_a_pair_is_ambiguous() {
     for body in [
         "",
         "{}",
@@ -545,7 +545,7 @@ async fn a_200_without_a_pair_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_429_is_a_rate_limit_with_the_time_to_wait() {
+async fn status_429_is_a_rate_limit_with_retry_after() {
     for (headers, after) in [("retry-after: 7\r\n", Some(7)), ("", None)] {
         for body in ["", "<p>", INVALID_GRANT, r#"{"error":"rate_limited"}"#] {
             let name = format!("{headers:?} {body}");

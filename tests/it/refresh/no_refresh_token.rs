@@ -10,14 +10,14 @@ use tokio::time::sleep;
 use super::{connect_revoked, request_error, seconds, world};
 use crate::support::{World, auth_error, send};
 
-/// A mock server that grants no refresh tokens, and ann, whose access token is revoked.
+/// Creates a mock server that grants no refresh tokens, and connects ann, whose access token is revoked.
 async fn revoked_world() -> World {
     let world = world(|notion| notion.refresh_tokens(false));
     connect_revoked(&world, "ann").await;
     world
 }
 
-/// Whether the credentials need reauthorization. Otherwise the answer must be a 401.
+/// Returns whether the credentials need reauthorization. Otherwise the response must be a 401.
 fn needs_reauthorization(answer: &Result<Response<MockBody>, BoxError>) -> bool {
     match answer {
         Ok(answer) => {

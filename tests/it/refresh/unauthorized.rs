@@ -58,7 +58,7 @@ async fn late_401_from_before_a_reconnect_does_not_refresh() {
     assert!(world.notion.ledger().refreshes().is_empty());
 }
 
-/// Sends a request for ann by a client of this provider.
+/// Sends a request for ann through this provider.
 async fn request_by(world: &World, provider: &NotionAuthProvider) -> StatusCode {
     let layer = NotionAuthLayer::refreshing(provider.clone());
     status(layer.layer(world.notion.service()), world.get("ann")).await
@@ -81,7 +81,7 @@ async fn always_refused_account_is_refreshed_at_growing_intervals() {
     for (made, delay) in (1..).zip(delays) {
         let refreshed_at = Instant::now();
         sleep_until(refreshed_at + seconds(delay - 1)).await;
-        // The first requests load the newest generation, and the second ones have it refused.
+        // The first requests load the newest generation, and the second ones are refused with it.
         for provider in [providers, providers].as_flattened() {
             assert_eq!(request_by(&world, provider).await, 401);
         }
@@ -123,7 +123,7 @@ async fn custom_client_reports_refusals_and_refreshes_explicitly() {
 
     let second = world.provider.refused(&ann, &first).await.unwrap();
     assert_eq!(second.generation(), 2);
-    // The old token has a successor already, and the new one is too young to be refreshed.
+    // The old token already has a successor, which is too young to be refreshed.
     for refused in [&first, &second] {
         let again = world.provider.refused(&ann, refused).await.unwrap();
         assert_eq!(again.generation(), 2);

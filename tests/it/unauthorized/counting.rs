@@ -68,7 +68,7 @@ async fn only_a_401_of_notion_causes_a_refresh() {
 }
 
 #[tokio::test]
-async fn a_401_over_http_counts_by_the_same_rule() {
+async fn http_401_counts_by_the_same_rule() {
     let (notion, between) = (MockNotion::start().await.unwrap(), Between::default());
     let api = between.serve().await;
     for (headers, sender) in ANSWERS {
@@ -90,7 +90,7 @@ async fn a_401_over_http_counts_by_the_same_rule() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_statuses_pass_through_whatever_their_headers() {
+async fn other_statuses_are_returned_whatever_their_headers() {
     for status in [200, 400, 402, 403, 404, 407, 429, 500] {
         for headers in [&[(ID, "1"), (TYPE, JSON)][..], &[]] {
             let (world, between) = (World::new(), Between::default());
@@ -111,7 +111,7 @@ async fn other_statuses_pass_through_whatever_their_headers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sign_in_page_spends_nothing_and_passes_through() {
+async fn sign_in_page_is_returned_and_spends_nothing() {
     let world = World::new();
     world.connect("ann").await;
     world

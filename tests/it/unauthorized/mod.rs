@@ -1,4 +1,4 @@
-//! Which 401s count, and what they do to the credentials that were sent.
+//! Which 401s count as refusals, and their effect on the credentials.
 
 mod counting;
 mod no_refresh_token;
@@ -16,10 +16,10 @@ use tower::{Service, ServiceExt, service_fn};
 
 use crate::support::Body;
 
-/// What a 401 is, by its headers.
+/// The sender of a 401, determined by its headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// It can't be Notion.
+    /// It cannot be Notion.
     Foreign,
     /// It may be Notion or a proxy.
     Unknown,
@@ -34,7 +34,7 @@ const ID: &str = "x-notion-request-id";
 const TYPE: &str = "content-type";
 const JSON: &str = "application/json";
 
-/// Headers of 401s, and who may have sent them.
+/// Headers of 401s, and their sender.
 pub(crate) const ANSWERS: [(Headers, Sender); 33] = [
     (&[], Foreign),
     (&[(TYPE, "text/html; charset=utf-8")], Foreign),
@@ -89,7 +89,7 @@ pub(crate) fn header_map(headers: Headers) -> HeaderMap {
         })
 }
 
-/// What stands between a client and Notion, and may answer API requests by itself.
+/// A server between a client and Notion that may answer API requests itself.
 #[derive(Clone, Default)]
 pub(crate) struct Between {
     answer: Arc<Mutex<Option<(StatusCode, Headers)>>>,
@@ -97,7 +97,7 @@ pub(crate) struct Between {
 }
 
 impl Between {
-    /// From now on this is the answer; `None` lets Notion answer.
+    /// Sets the response. With `None`, Notion answers.
     pub(crate) fn answer(&self, status: u16, headers: impl Into<Option<Headers>>) {
         let status = StatusCode::from_u16(status).unwrap();
         *self.answer.lock().unwrap() = headers.into().map(|headers| (status, headers));
@@ -137,7 +137,8 @@ impl Between {
         })
     }
 
-    /// A server on a socket that answers so, and 200 where Notion is to answer. Returns its URL.
+    /// Starts a server on a socket that sends this response, and 200 where Notion would answer. Returns its
+    /// URL.
     pub(crate) async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

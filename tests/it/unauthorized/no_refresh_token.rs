@@ -26,7 +26,7 @@ use crate::{
     support::{World, auth_error, send, status},
 };
 
-/// As Notion answers.
+/// Headers of Notion's responses.
 const NOTIONS: Headers = &[(ID, "1"), (TYPE, JSON)];
 
 /// Credentials without a refresh token, and a server in between that refuses them.
@@ -78,7 +78,7 @@ impl RefusedToken {
         }
     }
 
-    /// The same so long after the start, for a server in between that answers 401 with these headers.
+    /// Sends a request this long after the start, through a server that answers 401 with these headers.
     async fn refused_at(&self, seconds: f64, headers: Headers) -> Option<StatusCode> {
         self.sleep_until(seconds).await;
         self.between.answer(401, headers);
@@ -90,7 +90,7 @@ impl RefusedToken {
         assert_eq!(*self.events.lock().unwrap(), usize::from(expected));
     }
 
-    /// Whether the stored credentials are those of a subject who must connect again.
+    /// Returns whether the stored credentials need reauthorization.
     async fn is_stored_as_ended(&self) -> bool {
         let query = ListQuery::default().filter(Filter::NeedsReauthorization);
         let listed = self.world.provider.list(&query).await.unwrap();
@@ -102,7 +102,7 @@ impl RefusedToken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
+async fn two_refusals_30_seconds_apart_end_credentials() {
     let scene = RefusedToken::new().await;
     for seconds in 0..30 {
         let refused = scene.refused_at(f64::from(seconds), NOTIONS).await;
@@ -112,7 +112,7 @@ async fn two_refusals_of_notions_end_credentials_after_30_seconds() {
     scene.assert_ended(false);
     assert!(!scene.is_stored_as_ended().await);
 
-    // The last 401 passes through as well.
+    // The last 401 is returned as well.
     assert_eq!(scene.refused_at(30.0, NOTIONS).await.unwrap(), 401);
     scene.assert_ended(true);
     assert!(scene.is_stored_as_ended().await);
@@ -132,7 +132,7 @@ async fn refusals_more_than_an_hour_apart_do_not_end_credentials() {
         assert_eq!(scene.refused_at(seconds, NOTIONS).await.unwrap(), 401);
     }
     scene.assert_ended(false);
-    // The last one is the first of two.
+    // The last refusal counts as the first of two.
     let seconds = 47.0 * 3601.0 + 30.0;
     assert_eq!(scene.refused_at(seconds, NOTIONS).await.unwrap(), 401);
     scene.assert_ended(true);
@@ -162,7 +162,7 @@ async fn refusals_without_notions_request_id_never_end_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_of_others_in_between_neither_count_nor_start_again() {
+async fn refusals_of_other_servers_do_not_count() {
     for (headers, sender) in ANSWERS {
         if sender == Notion {
             continue;
@@ -179,7 +179,7 @@ async fn refusals_of_others_in_between_neither_count_nor_start_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credentials() {
+async fn requests_sent_before_the_first_refusal_do_not_count() {
     let scene = RefusedToken::new().await;
     let world = &scene.world;
     let credentials = world
@@ -204,7 +204,7 @@ async fn requests_in_flight_since_before_the_first_refusal_do_not_end_credential
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_at_the_same_moment_are_one_and_end_credentials_once() {
+async fn simultaneous_refusals_end_credentials_once() {
     let scene = RefusedToken::new().await;
     scene.between.answer(401, NOTIONS);
     for (seconds, has_ended) in [(0.0, false), (30.0, true)] {
@@ -221,7 +221,7 @@ async fn refusals_at_the_same_moment_are_one_and_end_credentials_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reconnect_starts_again() {
+async fn reconnect_resets_the_count() {
     let scene = RefusedToken::new().await;
     scene.refused_at(0.0, NOTIONS).await;
     scene.sleep_until(20.0).await;
@@ -275,7 +275,7 @@ async fn each_process_needs_its_own_two_refusals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_without_a_re_read_in_between_does_not_end_credentials() {
+async fn refusals_without_a_store_read_in_between_do_not_count() {
     let store = FaultyStore::memory();
     let notion = MockNotion::builder().refresh_tokens(false).in_process();
     let world = World::with(notion, |builder| builder.store(store.clone()));
@@ -285,7 +285,7 @@ async fn refusal_without_a_re_read_in_between_does_not_end_credentials() {
     let late = Fault::Delay(Duration::from_secs(60));
     world.notion.script(Call::Api, [late]);
 
-    // Both are sent with the same entry. After the first refusal the store can't be read.
+    // Both are sent with the same cache entry. The store cannot be read after the first refusal.
     let late = tokio::spawn(send(world.client(), world.get("ann")));
     sleep(Duration::from_secs(1)).await;
     store.hooks.set_down(true);

@@ -1,4 +1,4 @@
-// What an application does with @notionhq/client, which is told nothing but the gateway's address and a key.
+// What an application does with @notionhq/client, which only knows the gateway's address and a key.
 // It says on its output what the test is to do to Notion, and waits until that is done.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
