@@ -15,8 +15,8 @@ use axum::{
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use notion_auth::{
-    AuthError, BoxError, CloneBody, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider,
-    Subject, axum::Connection, https_client, testing::MockNotion,
+    AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+    axum::Connection, https_client, testing::MockNotion,
 };
 use tower::{Layer, ServiceExt};
 
@@ -24,7 +24,7 @@ use tower::{Layer, ServiceExt};
 struct Proxy {
     provider: NotionAuthProvider,
     /// One client for everybody. The body is whole, so that a refused request can be sent again.
-    notion: NotionAuth<HttpsClient<Full<Bytes>>, CloneBody>,
+    notion: NotionAuth<HttpsClient<Full<Bytes>>>,
     api_url: String,
 }
 
@@ -117,7 +117,7 @@ async fn main() -> Result<(), BoxError> {
     provider
         .store_credentials(&ann, credentials.clone())
         .await?;
-    let layer = NotionAuthLayer::refreshing(provider.clone()).replaying(CloneBody);
+    let layer = NotionAuthLayer::refreshing(provider.clone());
     let router = router(Proxy {
         provider,
         notion: layer.layer(https_client()),

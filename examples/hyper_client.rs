@@ -10,12 +10,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use notion_auth::{
-    AuthError, BoxError, CloneBody, NotionAuth, NotionAuthLayer, Subject, testing::MockNotion,
-};
+use notion_auth::{AuthError, BoxError, NotionAuth, NotionAuthLayer, Subject, testing::MockNotion};
 use tower::{Layer, ServiceExt};
 
-type Notion = NotionAuth<Client<HttpConnector, Full<Bytes>>, CloneBody>;
+type Notion = NotionAuth<Client<HttpConnector, Full<Bytes>>>;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -36,9 +34,7 @@ async fn main() -> Result<(), BoxError> {
     // hyper's client as it is, with the layer around it. To the real Notion it needs TLS: a connector
     // such as hyper-rustls', or `notion_auth::https_client()`, which has one.
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let client: Notion = NotionAuthLayer::refreshing(provider.clone())
-        .replaying(CloneBody)
-        .layer(client);
+    let client: Notion = NotionAuthLayer::refreshing(provider.clone()).layer(client);
     let api = notion.base_url(); // in truth: https://api.notion.com
 
     println!("\nOne client for both; a request says whose it is:");

@@ -16,8 +16,8 @@ use hyper_util::{
     server::conn::auto,
 };
 use notion_auth::{
-    AuthError, BoxError, CloneBody, HttpsClient, Keyring, NotionAuth, NotionAuthLayer,
-    NotionOAuthService, Subject, https_client, testing::MockNotion,
+    AuthError, BoxError, HttpsClient, Keyring, NotionAuth, NotionAuthLayer, NotionOAuthService,
+    Subject, https_client, testing::MockNotion,
 };
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
@@ -25,7 +25,7 @@ use tower::{Layer, ServiceExt};
 #[derive(Clone)]
 struct Site {
     routes: NotionOAuthService,
-    notion: NotionAuth<HttpsClient<Empty<Bytes>>, CloneBody>,
+    notion: NotionAuth<HttpsClient<Empty<Bytes>>>,
     api_url: String,
 }
 
@@ -83,9 +83,7 @@ async fn main() -> Result<(), BoxError> {
         routes: NotionOAuthService::builder(provider.clone())
             .keys(Keyring::random()) // several replicas: Keyring::from_env()?
             .build()?,
-        notion: NotionAuthLayer::refreshing(provider)
-            .replaying(CloneBody)
-            .layer(https_client()),
+        notion: NotionAuthLayer::refreshing(provider).layer(https_client()),
         api_url: notion.base_url(), // in truth: https://api.notion.com
     };
     tokio::spawn(serve(listener, site));

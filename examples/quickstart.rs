@@ -12,8 +12,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use notion_auth::{
-    BoxError, CloneBody, NotionAppCredentials, NotionAuthLayer, NotionAuthProvider, Subject,
-    https_client,
+    BoxError, NotionAppCredentials, NotionAuthLayer, NotionAuthProvider, Subject, https_client,
     oauth::CallbackAnswer,
     testing::{
         MockNotion,
@@ -87,7 +86,7 @@ async fn stand_in() -> Result<(), BoxError> {
 
     // One service for all subjects; a session binds it to one.
     let client = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(provider.clone()).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(provider.clone()))
         .service(https_client());
     let session = provider.session(ann.clone()).bind(client);
     let me =

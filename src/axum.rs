@@ -17,7 +17,7 @@
 //! use http::{Request, StatusCode};
 //! use http_body_util::Empty;
 //! use notion_auth::{
-//!     AuthError, BoxError, CloneBody, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+//!     AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
 //!     axum::Connection, https_client,
 //! };
 //! use tower::{Layer as _, ServiceExt as _};
@@ -25,7 +25,7 @@
 //! #[derive(Clone)]
 //! struct Site {
 //!     provider: NotionAuthProvider,
-//!     notion: NotionAuth<HttpsClient<Empty<Bytes>>, CloneBody>,
+//!     notion: NotionAuth<HttpsClient<Empty<Bytes>>>,
 //! }
 //!
 //! impl FromRef<Site> for NotionAuthProvider {
@@ -49,7 +49,7 @@
 //! }
 //!
 //! fn app(provider: NotionAuthProvider) -> Router {
-//!     let layer = NotionAuthLayer::refreshing(provider.clone()).replaying(CloneBody);
+//!     let layer = NotionAuthLayer::refreshing(provider.clone());
 //!     let site = Site { notion: layer.layer(https_client()), provider };
 //!     let session = Extension(Subject::new("ann")); // in truth your session layer, which knows who it is
 //!     Router::new().route("/me", get(me)).with_state(site).layer(session)

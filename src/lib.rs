@@ -38,7 +38,7 @@
 //!
 //! // From then on, one client for everybody:
 //! let client = ServiceBuilder::new()
-//!     .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
+//!     .layer(NotionAuthLayer::refreshing(provider))
 //!     .service(notion_auth::https_client());
 //! let mut request = Request::get(format!("{}/v1/users/me", notion.base_url()))
 //!     .body(Empty::<Bytes>::new())?;
@@ -80,9 +80,9 @@
 //! use tower::Layer;
 //!
 //! // In truth a connector with TLS: no other origin than an https one, or this machine, gets a token.
-//! fn notion(provider: NotionAuthProvider) -> NotionAuth<Client<HttpConnector, Full<Bytes>>, CloneBody> {
+//! fn notion(provider: NotionAuthProvider) -> NotionAuth<Client<HttpConnector, Full<Bytes>>> {
 //!     let client = Client::builder(TokioExecutor::new()).build_http();
-//!     NotionAuthLayer::refreshing(provider).replaying(CloneBody).layer(client)
+//!     NotionAuthLayer::refreshing(provider).layer(client)
 //! }
 //! ```
 //!
@@ -154,7 +154,7 @@
 //!     .timeout(Duration::from_secs(150))
 //!     .retry(RetryRateLimited::new()) // feature `retry`
 //!     .layer(FollowRedirectLayer::new())
-//!     .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
+//!     .layer(NotionAuthLayer::refreshing(provider))
 //!     .concurrency_limit(64)
 //!     .buffer(64)
 //!     .rate_limit(1000, Duration::from_secs(60))

@@ -27,7 +27,7 @@ use crate::header::retry_after;
 /// use http::Request;
 /// use http_body_util::Empty;
 /// use notion_auth::{
-///     CloneBody, NotionAuthLayer, RetryRateLimited, Subject, https_client,
+///     NotionAuthLayer, RetryRateLimited, Subject, https_client,
 ///     testing::{MockNotion, notion::{Call, Fault}},
 /// };
 /// use tower::{ServiceBuilder, ServiceExt};
@@ -38,7 +38,7 @@ use crate::header::retry_after;
 /// # provider.store_credentials(&"ann".into(), notion.connect()).await?;
 /// let client = ServiceBuilder::new()
 ///     .retry(RetryRateLimited::new())
-///     .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
+///     .layer(NotionAuthLayer::refreshing(provider))
 ///     .service(https_client());
 ///
 /// notion.script(Call::Api, [Fault::RateLimited { retry_after: Some(0) }]);

@@ -16,9 +16,10 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use notion_auth::{
-    AccessToken, CloneBody, MemoryStore, NotionAppCredentials, NotionAuth, NotionAuthLayer,
+    AccessToken, MemoryStore, NotionAppCredentials, NotionAuth, NotionAuthLayer,
     NotionAuthProvider, NotionUserCredentials, Subject,
     header::NOTION_VERSION,
+    layer::NoReplay,
     provider::NotionAuthProviderBuilder,
     store::{
         CredentialStore, ListQuery, Listed, Loaded, Nonce, RecordKey, Revision, StoreError,
@@ -162,13 +163,15 @@ pub(crate) fn insert_both() -> impl Service<Request<()>> {
     })
 }
 
-pub(crate) fn refreshing(provider: &NotionAuthProvider) -> NotionAuth<Inner> {
-    NotionAuthLayer::refreshing(provider.clone()).layer(Inner)
+pub(crate) fn refreshing(provider: &NotionAuthProvider) -> NotionAuth<Inner, NoReplay> {
+    NotionAuthLayer::refreshing(provider.clone())
+        .without_replay()
+        .layer(Inner)
 }
 
-pub(crate) fn replaying(provider: &NotionAuthProvider) -> NotionAuth<Inner, CloneBody> {
+pub(crate) fn replaying(provider: &NotionAuthProvider) -> NotionAuth<Inner> {
     let layer = NotionAuthLayer::refreshing(provider.clone());
-    layer.replaying(CloneBody).layer(Inner)
+    layer.layer(Inner)
 }
 
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -33,7 +33,8 @@ pub(crate) fn measure() {
     let runtime = Runtime::new().expect("a runtime");
     let upstream = runtime.block_on(serve(Router::new().fallback(async || "{}")));
     let url = format!("http://{upstream}");
-    let layer = NotionAuthLayer::refreshing(filled_provider(1, None, |it| it.api_url(url)));
+    let layer = NotionAuthLayer::refreshing(filled_provider(1, None, |it| it.api_url(url)))
+        .without_replay();
     let mut turns = [Vec::new(), Vec::new()];
     runtime.block_on(async {
         let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();

@@ -14,8 +14,8 @@ use std::{
 
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use notion_auth::{
-    CloneBody, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-    provider::NotionAuthProviderBuilder, testing::MockNotion,
+    NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject, provider::NotionAuthProviderBuilder,
+    testing::MockNotion,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -80,7 +80,7 @@ struct Shared {
     first_refusal: OnceLock<Instant>,
 }
 
-pub(crate) type ApiClient = NotionAuth<Api, CloneBody>;
+pub(crate) type ApiClient = NotionAuth<Api>;
 
 impl Api {
     /// It answers the first 401 when so many are to be answered, as if their requests had been on their way at the same
@@ -100,7 +100,7 @@ impl Api {
     /// The client that is measured.
     pub(crate) fn behind(&self, provider: &NotionAuthProvider) -> ApiClient {
         let layer = NotionAuthLayer::refreshing(provider.clone());
-        layer.replaying(CloneBody).layer(self.clone())
+        layer.layer(self.clone())
     }
 
     /// How many requests were answered with 401, and when it began to answer so.

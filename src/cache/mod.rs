@@ -12,11 +12,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::entry::{EntryVersion, Fence};
 pub(crate) use self::{
     entry::{Cached, Entry, Found, Refusal, Replaced, Validated},
     shards::{Cache, Changes},
-};
-pub(crate) use self::{
-    entry::{EntryVersion, Fence},
-    shards::Hit,
 };

@@ -11,7 +11,7 @@ use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteG
 use http::HeaderValue;
 
 use super::{
-    entry::{Cached, Entry, EntryVersion, Found, Refusal, Slot, Validated},
+    entry::{Cached, Entry, EntryVersion, Fence, Found, Refusal, Slot, Validated},
     room::Room,
     table::Table,
 };
@@ -40,13 +40,13 @@ impl Hit<'_> {
     pub(crate) fn ready(
         &self,
         now: impl FnOnce() -> Duration,
-    ) -> Option<(&HeaderValue, EntryVersion)> {
+    ) -> Option<(&HeaderValue, EntryVersion, Fence)> {
         let slot = self.table.entries.get_bucket(self.index)?;
         if !slot.is_ready(now) {
             return None;
         }
         slot.note_use();
-        Some((&slot.authorization, slot.version))
+        Some((&slot.authorization, slot.version, slot.fence()))
     }
 }
 

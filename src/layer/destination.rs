@@ -1,6 +1,12 @@
 #[cfg(feature = "reqwest")]
 use http::HeaderValue;
-use http::{HeaderMap, Method, Request, Uri, header::HOST, uri::Scheme};
+use std::mem;
+
+use http::{
+    HeaderMap, Method, Request, Uri,
+    header::HOST,
+    uri::{Authority, Scheme},
+};
 use url::Url;
 
 use crate::error::AuthError;
@@ -14,6 +20,8 @@ pub(crate) struct Destination {
     authority: String,
     /// The same with the port in any case.
     authority_with_port: String,
+    /// Scheme and authority for URIs without them.
+    origin: Option<(Scheme, Authority)>,
     /// Whether a URI may leave the destination to the inner service.
     pub(super) inner_decides: bool,
 }
@@ -22,10 +30,8 @@ const NOT_FOR_NOTION: &str = "a CONNECT request is for a proxy, and the answer t
     repeats its headers, so neither gets a token: use another method";
 const ELSEWHERE: &str = "the request's URI is not one of Notion's API, so the request gets no token: \
     check the URI's scheme, host and port, or the provider's api_url";
-const UNKNOWN: &str = "the request's URI has no host, so it is not known where its token would go: \
-    use an absolute URI, or tell the layer that the inner service decides the destination";
 const NO_PLAIN_PATH: &str = "the request's URI is not a path that begins with one slash and a name, \
-    so the inner service could send its token elsewhere: use a path such as /v1/users/me";
+    so its token could go elsewhere: use a path such as /v1/users/me";
 const HOST_ELSEWHERE: &str = "the request's Host header does not name Notion's API, or there are \
     several, so the request gets no token: remove the Host header, since HTTP clients add the right \
     one";
@@ -35,15 +41,45 @@ impl Destination {
     pub(super) fn new(url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
+        let is_https = url.scheme() == "https";
+        let scheme = if is_https {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        };
         let authority_with_port = format!("{host}:{port}");
+        let authority = match url.port() {
+            Some(_) => authority_with_port.clone(),
+            None => host.to_owned(),
+        };
         Self {
-            is_https: url.scheme() == "https",
-            authority: match url.port() {
-                Some(_) => authority_with_port.clone(),
-                None => host.to_owned(),
-            },
+            is_https,
+            origin: authority.parse().ok().map(|authority| (scheme, authority)),
+            authority,
             authority_with_port,
             inner_decides: false,
+        }
+    }
+
+    /// Completes a URI that is only a path.
+    #[inline]
+    pub(super) fn complete<B>(&self, request: &mut Request<B>) {
+        if request.uri().authority().is_none() && !self.inner_decides {
+            self.complete_uri(request.uri_mut());
+        }
+    }
+
+    #[inline(never)]
+    fn complete_uri(&self, uri: &mut Uri) {
+        if uri.scheme().is_some() || !is_plain_path(uri.path()) {
+            return;
+        }
+        if let Some((scheme, authority)) = &self.origin {
+            let mut parts = mem::take(uri).into_parts();
+            parts.scheme = Some(scheme.clone());
+            parts.authority = Some(authority.clone());
+            // The parts of a path and of an origin always make a URI.
+            *uri = Uri::from_parts(parts).unwrap_or_default();
         }
     }
 
@@ -110,8 +146,7 @@ impl Destination {
             {
                 None
             }
-            (None, None) if !self.inner_decides => Some(UNKNOWN),
-            (None, None) if is_plain_path(uri.path()) => None,
+            (None, None) if self.inner_decides && is_plain_path(uri.path()) => None,
             (None, None) => Some(NO_PLAIN_PATH),
             _ => Some(ELSEWHERE),
         }

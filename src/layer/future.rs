@@ -1,14 +1,18 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{driven::Driven, replay::ReplayBody};
+use super::{
+    replay::{Keep, ReplayBody},
+    service::Replay,
+    slow::SlowPath,
+};
 use crate::{
     error::BoxError,
     provider::{EntryHandle, Unauthorized},
@@ -19,33 +23,42 @@ pin_project! {
     pub struct ResponseFuture<S, B, R>
     where
         S: Service<Request<B>>,
+        R: ReplayBody<B>,
     {
         #[pin]
-        state: State<S::Future, Pin<Box<Driven<S, B, R>>>>,
+        state: State<S::Future, R::Kept<Replay<S, B>>, Pin<Box<SlowPath<S, B, R>>>>,
     }
 }
 
 pin_project! {
-    // The handle's niche tells the two apart: a hit is the inner future and 16 bytes.
+    // The handle has a niche for the other variant. Without a replay, the future is the inner one and 16 bytes.
     #[project = StateProjection]
-    enum State<F, D> {
-        Hit { #[pin] inner: F, handle: EntryHandle },
-        Driven { driven: D },
+    enum State<F, K, P> {
+        Sent { #[pin] inner: F, handle: EntryHandle, replay: K },
+        Slow { path: P },
     }
 }
 
-impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
+impl<S: Service<Request<B>>, B, R: ReplayBody<B>> ResponseFuture<S, B, R> {
     #[inline]
-    pub(super) fn hit(inner: S::Future, handle: EntryHandle) -> Self {
+    pub(super) fn sent(
+        inner: S::Future,
+        handle: EntryHandle,
+        replay: R::Kept<Replay<S, B>>,
+    ) -> Self {
         Self {
-            state: State::Hit { inner, handle },
+            state: State::Sent {
+                inner,
+                handle,
+                replay,
+            },
         }
     }
 
-    pub(super) fn driven(driven: Driven<S, B, R>) -> Self {
+    pub(super) fn slow(path: SlowPath<S, B, R>) -> Self {
         Self {
-            state: State::Driven {
-                driven: Box::pin(driven),
+            state: State::Slow {
+                path: Box::pin(path),
             },
         }
     }
@@ -61,23 +74,38 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Hit { inner, handle } => {
-                let answer = inner.poll(cx);
-                if let Poll::Ready(Ok(response)) = &answer {
+        let mut state = self.project().state;
+        loop {
+            let path = match state.as_mut().project() {
+                StateProjection::Sent {
+                    inner,
+                    handle,
+                    replay,
+                } => {
+                    let response = ready!(inner.poll(cx)).map_err(Into::into)?;
                     let unauthorized = Unauthorized::of(response.status(), response.headers());
-                    if let Some(unauthorized) = unauthorized {
+                    let Some(unauthorized) = unauthorized else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    let Some(replay) = replay.take() else {
                         handle.refused(unauthorized);
+                        return Poll::Ready(Ok(response));
+                    };
+                    match SlowPath::renewing(replay, *handle, unauthorized, response) {
+                        Ok(path) => path,
+                        Err(response) => return Poll::Ready(Ok(response)),
                     }
                 }
-                answer.map_err(Into::into)
-            }
-            StateProjection::Driven { driven } => driven.as_mut().poll(cx),
+                StateProjection::Slow { path } => return path.as_mut().poll(cx),
+            };
+            state.set(State::Slow {
+                path: Box::pin(path),
+            });
         }
     }
 }
 
-impl<S: Service<Request<B>>, B, R> fmt::Debug for ResponseFuture<S, B, R> {
+impl<S: Service<Request<B>>, B, R: ReplayBody<B>> fmt::Debug for ResponseFuture<S, B, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

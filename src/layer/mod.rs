@@ -1,45 +1,55 @@
-//! How credentials get on a request: the layer and its service.
+//! The layer and its service.
 //!
-//! [`NotionAuthLayer`] wraps any HTTP [`Service`](tower_service::Service). The extensions of a request say whose
-//! credentials it uses. If its destination may have a token, the layer gets one from the provider, sets `Authorization`
-//! and `Notion-Version`, and calls the inner service.
+//! [`NotionAuthLayer`] wraps any HTTP [`Service`](tower_service::Service). It selects credentials by the request's
+//! extensions, sets `Authorization` and `Notion-Version`, and calls the inner service.
 //!
 //! ```
 //! use bytes::Bytes;
 //! use http::Request;
 //! use http_body_util::Empty;
-//! use notion_auth::{CloneBody, NotionAuthLayer, Subject, testing};
-//! use tower::{ServiceBuilder, ServiceExt};
+//! use notion_auth::{NotionAuthLayer, Subject, https_client, testing::MockNotion};
+//! use tower::{Layer, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), notion_auth::BoxError> {
-//! let notion = testing::MockNotion::start().await?;
-//! let provider = notion.provider_builder()?.build()?;
-//! provider.store_credentials(&"ann".into(), notion.connect()).await?;
-//!
-//! let client = ServiceBuilder::new()
-//!     .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
-//!     .service(notion_auth::https_client());
-//!
-//! let mut request = Request::get(format!("{}/v1/users/me", notion.base_url()))
-//!     .body(Empty::<Bytes>::new())?;
-//! request.extensions_mut().insert(Subject::new("ann"));
-//! assert_eq!(client.oneshot(request).await?.status(), 200);
+//! # let notion = MockNotion::start().await?;
+//! # let provider = notion.provider_builder()?.build()?;
+//! # provider.store_credentials(&"ann".into(), notion.connect()).await?;
+//! let client = NotionAuthLayer::refreshing(provider).layer(https_client());
+//! let request = Request::get("/v1/users/me").extension(Subject::new("ann"));
+//! let response = client.oneshot(request.body(Empty::<Bytes>::new())?).await?;
+//! assert_eq!(response.status(), 200);
 //! # Ok(()) }
 //! ```
 //!
-//! A cached token costs no allocation, no box and no clone of the service. The future of such a request is the inner one
-//! and 16 bytes, by which a 401 finds the entry that was used, and starts a refresh. With [`replaying`](NotionAuthLayer::replaying) the request is
-//! then sent once more.
+//! # Credentials
+//!
+//! [`ExplicitCredentials`](crate::ExplicitCredentials) in the extensions come first, then the credentials of the
+//! [`Subject`](crate::Subject), then the app's integration token, if the request asks for it
+//! ([`UseIntegrationToken`](crate::UseIntegrationToken)) or the app has no OAuth client.
+//!
+//! # Destination
+//!
+//! Only the provider's API origin gets a token. A URI without a host, such as `/v1/users/me`, is completed with that
+//! origin. Any other host, scheme or port is an error, and so is a `Host` header that names another host.
+//!
+//! # Replays
+//!
+//! If Notion answers 401, the credentials are refreshed and the request is sent once more. For that, the layer copies each
+//! request before it is sent. The body must be `Clone` or a [`BufferedBody`]; see [`without_replay`] and [`replaying`]
+//! for other bodies.
+//!
+//! [`without_replay`]: NotionAuthLayer::without_replay
+//! [`replaying`]: NotionAuthLayer::replaying
 
+mod buffered;
+mod copy;
 mod destination;
-mod driven;
 mod future;
 mod replay;
 mod selection;
 mod service;
 mod session;
-
-use std::sync::Arc;
+mod slow;
 
 use tower_layer::Layer;
 
@@ -47,6 +57,7 @@ pub(crate) use self::selection::Config;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::selection::{Choice, Credentials, Source};
 pub use self::{
+    buffered::BufferedBody,
     future::ResponseFuture,
     replay::{CloneBody, EmptyBody, NoReplay, ReplayBody},
     service::NotionAuth,
@@ -54,89 +65,89 @@ pub use self::{
 };
 use crate::{provider::NotionAuthProvider, subject::Mode};
 
-/// Layer that applies [`NotionAuth`], which puts Notion credentials on each request.
+/// Layer that sets Notion credentials on each request.
 ///
-/// `R` says how requests are copied to be sent again; see [`replaying`](Self::replaying).
+/// `R` is the policy by which requests are sent again after a 401.
 #[derive(Debug, Clone)]
-pub struct NotionAuthLayer<R = NoReplay> {
-    config: Arc<Config>,
+pub struct NotionAuthLayer<R = CloneBody> {
+    config: Config,
     replay: R,
 }
 
 impl NotionAuthLayer {
-    /// Credentials that have expired are refreshed before the request is sent; those that the API
-    /// refuses are refreshed for the next one.
+    /// Refreshes credentials that have expired before the request is sent, and those that Notion refused before it is
+    /// sent once more.
     #[must_use]
     pub fn refreshing(provider: NotionAuthProvider) -> Self {
-        Self::new(&provider, Mode::Refreshing)
+        Self {
+            config: Config::new(&provider, Mode::Refreshing),
+            replay: CloneBody,
+        }
     }
+}
 
-    /// Requests whose credentials have expired or were refused fail at once: the store may be read,
-    /// the token endpoint is never called.
+impl NotionAuthLayer<NoReplay> {
+    /// Fails at once if credentials have expired or were refused. The store may be read; the token endpoint is never
+    /// called.
     #[must_use]
     pub fn fail_fast(provider: NotionAuthProvider) -> Self {
-        Self::new(&provider, Mode::FailFast)
-    }
-
-    fn new(provider: &NotionAuthProvider, mode: Mode) -> Self {
         Self {
-            config: Arc::new(Config::new(provider, mode)),
+            config: Config::new(&provider, Mode::FailFast),
             replay: NoReplay,
         }
     }
 }
 
 impl<R> NotionAuthLayer<R> {
-    /// Sends a request once more, with the new token, when the API refused the one it was sent with.
+    /// Sends each request at most once. A 401 goes back to the caller, and the next request has the new token.
     ///
-    /// Notion's tokens normally end without notice, by a 401: without this, each rotation reaches a
-    /// caller as one failed request. It copies head and body of each request before it is sent,
-    /// which allocates. `replay` is [`CloneBody`],
-    /// [`EmptyBody`], or a function that copies a body or declines.
+    /// Notion's tokens normally end without notice, so each rotation reaches a caller as one failed request. In return,
+    /// bodies need not be copied, and a request with a cached token allocates nothing.
     #[must_use]
-    pub fn replaying<T>(self, replay: T) -> NotionAuthLayer<T> {
+    pub fn without_replay(self) -> NotionAuthLayer<NoReplay> {
+        self.replaying(NoReplay)
+    }
+
+    /// Copies bodies by another policy: [`EmptyBody`], or a function `Fn(&B) -> Option<B>`.
+    #[must_use]
+    pub fn replaying<T>(self, policy: T) -> NotionAuthLayer<T> {
         NotionAuthLayer {
             config: self.config,
-            replay,
+            replay: policy,
         }
     }
 
-    /// Replaces a `Notion-Version` that the caller sent. Otherwise it is kept.
+    /// Replaces a `Notion-Version` that the caller sent. By default it is kept.
     #[must_use]
-    pub fn overriding_version(self) -> Self {
-        self.with(|config| config.overrides_version = true)
+    pub fn overriding_version(mut self) -> Self {
+        self.config.overrides_version = true;
+        self
     }
 
-    /// Accepts URIs without a host (`/v1/users/me`), as in a server's stack and on a raw connection. The inner service
-    /// decides where they go, and is trusted with the token.
+    /// Leaves URIs without a host (`/v1/users/me`) as they are, as on a raw connection. The inner service decides their
+    /// destination, and is trusted with the token.
     ///
-    /// The URI must be a path that begins with one slash and a name. A `Host` header must name Notion's
-    /// API: remove that of your own server before this layer. URIs with a host are checked all the same.
+    /// Such a URI must be a path that begins with one slash and a name. URIs with a host are checked all the same.
     #[must_use]
-    pub fn inner_decides_destination(self) -> Self {
-        self.with(|config| config.destination.inner_decides = true)
+    pub fn inner_decides_destination(mut self) -> Self {
+        self.config.destination.inner_decides = true;
+        self
     }
 
-    /// Puts a [`CredentialUsed`](crate::CredentialUsed) into the extensions of each response. This
-    /// allocates.
+    /// Puts a [`CredentialUsed`](crate::CredentialUsed) into the extensions of each response. Allocates for each
+    /// request.
     #[must_use]
-    pub fn reporting_credentials(self) -> Self {
-        self.with(|config| {
-            config.reports = true;
-            config.is_plain = false;
-        })
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+    pub fn reporting_credentials(mut self) -> Self {
+        self.config.reports = true;
+        self.config.is_plain = false;
         self
     }
 }
 
-impl<S, R: Clone> Layer<S> for NotionAuthLayer<R> {
+impl<S: Clone, R: Clone> Layer<S> for NotionAuthLayer<R> {
     type Service = NotionAuth<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        NotionAuth::new(inner, Arc::clone(&self.config), self.replay.clone())
+        NotionAuth::new(inner, self.config.clone(), self.replay.clone())
     }
 }

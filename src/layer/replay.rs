@@ -1,51 +1,115 @@
 use http_body::Body;
 
-/// How a layer copies a request's body, so that the request can be sent once more when the API
-/// refused its token.
-///
-/// A function will do: `|body: &MyBody| -> Option<MyBody>`.
-pub trait ReplayBody<B>: Clone {
-    /// Whether [`copy`](Self::copy) never answers: then nothing else of a request is copied either.
-    const NEVER: bool = false;
+use super::buffered::BufferedBody;
 
-    /// A copy of the body before it is sent; `None` if it has none. Then a 401 goes back to the
-    /// caller, and the next request has the new token.
+mod private {
+    /// What a replay policy keeps of each request: something, or nothing at all.
+    pub trait Keep<T>: Sized {
+        /// Calls `make` only if there is a place for what it makes.
+        fn keep(make: impl FnOnce() -> Option<T>) -> Self;
+
+        fn take(&mut self) -> Option<T>;
+    }
+
+    impl<T> Keep<T> for Option<T> {
+        #[inline]
+        fn keep(make: impl FnOnce() -> Self) -> Self {
+            make()
+        }
+
+        fn take(&mut self) -> Self {
+            Option::take(self)
+        }
+    }
+
+    #[derive(Debug)]
+    pub struct Nothing;
+
+    impl<T> Keep<T> for Nothing {
+        #[inline]
+        fn keep(_: impl FnOnce() -> Option<T>) -> Self {
+            Self
+        }
+
+        fn take(&mut self) -> Option<T> {
+            None
+        }
+    }
+}
+
+pub(super) use private::{Keep, Nothing};
+
+/// Replay policy of a layer: which bodies are copied, so that the request can be sent again after a 401.
+///
+/// Implemented for [`CloneBody`], [`EmptyBody`], [`NoReplay`] and functions `Fn(&B) -> Option<B>`. Policies of other
+/// types can't be written.
+#[diagnostic::on_unimplemented(
+    message = "requests with the body `{B}` can't be sent again after a 401, because the layer can't copy the body",
+    label = "the layer `NotionAuthLayer` replays requests by default",
+    note = "opt out: `NotionAuthLayer::refreshing(provider).without_replay()`",
+    note = "or make the body one that can be copied: `BufferedBody::read(body, limit).await`",
+    note = "or replay requests without a body only: `.replaying(EmptyBody)`"
+)]
+pub trait ReplayBody<B>: Clone {
+    #[doc(hidden)]
+    type Kept<T>: Keep<T>;
+
+    /// Returns a copy of the body before it is sent. After `None`, a 401 goes back to the caller, and the next request
+    /// has the new token.
     fn copy(&self, body: &B) -> Option<B>;
 }
 
-/// No request is sent twice.
+/// Sends no request again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoReplay;
 
 impl<B> ReplayBody<B> for NoReplay {
-    const NEVER: bool = true;
+    type Kept<T> = Nothing;
 
     fn copy(&self, _: &B) -> Option<B> {
         None
     }
 }
 
-/// Bodies are cloned, as `Full<Bytes>`, `Empty`, `String` can be at little cost.
+/// Clones bodies, such as `Full<Bytes>`, `Empty<Bytes>` and `String`, and copies a [`BufferedBody`] that was read to its
+/// end. The default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CloneBody;
 
+#[diagnostic::do_not_recommend]
 impl<B: Clone> ReplayBody<B> for CloneBody {
+    type Kept<T> = Option<T>;
+
     fn copy(&self, body: &B) -> Option<B> {
         Some(body.clone())
     }
 }
 
-/// Requests with an empty body are sent again, such as GET requests whose body type is a stream.
+#[diagnostic::do_not_recommend]
+impl<B: Body> ReplayBody<BufferedBody<B>> for CloneBody {
+    type Kept<T> = Option<T>;
+
+    fn copy(&self, body: &BufferedBody<B>) -> Option<BufferedBody<B>> {
+        body.copy()
+    }
+}
+
+/// Copies empty bodies, such as those of GET requests whose body type is a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EmptyBody;
 
 impl<B: Body + Default> ReplayBody<B> for EmptyBody {
+    type Kept<T> = Option<T>;
+
     fn copy(&self, body: &B) -> Option<B> {
         body.is_end_stream().then(B::default)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<B, F: Fn(&B) -> Option<B> + Clone> ReplayBody<B> for F {
+    type Kept<T> = Option<T>;
+
     fn copy(&self, body: &B) -> Option<B> {
         self(body)
     }

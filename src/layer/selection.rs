@@ -1,4 +1,4 @@
-//! What a request is sent with, and how it gets there.
+//! Selection of a request's credentials, and the headers that carry them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use http::{
 
 use super::destination::Destination;
 use crate::{
-    cache::{EntryVersion, Fence, Hit},
+    cache::{EntryVersion, Fence},
     error::AuthError,
     header::NOTION_VERSION,
     provider::{EntryHandle, Lookup, NotionAuthProvider, Shared, Waiting},
@@ -44,7 +44,7 @@ impl Config {
         }
     }
 
-    /// What a request with these extensions remembers: nothing yet.
+    /// Returns a handle of no entry, in the mode that these extensions ask for.
     pub(super) fn handle(&self, extensions: &Extensions) -> EntryHandle {
         match extensions.get::<Mode>() {
             Some(mode) => self.provider.handle(*mode),
@@ -93,12 +93,19 @@ pub(crate) enum Source {
 }
 
 impl Config {
-    /// The way of a hit: sets the headers if that can be done at once and nothing else is asked, and
-    /// answers what a 401 leads back to. `None` says nothing: the request is then asked everything.
+    /// Fast path: sets the headers if the request can be sent at once with what is cached. `None` decides nothing: the
+    /// slow path then applies every rule.
+    ///
+    /// `keep` copies the request before the headers are set. Its argument is the fencing token by which the request can
+    /// be sent again after a 401, if it can.
     ///
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
-    pub(super) fn hit<B>(&self, request: &mut Request<B>) -> Option<EntryHandle> {
+    pub(super) fn inject_cached<B, K>(
+        &self,
+        request: &mut Request<B>,
+        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
+    ) -> Option<(EntryHandle, K)> {
         if !self.destination.is_usual(request) {
             return None;
         }
@@ -107,54 +114,48 @@ impl Config {
             return None;
         }
         let extensions = request.extensions();
-        match extensions.get::<Subject>() {
+        let (authorization, handle, fence) = match extensions.get::<Subject>() {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
-                let hit = self.provider.engine.cache.hit(subject)?;
-                let hash = subject.seeded_hash();
-                self.take(request, present, &hit, hash, self.handle)
+                self.cached(subject, self.handle)?
             }
-            _ => self.uncommon_hit(request, present),
-        }
+            _ => self.cached_for(extensions)?,
+        };
+        let kept = keep(request, fence);
+        self.inject(request.headers_mut(), present, authorization);
+        Some((handle, kept))
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn uncommon_hit<B>(&self, request: &mut Request<B>, present: Present) -> Option<EntryHandle> {
+    fn cached_for(
+        &self,
+        extensions: &Extensions,
+    ) -> Option<(HeaderValue, EntryHandle, Option<Fence>)> {
         if self.reports {
             return None;
         }
-        let extensions = request.extensions();
-        let others = match extensions.get::<ExplicitCredentials>() {
-            Some(explicit) => Some(explicit.authorization()),
-            None if self.provider.has_only_integration_token() => {
-                self.provider.integration_token.clone()
-            }
-            None => None,
-        };
-        if let Some(authorization) = others {
-            self.inject(request.headers_mut(), present, authorization);
-            return Some(self.handle);
+        if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
+            return Some((explicit.authorization(), self.handle, None));
         }
-        let handle = self.handle(extensions);
-        let subject = extensions.get::<Subject>()?;
-        let hit = self.provider.engine.cache.hit(subject)?;
-        let hash = subject.seeded_hash();
-        self.take(request, present, &hit, hash, handle)
+        if self.provider.has_only_integration_token() {
+            let token = self.provider.integration_token.clone()?;
+            return Some((token, self.handle, None));
+        }
+        self.cached(extensions.get::<Subject>()?, self.handle(extensions))
     }
 
     #[inline]
-    fn take<B>(
+    fn cached(
         &self,
-        request: &mut Request<B>,
-        present: Present,
-        hit: &Hit<'_>,
-        hash: u64,
+        subject: &Subject,
         handle: EntryHandle,
-    ) -> Option<EntryHandle> {
+    ) -> Option<(HeaderValue, EntryHandle, Option<Fence>)> {
+        let hit = self.provider.engine.cache.hit(subject)?;
         let clock = &self.provider.engine.clock;
-        let (authorization, version) = hit.ready(|| clock.coarse_monotonic())?;
+        let (authorization, version, fence) = hit.ready(|| clock.coarse_monotonic())?;
         self.provider.hits.count();
-        self.inject(request.headers_mut(), present, authorization.clone());
-        Some(handle.of(hash, version))
+        let handle = handle.of(subject.seeded_hash(), version);
+        let fence = (handle.mode() == Mode::Refreshing).then_some(fence);
+        Some((authorization.clone(), handle, fence))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.
@@ -246,9 +247,12 @@ impl Credentials {
 }
 
 impl Source {
-    /// Whether a 401 can be cured by newer credentials.
-    pub(crate) fn is_renewable(self) -> bool {
-        matches!(self, Self::Stored { handle, .. } if handle.mode() == Mode::Refreshing)
+    /// Returns the fencing token of credentials that are to be renewed after a 401.
+    pub(crate) fn renewable(self) -> Option<Fence> {
+        match self {
+            Self::Stored { fence, handle } if handle.mode() == Mode::Refreshing => Some(fence),
+            _ => None,
+        }
     }
 
     pub(super) fn credential(self) -> CredentialUsed {

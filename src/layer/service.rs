@@ -1,6 +1,6 @@
 use std::{
     mem,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -8,65 +8,106 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{
-    driven::Driven,
+    copy::RequestCopy,
     future::ResponseFuture,
-    replay::{NoReplay, ReplayBody},
-    selection::Choice,
-    selection::Config,
+    replay::{CloneBody, Keep, ReplayBody},
+    selection::{Choice, Config},
+    slow::SlowPath,
 };
-use crate::error::BoxError;
+use crate::{cache::Fence, error::BoxError};
 
-/// Middleware that puts Notion credentials on each request.
+/// Middleware that sets Notion credentials on each request.
 ///
-/// Made by [`NotionAuthLayer`](super::NotionAuthLayer). Its error is an
-/// [`AuthError`](crate::AuthError) as a [`BoxError`], or the inner service's. It is ready when the inner service is.
+/// Made by [`NotionAuthLayer`](super::NotionAuthLayer). Its error is an [`AuthError`](crate::AuthError) as a
+/// [`BoxError`], or the inner service's. It is ready when the inner service is.
 ///
-/// A future that is dropped takes its request with it, and nothing else: a refresh that it caused
-/// goes on.
+/// Dropping a response future cancels its request only. A refresh that the request started goes on.
 #[derive(Debug, Clone)]
-pub struct NotionAuth<S, R = NoReplay> {
+pub struct NotionAuth<S, R = CloneBody> {
     inner: S,
-    config: Arc<Config>,
+    applied: Arc<Applied<S>>,
     replay: R,
 }
 
-impl<S, R> NotionAuth<S, R> {
-    pub(super) fn new(inner: S, config: Arc<Config>, replay: R) -> Self {
-        Self {
-            inner,
-            config,
-            replay,
-        }
-    }
+/// What a layer around one service shares between the service's clones.
+#[derive(Debug)]
+pub(super) struct Applied<S> {
+    pub(super) config: Config,
+    /// Cloned for each replay. The lock is what makes it `Sync`.
+    spare: Mutex<S>,
+}
 
-    /// The service that requests are sent with.
-    pub fn inner(&self) -> &S {
-        &self.inner
+impl<S: Clone> Applied<S> {
+    /// Returns a service that is not ready.
+    pub(super) fn spare(&self) -> S {
+        self.spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
+}
 
-    /// The service that requests are sent with.
-    pub fn inner_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
+/// What is kept of a request that can be sent again after a 401.
+pub(super) struct Replay<S, B> {
+    pub(super) copy: RequestCopy<B>,
+    /// Of the credentials that the request is sent with.
+    pub(super) fence: Fence,
+    pub(super) applied: Arc<Applied<S>>,
+}
 
-    /// The service that requests are sent with.
-    pub fn into_inner(self) -> S {
-        self.inner
+impl<S, B> Replay<S, B> {
+    /// Keeps what a replay needs of a request without credentials, if its body can be copied.
+    pub(super) fn of<R: ReplayBody<B>>(
+        policy: &R,
+        request: &Request<B>,
+        fence: Option<Fence>,
+        applied: &Arc<Applied<S>>,
+    ) -> Option<Self> {
+        let fence = fence?;
+        let body = policy.copy(request.body())?;
+        Some(Self {
+            copy: RequestCopy::of(request, body),
+            fence,
+            applied: Arc::clone(applied),
+        })
     }
 }
 
 impl<S: Clone, R> NotionAuth<S, R> {
-    /// The service that was found ready; a clone takes its place.
+    pub(super) fn new(inner: S, config: Config, replay: R) -> Self {
+        Self {
+            applied: Arc::new(Applied {
+                config,
+                spare: Mutex::new(inner.clone()),
+            }),
+            inner,
+            replay,
+        }
+    }
+
+    /// Takes the service that was polled ready. A clone takes its place.
     fn take_ready(&mut self) -> S {
         let clone = self.inner.clone();
         mem::replace(&mut self.inner, clone)
     }
 
-    /// A service that is not ready. What was found ready lets go of its place, such as in a limit of
-    /// concurrency, since it is not called.
+    /// Returns a service that is not ready. The one that was polled ready is dropped, because it may hold a permit, such
+    /// as of a concurrency limit, and is not called.
     fn take_unready(&mut self) -> S {
         drop(self.take_ready());
         self.inner.clone()
+    }
+}
+
+impl<S, R> NotionAuth<S, R> {
+    /// Returns the inner service.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the inner service, and drops the middleware.
+    pub fn into_inner(self) -> S {
+        self.inner
     }
 }
 
@@ -86,44 +127,49 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if R::NEVER {
-            if let Some(ticket) = self.config.hit(&mut request) {
-                return ResponseFuture::hit(self.inner.call(request), ticket);
+        let applied = &self.applied;
+        applied.config.destination.complete(&mut request);
+        let cached = applied
+            .config
+            .inject_cached(&mut request, |request, fence| {
+                R::Kept::keep(|| Replay::of(&self.replay, request, fence, applied))
+            });
+        match cached {
+            Some((handle, replay)) => {
+                ResponseFuture::sent(self.inner.call(request), handle, replay)
             }
+            None => self.call_slowly(request),
         }
-        self.call_driven(request)
     }
 }
 
 impl<S, R> NotionAuth<S, R> {
-    /// The way of all requests that are not hits, or that may be sent again. Inlined, it would have hits
-    /// save registers for it.
+    /// Inlined, it would make the fast path save registers for it.
     #[inline(never)]
-    fn call_driven<B, ResBody>(&mut self, request: Request<B>) -> ResponseFuture<S, B, R>
+    fn call_slowly<B, ResBody>(&mut self, request: Request<B>) -> ResponseFuture<S, B, R>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,
         S::Error: Into<BoxError>,
         R: ReplayBody<B>,
     {
-        let choice = self
+        let applied = Arc::clone(&self.applied);
+        let replay = self.replay.clone();
+        let choice = applied
             .config
             .destination
             .check(request.method(), request.uri(), request.headers())
-            .and_then(|()| self.config.choose(request.extensions()));
-        let config = Arc::clone(&self.config);
-        let replay = self.replay.clone();
-        ResponseFuture::driven(match choice {
+            .and_then(|()| applied.config.choose(request.extensions()));
+        ResponseFuture::slow(match choice {
             Ok(Choice::Send(credentials)) => {
-                let service = self.take_ready();
-                Driven::sending(config, replay, service, request, credentials)
+                SlowPath::sending(applied, replay, self.take_ready(), request, credentials)
             }
-            Ok(Choice::Wait(grant, ticket)) => {
+            Ok(Choice::Wait(outcome, handle)) => {
                 let service = self.take_unready();
-                Driven::waiting(config, replay, service, request, grant, ticket)
+                SlowPath::waiting(applied, replay, service, request, outcome, handle)
             }
             Err(error) => {
                 drop(self.take_ready());
-                Driven::failed(config, replay, error)
+                SlowPath::failed(applied, replay, error)
             }
         })
     }

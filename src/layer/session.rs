@@ -4,7 +4,7 @@ use http::{Extensions, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{CloneBody, NotionAuth, NotionAuthLayer};
+use super::{NotionAuth, NotionAuthLayer};
 use crate::{
     provider::{Identity, Session},
     subject::{ExplicitCredentials, Subject, UseIntegrationToken},
@@ -32,9 +32,8 @@ impl Session {
     /// assert_eq!(ann.oneshot(request).await?.status(), 200);
     /// # Ok(()) }
     /// ```
-    pub fn wrap<S>(&self, client: S) -> SessionService<NotionAuth<S, CloneBody>> {
-        let layer = NotionAuthLayer::refreshing(self.provider.clone()).replaying(CloneBody);
-        self.bind(layer.layer(client))
+    pub fn wrap<S: Clone>(&self, client: S) -> SessionService<NotionAuth<S>> {
+        self.bind(NotionAuthLayer::refreshing(self.provider.clone()).layer(client))
     }
 
     /// Binds a service that has a [`NotionAuthLayer`] around it already to this session.

@@ -114,7 +114,7 @@ impl Middleware for NotionAuthMiddleware {
         // Before the headers are set, so that the copy never holds a token, and before other middleware
         // has the extensions.
         let mut again = None;
-        if source.is_renewable() {
+        if source.renewable().is_some() {
             let subject = extensions.get::<Subject>().cloned();
             again = request.try_clone().zip(subject);
         }

@@ -57,7 +57,7 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use notion_auth::{CloneBody, NotionAuthLayer, Subject};
+//! use notion_auth::{NotionAuthLayer, Subject};
 //! use reqwest::redirect::Policy;
 //! use tower::{Layer, ServiceExt, service_fn};
 //! # use notion_auth::testing::MockNotion;
@@ -72,7 +72,7 @@
 //!     let http = http.clone();
 //!     async move { http.execute(request.try_into()?).await.map(http::Response::<reqwest::Body>::from) }
 //! });
-//! let client = NotionAuthLayer::refreshing(provider).replaying(CloneBody).layer(service);
+//! let client = NotionAuthLayer::refreshing(provider).layer(service);
 //!
 //! let mut request = http::Request::get(format!("{api}/v1/users/me")).body(Bytes::new())?;
 //! request.extensions_mut().insert(Subject::new("ann"));

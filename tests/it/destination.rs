@@ -18,8 +18,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use notion_auth::{
-    AccessToken, BoxError, CloneBody, ExplicitCredentials, NotionAuthLayer, NotionAuthProvider,
-    Subject,
+    AccessToken, BoxError, ExplicitCredentials, NotionAuthLayer, NotionAuthProvider, Subject,
     testing::{self, MockNotion},
 };
 use tokio::net::TcpListener;
@@ -146,10 +145,10 @@ async fn rule_01_host_header_of_another_site_gets_no_token_over_either_version()
         let client = Client::builder(TokioExecutor::new())
             .http2_only(version == Version::HTTP_2)
             .build_http::<Body>();
-        let hit = NotionAuthLayer::refreshing(provider.clone());
-        let replaying = hit.clone().replaying(CloneBody);
+        let hit = NotionAuthLayer::refreshing(provider.clone()).without_replay();
+        let replaying = NotionAuthLayer::refreshing(provider.clone());
         let inner_decides = hit.clone().inner_decides_destination();
-        let integration = NotionAuthLayer::refreshing(integration.clone());
+        let integration = NotionAuthLayer::refreshing(integration.clone()).without_replay();
         for (hosts, is_allowed) in hosts(&server.authority) {
             // Few headers are scanned for `Host`, many are asked for it.
             for others in [0, 4, 30] {
@@ -190,7 +189,7 @@ async fn rule_01_host_header_of_another_site_gets_no_token_over_either_version()
 #[tokio::test]
 async fn rule_01_connect_and_trace_get_no_token() {
     let server = Recorder::start().await;
-    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await);
+    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await).without_replay();
     let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
     for method in [Method::CONNECT, Method::TRACE] {
         for uri in [format!("{}/", server.url()), server.authority.clone()] {
@@ -228,7 +227,7 @@ async fn raw(
 #[tokio::test]
 async fn rule_02_raw_connection_is_sent_plain_paths_only() {
     let server = Recorder::start().await;
-    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await);
+    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await).without_replay();
     let layer = layer.inner_decides_destination();
     let connection = raw(server.authority.clone()).await;
     for (target, is_allowed) in [
@@ -273,7 +272,7 @@ async fn rule_02_raw_connection_is_sent_plain_paths_only() {
 #[tokio::test]
 async fn rule_01_host_header_is_checked_before_credentials_are_waited_for() {
     let server = Recorder::start().await;
-    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await);
+    let layer = NotionAuthLayer::refreshing(provider(&server.url()).await).without_replay();
     let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
     let uri = format!("{}/v1/users/me", server.url());
     let mut request = get(&uri, &["evil.example".to_owned()], 0);

@@ -37,7 +37,9 @@ async fn used(
     notion: &MockNotion,
     request: Request<Body>,
 ) -> Result<CredentialUsed, BoxError> {
-    let layer = NotionAuthLayer::refreshing(provider.clone()).reporting_credentials();
+    let layer = NotionAuthLayer::refreshing(provider.clone())
+        .without_replay()
+        .reporting_credentials();
     let response = layer.layer(notion.service()).oneshot(request).await?;
     assert_eq!(response.status(), 200);
     Ok(*response.extensions().get().expect("a report"))
@@ -161,9 +163,7 @@ async fn refused_explicit_credentials_and_integration_tokens_pass_through() {
     let explicit = ExplicitCredentials::new(&own.access_token).unwrap();
     let integration = notion.grant_for("integration");
     notion.revoke_grant(integration.refresh_token().unwrap());
-    let client = NotionAuthLayer::refreshing(provider)
-        .replaying(notion_auth::CloneBody)
-        .layer(notion.service());
+    let client = NotionAuthLayer::refreshing(provider).layer(notion.service());
     for identified in [
         of(request(&notion), explicit),
         of(request(&notion), UseIntegrationToken::new()),

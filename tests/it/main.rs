@@ -39,6 +39,7 @@ mod progress;
 mod protocol;
 mod readiness;
 mod refresh;
+mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;

@@ -9,7 +9,7 @@ use std::{
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use notion_auth::{
-    BoxError, CloneBody, Mode, NotionAuth, NotionAuthLayer, Subject, UseIntegrationToken,
+    BoxError, Mode, NotionAuth, NotionAuthLayer, Subject, UseIntegrationToken,
     testing::{MockNotion, notion::MockNotionService},
 };
 use tokio::{
@@ -70,11 +70,11 @@ async fn no_way_calls_a_service_that_is_not_ready() {
         .revoke_access_token(credentials.access_token.expose());
     let refused = Some(format!("Bearer {}", credentials.access_token.expose()));
     let layer = NotionAuthLayer::refreshing(world.provider.clone());
-    let mut service = layer.replaying(CloneBody).layer(Strict {
+    let mut service = layer.layer(Strict {
         is_ready: false,
         refused,
     });
-    let send = async |service: &mut NotionAuth<Strict, CloneBody>, request| {
+    let send = async |service: &mut NotionAuth<Strict>, request| {
         service.ready().await?.call(request).await
     };
     let hasty = {
@@ -131,7 +131,7 @@ async fn it_is_ready_exactly_when_the_inner_service_is() {
     let world = World::new();
     world.connect("ann").await;
     let inner = Controlled(Arc::new(Mutex::new(Poll::Pending)));
-    let layer = NotionAuthLayer::refreshing(world.provider.clone());
+    let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
     let mut service = layer.layer(inner.clone());
     let mut poll = || service.poll_ready(&mut Context::from_waker(Waker::noop()));
     assert!(poll().is_pending());
@@ -152,12 +152,12 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
     let world = World::new();
     let credentials = world.connect("ann").await;
     let client = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()))
         .buffer(2)
         .concurrency_limit(1)
         .service(world.notion.service());
     let limited = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()))
         .concurrency_limit(1)
         .service(world.notion.service());
     let mut revoked = credentials.access_token.expose().to_owned();
@@ -191,11 +191,11 @@ async fn it_works_around_a_limit_of_one_and_a_buffer() {
 }
 
 /// A client that sends one request at a time.
-type OneAtATime = NotionAuth<ConcurrencyLimit<MockNotionService>, CloneBody>;
+type OneAtATime = NotionAuth<ConcurrencyLimit<MockNotionService>>;
 
 fn one_at_a_time(world: &World) -> OneAtATime {
     ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()))
         .concurrency_limit(1)
         .service(world.notion.service())
 }
@@ -245,7 +245,7 @@ async fn api_and_token_endpoint_may_share_a_limit_of_one() {
     let limited = ConcurrencyLimit::new(notion.service(), 1);
     let transport = limited.clone();
     let world = World::with(notion, |builder| builder.transport(transport));
-    let layer = NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody);
+    let layer = NotionAuthLayer::refreshing(world.provider.clone());
     let client = layer.layer(limited);
 
     // Expired, so that it is refreshed before; and refused, so that it is refreshed after.

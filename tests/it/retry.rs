@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use notion_auth::{
-    BoxError, CloneBody, NotionAuthLayer, RetryRateLimited, Subject,
+    BoxError, NotionAuthLayer, RetryRateLimited, Subject,
     testing::notion::{Call, Fault},
 };
 use tokio::time::Instant;
@@ -144,7 +144,7 @@ async fn a_request_that_pauses_takes_no_place_in_a_limit_within() {
     world.notion.script(Call::Api, [limited(30)]);
     let client = ServiceBuilder::new()
         .retry(RetryRateLimited::new())
-        .layer(NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(world.provider.clone()))
         .concurrency_limit(1)
         .service(world.notion.service());
     let begun = Instant::now();

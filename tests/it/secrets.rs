@@ -9,7 +9,7 @@ use std::{
 };
 
 use notion_auth::{
-    BoxError, CloneBody, Event, ExplicitCredentials, NotionAppCredentials, NotionAuthLayer,
+    BoxError, Event, ExplicitCredentials, NotionAppCredentials, NotionAuthLayer,
     NotionUserCredentials, Session, Subject,
     credentials::RefreshToken,
     oauth::CallbackAnswer,
@@ -157,7 +157,7 @@ async fn no_log_no_error_no_debug_and_no_response_shows_a_secret() {
     let explicit = ExplicitCredentials::new(&credentials.access_token).unwrap();
     let session: Session = world.provider.session(subject.clone());
     let app: NotionAppCredentials = world.notion.app_credentials().unwrap();
-    let layer = NotionAuthLayer::refreshing(world.provider.clone()).replaying(CloneBody);
+    let layer = NotionAuthLayer::refreshing(world.provider.clone());
     let values: [&dyn Debug; 12] = [
         &credentials,
         &credentials.access_token,

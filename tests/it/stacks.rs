@@ -48,7 +48,7 @@ async fn get(url: String) -> (StatusCode, serde_json::Value) {
 async fn a_hyper_util_client_with_the_layer_calls_the_api() {
     let (notion, provider) = connected().await;
     let client = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(provider))
+        .layer(NotionAuthLayer::refreshing(provider).without_replay())
         .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
     let mut request = http::Request::get(format!("{}/v1/users", notion.base_url()))
         .body(Empty::new())
@@ -137,7 +137,11 @@ async fn as_a_route_service_behind_handle_error_it_serves_a_router() {
             request.extensions_mut().insert(Subject::new("ann"));
             request
         })
-        .layer(NotionAuthLayer::refreshing(provider.clone()).inner_decides_destination())
+        .layer(
+            NotionAuthLayer::refreshing(provider.clone())
+                .without_replay()
+                .inner_decides_destination(),
+        )
         .service(upstream);
     let server = serve(Router::new().route_service("/v1/users/me", service)).await;
 

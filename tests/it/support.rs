@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use notion_auth::{
-    AuthError, BoxError, CloneBody, MemoryStore, NotionAuthLayer, NotionAuthProvider,
-    NotionUserCredentials, Subject,
+    AuthError, BoxError, MemoryStore, NotionAuthLayer, NotionAuthProvider, NotionUserCredentials,
+    Subject,
     clock::Clock as _,
     layer::NotionAuth,
     provider::NotionAuthProviderBuilder,
@@ -27,7 +27,7 @@ use tower::{Layer, ServiceExt};
 use tracing::{Dispatch, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 
 pub(crate) type Body = Full<Bytes>;
-pub(crate) type Client = NotionAuth<MockNotionService, CloneBody>;
+pub(crate) type Client = NotionAuth<MockNotionService>;
 
 /// Notion in process, and a provider whose time is tokio's.
 pub(crate) struct World {
@@ -97,9 +97,7 @@ impl World {
 
     /// The paved path: refreshing and replaying.
     pub(crate) fn client(&self) -> Client {
-        NotionAuthLayer::refreshing(self.provider.clone())
-            .replaying(CloneBody)
-            .layer(self.notion.service())
+        NotionAuthLayer::refreshing(self.provider.clone()).layer(self.notion.service())
     }
 
     pub(crate) fn get(&self, subject: &str) -> Request<Body> {

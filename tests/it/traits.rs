@@ -22,7 +22,7 @@ use crate::support::Body;
 type Inner = MockNotionService;
 
 assert_impl_all!(NotionAuthLayer: Clone, std::fmt::Debug, Send, Sync, Unpin);
-assert_impl_all!(NotionAuth<Inner, CloneBody>: Clone, std::fmt::Debug, Send, Sync, Unpin);
+assert_impl_all!(NotionAuth<Inner>: Clone, std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(SessionService<Inner>: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(ResponseFuture<Inner, Body, NoReplay>: std::fmt::Debug, Send);
 assert_impl_all!(ResponseFuture<Inner, Body, CloneBody>: Send);
@@ -75,7 +75,7 @@ impl Service<Request<std::rc::Rc<()>>> for Local {
 async fn neither_service_nor_body_need_be_send() {
     let provider = notion_auth::testing::fixed_token("ntn_1", "https://api.notion.com").unwrap();
     let count = std::rc::Rc::new(Cell::new(0));
-    let layer = NotionAuthLayer::refreshing(provider);
+    let layer = NotionAuthLayer::refreshing(provider).without_replay();
     let mut service = layer.layer(Local(count.clone()));
     let request = Request::get("https://api.notion.com/").body(std::rc::Rc::new(()));
     std::future::poll_fn(|cx| service.poll_ready(cx))

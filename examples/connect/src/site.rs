@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use notion_auth::{
-    AuthError, BoxError, CloneBody, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider,
+    AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider,
     NotionOAuthService, https_client,
 };
 use serde::Deserialize;
@@ -27,7 +27,7 @@ use crate::{
 struct Site {
     provider: NotionAuthProvider,
     api_url: String,
-    client: NotionAuth<HttpsClient<Empty<Bytes>>, CloneBody>,
+    client: NotionAuth<HttpsClient<Empty<Bytes>>>,
     sessions: Sessions,
 }
 
@@ -38,9 +38,7 @@ pub(crate) fn router(
 ) -> Router {
     let sessions = Sessions::default();
     let site = Site {
-        client: NotionAuthLayer::refreshing(provider.clone())
-            .replaying(CloneBody)
-            .layer(https_client()),
+        client: NotionAuthLayer::refreshing(provider.clone()).layer(https_client()),
         provider,
         api_url,
         sessions: sessions.clone(),

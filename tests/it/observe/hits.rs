@@ -23,7 +23,9 @@ async fn hits_are_told_in_batches_and_none_is_lost() {
     let inner = service_fn(|_: http::Request<_>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(()))
     });
-    let mut service = NotionAuthLayer::refreshing(world.provider.clone()).layer(inner);
+    let mut service = NotionAuthLayer::refreshing(world.provider.clone())
+        .without_replay()
+        .layer(inner);
     let mut send = async |times| {
         for _ in 0..times {
             let sent = service.ready().await.unwrap().call(world.get("ann"));
@@ -61,7 +63,9 @@ async fn a_hit_that_is_counted_allocates_no_more_than_one_that_is_not() {
         let _metrics = is_recorded.then(|| metrics::set_default_local_recorder(&recorder));
         let world = World::new();
         world.connect("ann").await;
-        let mut service = NotionAuthLayer::refreshing(world.provider.clone()).layer(inner);
+        let mut service = NotionAuthLayer::refreshing(world.provider.clone())
+            .without_replay()
+            .layer(inner);
         let requests: Vec<_> = (0..200).map(|_| world.get("ann")).collect();
         let mut sent = Vec::with_capacity(requests.len());
         let hits = || sent.extend(requests.into_iter().map(|request| service.call(request)));
@@ -90,14 +94,16 @@ async fn a_401_that_is_not_notions_is_counted_whatever_was_sent() {
         });
         let world = World::new();
         world.connect("ann").await;
-        let layer = NotionAuthLayer::refreshing(world.provider.clone());
+        let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
         let mut own = world.get("ann");
         own.extensions_mut().insert(explicit.clone());
         let hit = layer.layer(inner).oneshot(world.get("ann"));
         let with_own = layer.layer(inner).oneshot(own);
         let reporting = layer.clone().reporting_credentials().layer(inner);
         let reported = reporting.oneshot(world.get("ann"));
-        let integration = NotionAuthLayer::refreshing(fixed.clone()).layer(inner);
+        let integration = NotionAuthLayer::refreshing(fixed.clone())
+            .without_replay()
+            .layer(inner);
         let integration = integration.oneshot(get("https://api.notion.com/"));
         let is_foreign = u64::from(sender == Sender::Foreign);
         hit.await.unwrap();

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use notion_auth::{
-    AuthError, BoxError, CloneBody, Event, NotionAuthLayer, NotionAuthProvider, Subject,
-    provider::Failpoint, store::Lineage,
+    AuthError, BoxError, Event, NotionAuthLayer, NotionAuthProvider, Subject, provider::Failpoint,
+    store::Lineage,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -220,7 +220,7 @@ fn commands() -> mpsc::UnboundedReceiver<Command> {
 
 async fn round(setup: Setup, provider: NotionAuthProvider, number: u32) {
     let client = ServiceBuilder::new()
-        .layer(NotionAuthLayer::refreshing(provider).replaying(CloneBody))
+        .layer(NotionAuthLayer::refreshing(provider))
         .concurrency_limit(16)
         .service(notion_auth::https_client());
     let mut requests = Vec::new();

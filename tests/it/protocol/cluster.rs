@@ -5,8 +5,7 @@ use std::{
 
 use http::{Request, Response};
 use notion_auth::{
-    AuthError, BoxError, CloneBody, Event, MemoryStore, NotionAuthLayer, NotionAuthProvider,
-    Subject,
+    AuthError, BoxError, Event, MemoryStore, NotionAuthLayer, NotionAuthProvider, Subject,
     store::CredentialStore,
     testing::{MockNotion, TestClock, notion::MockBody},
 };
@@ -144,7 +143,7 @@ impl Cluster {
             }
             notion.clone().oneshot(request)
         });
-        let layer = NotionAuthLayer::refreshing(process.provider.clone()).replaying(CloneBody);
+        let layer = NotionAuthLayer::refreshing(process.provider.clone());
         let mut request = get(&format!("{}/v1/users/me", self.notion.base_url()));
         request.extensions_mut().insert(subject.clone());
         layer.layer(api).oneshot(request)

@@ -1,6 +1,6 @@
 //! One refresh for concurrent requests, in one process and in several.
 
-use notion_auth::{CloneBody, NotionAuthLayer};
+use notion_auth::NotionAuthLayer;
 use tokio::task::JoinSet;
 use tower::Layer;
 
@@ -36,7 +36,7 @@ async fn providers_that_share_a_store_refresh_once() {
 
     let mut requests = JoinSet::new();
     for _ in 0..8 {
-        let layer = NotionAuthLayer::refreshing(world.another_provider()).replaying(CloneBody);
+        let layer = NotionAuthLayer::refreshing(world.another_provider());
         for _ in 0..20 {
             let client = layer.layer(world.notion.service());
             requests.spawn(status(client, world.get("ann")));

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use notion_auth::{
-    CloneBody, NotionAuthLayer, NotionAuthProvider, Subject,
+    NotionAuthLayer, NotionAuthProvider, Subject,
     testing::notion::{Call, Fault},
 };
 use tokio::time::{Instant, sleep, sleep_until};
@@ -15,7 +15,9 @@ use crate::support::{World, send, status};
 async fn without_replay_the_401_is_returned_and_starts_a_refresh() {
     let world = World::new();
     connect_revoked(&world, "ann").await;
-    let client = NotionAuthLayer::refreshing(world.provider.clone()).layer(world.notion.service());
+    let client = NotionAuthLayer::refreshing(world.provider.clone())
+        .without_replay()
+        .layer(world.notion.service());
     for expected in [401, 200] {
         let answer = client.clone().oneshot(world.get("ann")).await.unwrap();
         assert_eq!(answer.status(), expected);
@@ -28,7 +30,7 @@ async fn late_401_for_an_old_generation_does_not_refresh() {
     let world = World::new();
     connect_revoked(&world, "ann").await;
     world.notion.hold_back_401s(1);
-    let layer = NotionAuthLayer::refreshing(world.provider.clone());
+    let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
     let without_replay = layer.layer(world.notion.service());
 
     let late = tokio::spawn(without_replay.oneshot(world.get("ann")));
@@ -58,7 +60,7 @@ async fn late_401_from_before_a_reconnect_does_not_refresh() {
 
 /// Sends a request for ann by a client of this provider.
 async fn request_by(world: &World, provider: &NotionAuthProvider) -> StatusCode {
-    let layer = NotionAuthLayer::refreshing(provider.clone()).replaying(CloneBody);
+    let layer = NotionAuthLayer::refreshing(provider.clone());
     status(layer.layer(world.notion.service()), world.get("ann")).await
 }
 

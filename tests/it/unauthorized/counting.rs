@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt;
 use notion_auth::{
-    CloneBody, NotionAuthLayer, Subject, https_client,
+    NotionAuthLayer, Subject, https_client,
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -35,9 +35,9 @@ async fn only_a_401_that_can_be_notions_leads_to_a_refresh() {
                 let (layer, service) = (layer.clone(), service.clone());
                 async move {
                     if is_replaying {
-                        let client = layer.replaying(CloneBody).layer(service);
-                        client.oneshot(request).await.unwrap()
+                        layer.layer(service).oneshot(request).await.unwrap()
                     } else {
+                        let layer = layer.without_replay();
                         layer.layer(service).oneshot(request).await.unwrap()
                     }
                 }
@@ -78,9 +78,7 @@ async fn a_401_over_http_counts_by_the_same_rule() {
         let ann = Subject::new("ann");
         let stored = provider.store_credentials(&ann, notion.connect());
         stored.await.unwrap();
-        let client = NotionAuthLayer::refreshing(provider)
-            .replaying(CloneBody)
-            .layer(https_client::<Body>());
+        let client = NotionAuthLayer::refreshing(provider).layer(https_client::<Body>());
         between.answer(401, headers);
         let mut request = get(&format!("{api}/v1/users/me"));
         request.extensions_mut().insert(ann);
@@ -97,10 +95,8 @@ async fn other_statuses_pass_through_whatever_their_headers() {
         for headers in [&[(ID, "1"), (TYPE, JSON)][..], &[]] {
             let (world, between) = (World::new(), Between::default());
             world.connect("ann").await;
-            let layer = NotionAuthLayer::refreshing(world.provider.clone());
-            let client = layer
-                .replaying(CloneBody)
-                .layer(between.service(world.notion.service()));
+            let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
+            let client = layer.layer(between.service(world.notion.service()));
             between.answer(status, headers);
             let response = client.clone().oneshot(world.get("ann")).await.unwrap();
             assert_eq!(response.status(), status);

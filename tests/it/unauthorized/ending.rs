@@ -7,7 +7,7 @@ use std::{
 
 use http::StatusCode;
 use notion_auth::{
-    CloneBody, Event, NotionAuthLayer, ReauthorizationReason,
+    Event, NotionAuthLayer, ReauthorizationReason,
     store::{Filter, ListQuery, RecordState},
     testing::{
         MockNotion,
@@ -64,7 +64,6 @@ impl Ending {
     /// Sends a request of ann's. Returns the status, or `None` if the user must connect again.
     fn send(&self) -> impl Future<Output = Option<StatusCode>> + Send + use<> {
         let client = NotionAuthLayer::refreshing(self.world.provider.clone())
-            .replaying(CloneBody)
             .layer(self.between.service(self.world.notion.service()));
         let sending = client.oneshot(self.world.get("ann"));
         async {

@@ -43,7 +43,7 @@ impl Link {
 
     pub(super) fn url_of(&self, database: &Database) -> String {
         format!(
-            "postgres://postgres@127.0.0.1:{}/{}",
+            "postgres://postgres@127.0.0.1:{}/{}?sslmode=disable",
             self.port, database.name
         )
     }
