@@ -8,15 +8,17 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(25);
 /// Maximum pause between two tries to commit.
 pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
-/// How many times `call` a presentation of a refresh token may last after the lease: one until it is sent, one until the
-/// answer begins, and six while it is read.
+/// How long a presentation of a refresh token may last after the lease, in times of `call`. One is until it is sent, one
+/// until the answer begins, and six while it is read.
 const LONGEST_PRESENTATION: u32 = 8;
 
 /// How long the steps of a refresh may take.
 ///
 /// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
-/// `lease`. A holder that can't reach the store can't renew its lease while it reads an answer, so `8 * call + margin` must
-/// be less than `lease + save_retries + save`, after which another process may present the same refresh token.
+/// `lease`.
+///
+/// A holder that can't reach the store can't renew its lease while it reads an answer. So `8 * call + margin` must be less
+/// than `lease + save_retries + save`, when another process may present the same refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
