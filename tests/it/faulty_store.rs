@@ -28,6 +28,7 @@ pub(crate) enum Operation<'a> {
     ConsumeNonce,
     List,
     Purge,
+    Migrate,
     Health,
 }
 
@@ -171,6 +172,11 @@ impl<H: Hooks> CredentialStore for FaultyStore<H> {
         self.perform(Operation::Purge, inner.purge_expired()).await
     }
 
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let migrated = async { self.inner().migrate().await };
+        self.perform(Operation::Migrate, migrated).await
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         let inner = self.inner();
         self.perform(Operation::Health, inner.health()).await
@@ -269,7 +275,7 @@ impl Hooks for Faults {
             return Err(StoreError::unavailable("faulty", "the answer was lost"));
         }
         let delay = match operation {
-            Operation::Swap(_) => Duration::ZERO,
+            Operation::Swap(_) | Operation::Migrate => Duration::ZERO,
             Operation::ConsumeNonce => *self.nonce_delay.lock().unwrap(),
             Operation::Load(_) | Operation::List | Operation::Purge | Operation::Health => {
                 *self.read_delay.lock().unwrap()

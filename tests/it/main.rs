@@ -8,6 +8,7 @@
 
 mod axum_stack;
 mod cancellation;
+mod clients;
 mod conformance;
 mod connections;
 mod credentials;
@@ -51,6 +52,7 @@ mod secrets;
 mod servers;
 mod size;
 mod stacks;
+mod start;
 mod store_trouble;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stores;

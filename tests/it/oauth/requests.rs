@@ -121,7 +121,6 @@ fn urls_of_revoke_and_introspect_are_https_or_loopback() {
 async fn incomplete_oauth_client_sends_nothing() {
     let bare = || NotionAppCredentials::builder().redirect_uri(REDIRECT_URI);
     for (app, missing) in [
-        (bare(), "client id"),
         (bare().token("ntn_1"), "client id"),
         (bare().client_secret("s"), "client id"),
         (bare().client_id("1f2e"), "client secret"),

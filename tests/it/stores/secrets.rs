@@ -25,7 +25,7 @@ const SECRETS: [(&str, &str); 3] = [
 ];
 
 async fn postgres(url: &str) -> Result<(), StoreError> {
-    PostgresStore::connect(url).await.map(drop)
+    PostgresStore::connect(url).await?.health().await
 }
 
 async fn sqlite(url: &str) -> Result<(), StoreError> {
@@ -33,7 +33,7 @@ async fn sqlite(url: &str) -> Result<(), StoreError> {
 }
 
 async fn redis(url: &str) -> Result<(), StoreError> {
-    RedisStore::connect(url).await.map(drop)
+    RedisStore::connect(url).await?.health().await
 }
 
 /// Returns the address of a server that closes each connection immediately.

@@ -1,7 +1,7 @@
 use notion_auth::{
     RedisStore,
     store::{
-        StoreError,
+        CredentialStore, StoreError,
         StoreErrorKind::{Misconfigured, Unavailable},
     },
 };
@@ -18,8 +18,12 @@ fn url(server: &Redis, user: &str) -> String {
         .replace("redis://", &format!("redis://{user}@"))
 }
 
+/// Returns the error of connecting, or, for a server that may only be starting, of the health check.
 async fn refused(url: &str) -> StoreError {
-    RedisStore::connect(url).await.expect_err("it is refused")
+    match RedisStore::connect(url).await {
+        Ok(store) => store.health().await.expect_err("it is refused"),
+        Err(error) => error,
+    }
 }
 
 #[tokio::test]
