@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use notion_auth::{
     AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-    axum::Connection, https_client, testing::MockNotion,
+    https_client, integrations::axum::Connection, testing::MockNotion,
 };
 use tower::{Layer, ServiceExt};
 

@@ -13,7 +13,6 @@ use crate::{
 };
 
 /// Message for a visitor of a site who is not signed in.
-#[cfg(feature = "routes")]
 pub(crate) const NOT_SIGNED_IN: &str =
     "You are not signed in. Please sign in to this site, then try again.";
 
@@ -271,11 +270,15 @@ impl AuthError {
             StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
             _ => "internal_server_error",
         };
+        let message = match self.kind {
+            Kind::NoSubject => NOT_SIGNED_IN.to_owned(),
+            _ => format!("notion-auth: {}", self.kind),
+        };
         let body = serde_json::json!({
             "object": "error",
             "status": status.as_u16(),
             "code": code,
-            "message": format!("notion-auth: {}", self.kind),
+            "message": message,
         });
         let mut response = Response::new(body.to_string());
         *response.status_mut() = status;

@@ -14,7 +14,7 @@
 //! use http::Request;
 //! use http_body_util::Empty;
 //! use notion_auth::{
-//!     CloneBody, NotionAuthLayer, NotionAuthProvider, Subject, oauth::CallbackAnswer, testing::MockNotion,
+//!     layer::CloneBody, NotionAuthLayer, NotionAuthProvider, Subject, oauth::CallbackAnswer, testing::MockNotion,
 //! };
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
@@ -76,7 +76,7 @@
 //! use bytes::Bytes;
 //! use http_body_util::Full;
 //! use hyper_util::{client::legacy::{Client, connect::HttpConnector}, rt::TokioExecutor};
-//! use notion_auth::{CloneBody, NotionAuth, NotionAuthLayer, NotionAuthProvider};
+//! use notion_auth::{layer::CloneBody, NotionAuth, NotionAuthLayer, NotionAuthProvider};
 //! use tower::Layer;
 //!
 //! // In truth a connector with TLS: no other origin than an https one, or this machine, gets a token.
@@ -95,7 +95,7 @@
 //!
 //! ```
 //! use axum::{Extension, Router, routing::get};
-//! use notion_auth::{NotionAuthProvider, Subject, axum::Connection};
+//! use notion_auth::{NotionAuthProvider, Subject, integrations::axum::Connection};
 //!
 //! async fn workspace(connection: Connection) -> String {
 //!     connection.status.workspace_name.unwrap_or_default()
@@ -110,7 +110,7 @@
 //! # With another HTTP client
 //!
 //! For reqwest and reqwest-middleware there is the module
-//! [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/). Anywhere else,
+//! [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/integrations/reqwest/). Anywhere else,
 //! [`NotionAuthProvider::acquire`] gives the token, [`NotionAuthProvider::refused`] takes a 401.
 //!
 //! # Guides
@@ -138,7 +138,7 @@
 //! use http::Request;
 //! use http_body_util::Empty;
 //! use notion_auth::{
-//!     CloneBody, NotionAuthLayer, RetryRateLimited, Subject, https_client,
+//!     layer::CloneBody, NotionAuthLayer, RetryRateLimited, Subject, https_client,
 //!     testing::{MockNotion, notion::{Call, Fault}},
 //! };
 //! use tower::{ServiceBuilder, ServiceExt};
@@ -183,13 +183,13 @@
 //! | `https` (default) | a transport for the OAuth endpoints and `https_client()`, over hyper and rustls; [`HttpsConfig`](https://docs.rs/notion-auth/latest/notion_auth/struct.HttpsConfig.html) has its root certificates and proxies |
 //! | `encryption` | stored credentials encrypted (`keys` on the provider's builder), and `rotate` when keys change |
 //! | `routes` | module [`routes`](https://docs.rs/notion-auth/latest/notion_auth/routes/): `NotionOAuthService`, the routes by which users connect |
-//! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
+//! | `axum` | module [`axum`](https://docs.rs/notion-auth/latest/notion_auth/integrations/axum/): `AuthError` as a response, an extractor for the connection of a request's subject |
 //! | `retry` | [`RetryRateLimited`](https://docs.rs/notion-auth/latest/notion_auth/struct.RetryRateLimited.html): a policy for Tower's `Retry` that waits out Notion's 429 and 529 |
 //! | `metrics` | counters and histograms for the `metrics` facade: [`observe`] has the table |
 //! | `postgres` | [`PostgresStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.PostgresStore.html): credentials in PostgreSQL, for processes on any number of hosts |
 //! | `sqlite` | [`SqliteStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.SqliteStore.html): credentials in a file, for processes of one host |
 //! | `redis` | [`RedisStore`](https://docs.rs/notion-auth/latest/notion_auth/struct.RedisStore.html): credentials in Redis or Valkey, for processes on any number of hosts |
-//! | `reqwest` | module [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/reqwest/): `NotionAuthMiddleware` for reqwest-middleware, and how the layer goes around a plain reqwest client |
+//! | `reqwest` | module [`reqwest`](https://docs.rs/notion-auth/latest/notion_auth/integrations/reqwest/): `NotionAuthMiddleware` for reqwest-middleware, and how the layer goes around a plain reqwest client |
 //! | `testing` | module `testing`: `MockNotion`, a test clock, a provider with a fixed token |
 //! | `full` | all of them |
 //!
@@ -197,8 +197,6 @@
 //! only 1.95 is run. `sqlite` and `postgres` need 1.94.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "axum")]
-pub mod axum;
 mod cache;
 pub mod clock;
 pub mod credentials;
@@ -213,6 +211,14 @@ pub mod header;
 mod html;
 #[cfg(feature = "https")]
 mod https;
+#[cfg(any(
+    feature = "axum",
+    feature = "postgres",
+    feature = "redis",
+    feature = "reqwest",
+    feature = "sqlite"
+))]
+pub mod integrations;
 mod json;
 #[cfg(any(feature = "encryption", feature = "routes"))]
 mod keyring;
@@ -222,8 +228,6 @@ pub mod observe;
 pub mod provider;
 mod random;
 mod refresh;
-#[cfg(feature = "reqwest")]
-pub mod reqwest;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "routes")]
@@ -237,10 +241,12 @@ mod tls;
 
 #[cfg(feature = "https")]
 pub use crate::https::{HttpsClient, HttpsConfig, HttpsError, https_client};
+#[cfg(feature = "axum")]
+pub use crate::integrations::axum::Connection;
+#[cfg(feature = "reqwest")]
+pub use crate::integrations::reqwest::NotionAuthMiddleware;
 #[cfg(any(feature = "encryption", feature = "routes"))]
 pub use crate::keyring::{Keyring, KeyringError};
-#[cfg(feature = "reqwest")]
-pub use crate::reqwest::NotionAuthMiddleware;
 #[cfg(feature = "retry")]
 pub use crate::retry::RetryRateLimited;
 #[cfg(feature = "routes")]
@@ -257,21 +263,11 @@ pub use crate::{
         NotionUserCredentials, ReauthorizationReason,
     },
     error::{AuthError, BoxError},
-    layer::{CloneBody, EmptyBody, NotionAuth, NotionAuthLayer},
+    layer::{NotionAuth, NotionAuthLayer},
     provider::{Event, NotionAuthProvider, Session},
     store::MemoryStore,
     subject::{CredentialUsed, ExplicitCredentials, Mode, Subject, UseIntegrationToken},
 };
-
-/// The library behind the stores in SQL databases, for its pools and options. Its major version is part
-/// of this crate's API.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-#[doc(no_inline)]
-pub use sqlx;
-
-/// The client by which [`RedisStore`] speaks with its server: [`RedisStore::new`] takes one.
-#[cfg(feature = "redis")]
-pub use ::redis;
 
 #[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]

@@ -11,7 +11,7 @@ use http::{Request, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use notion_auth::{
     AccessToken, AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
-    axum::Connection,
+    integrations::axum::Connection,
     testing::notion::{Call, Fault},
 };
 use serde_json::Value;

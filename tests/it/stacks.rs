@@ -13,8 +13,8 @@ use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use notion_auth::{
-    AuthError, BoxError, EmptyBody, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider,
-    Subject, https_client, testing::MockNotion,
+    AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+    https_client, layer::EmptyBody, testing::MockNotion,
 };
 use tower::{Layer, ServiceBuilder, ServiceExt};
 

@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use http::{Request, Response};
 use notion_auth::{
-    AuthError, CloneBody, Event, ExplicitCredentials, MemoryStore, Mode, NotionAppCredentials,
-    NotionAuth, NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, RetryRateLimited,
-    Session, Subject,
-    axum::Connection,
+    AuthError, Event, ExplicitCredentials, MemoryStore, Mode, NotionAppCredentials, NotionAuth,
+    NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, RetryRateLimited, Session, Subject,
+    integrations::axum::Connection,
+    layer::CloneBody,
     layer::{NoReplay, ResponseFuture, SessionService},
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,

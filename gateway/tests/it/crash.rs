@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use notion_auth::sqlx::{Connection as _, SqliteConnection};
+use notion_auth::integrations::sqlx::{Connection as _, SqliteConnection};
 use notion_auth::testing::notion::{Call, Fault, Outcome};
 
 use super::{
@@ -64,7 +64,7 @@ async fn pass(gateway: &Gateway, time: Duration) {
     let url = format!("sqlite://{}", file.display());
     let mut database = SqliteConnection::connect(&url).await.expect("a database");
     let micros = i64::try_from(time.as_micros()).expect("not so long");
-    let older = notion_auth::sqlx::query(
+    let older = notion_auth::integrations::sqlx::query(
         "UPDATE credentials SET bytes = CAST(json_set(CAST(bytes AS TEXT), '$.lease.since', \
          json_extract(CAST(bytes AS TEXT), '$.lease.since') - ?1) AS BLOB) \
          WHERE json_extract(CAST(bytes AS TEXT), '$.lease') IS NOT NULL",

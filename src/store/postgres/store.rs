@@ -33,7 +33,7 @@ use crate::store::{StoreError, StoreErrorKind, tls};
 /// version is part of this crate's API, and this feature requires Rust 1.94 as sqlx does.
 ///
 /// ```no_run
-/// # async fn example(pool: notion_auth::sqlx::PgPool) -> Result<(), notion_auth::BoxError> {
+/// # async fn example(pool: notion_auth::integrations::sqlx::PgPool) -> Result<(), notion_auth::BoxError> {
 /// use notion_auth::PostgresStore;
 ///
 /// let store = PostgresStore::new(pool);

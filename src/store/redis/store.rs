@@ -125,7 +125,7 @@ impl RedisStore {
     /// (`redis::Client::build_with_tls`).
     ///
     /// The application is responsible for its TLS settings. `redis` is re-exported as
-    /// [`notion_auth::redis`](crate::redis). The first operation connects. Only the client's address, TLS,
+    /// [`notion_auth::integrations::redis`](crate::integrations::redis). The first operation connects. Only the client's address, TLS,
     /// user, password and database are used; the protocol is RESP2.
     #[must_use]
     pub fn new(client: Client) -> Self {

@@ -4,7 +4,7 @@ use http::{
     HeaderMap, HeaderValue, Version,
     header::{AUTHORIZATION, HOST},
 };
-use notion_auth::reqwest::NotionAuthMiddleware;
+use notion_auth::integrations::reqwest::NotionAuthMiddleware;
 use reqwest::{ClientBuilder, Method, redirect::Policy};
 
 use super::{ann, around, auth_error};

@@ -2,7 +2,7 @@
 
 use notion_auth::{
     AuthError, ExplicitCredentials, Mode, NotionAppCredentials, Subject, UseIntegrationToken,
-    reqwest::NotionAuthMiddleware,
+    integrations::reqwest::NotionAuthMiddleware,
     testing::{MockNotion, TestClock},
 };
 use reqwest::redirect::Policy;

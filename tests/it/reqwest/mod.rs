@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use http::{Extensions, HeaderMap};
 use notion_auth::{
     AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
-    reqwest::NotionAuthMiddleware,
+    integrations::reqwest::NotionAuthMiddleware,
     testing::{MockNotion, TestClock},
 };
 use reqwest::{Request, Response, redirect::Policy};

@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use http_body_util::Full;
 use notion_auth::{
     Mode, ReauthorizationReason,
-    reqwest::NotionAuthMiddleware,
+    integrations::reqwest::NotionAuthMiddleware,
     testing::{
         MockNotion,
         notion::{Call, Fault},

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use notion_auth::{
     PostgresStore, RedisStore,
-    redis::{Client, TlsCertificates},
-    sqlx::{self, Row as _},
+    integrations::redis::{Client, TlsCertificates},
+    integrations::sqlx::{self, Row as _},
     store::{
         CredentialStore, StoreError,
         StoreErrorKind::{self, Misconfigured},

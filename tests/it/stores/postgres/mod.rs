@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use notion_auth::{
     PostgresStore, Subject,
-    sqlx::{PgPool, postgres::PgPoolOptions},
+    integrations::sqlx::{PgPool, postgres::PgPoolOptions},
     store::{
         CredentialStore, RecordBytes, RecordKey, RecordState, Revision, StoreError, StoreErrorKind,
         StoredRecord,

@@ -8,7 +8,7 @@ use std::{
 
 use notion_auth::{
     PostgresStore,
-    sqlx::{self, PgPool, postgres::PgPoolOptions},
+    integrations::sqlx::{self, PgPool, postgres::PgPoolOptions},
     store::{
         CredentialStore, Nonce,
         StoreErrorKind::{Misconfigured, Unavailable},

@@ -1,7 +1,7 @@
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use notion_auth::{
-    sqlx::{self, Connection, PgConnection},
+    integrations::sqlx::{self, Connection, PgConnection},
     store::{CredentialStore, Nonce, StoreErrorKind::Unavailable},
 };
 use tokio::time::timeout;

@@ -1,4 +1,4 @@
-use notion_auth::{RedisStore, redis::Client, testing::store_conformance};
+use notion_auth::{RedisStore, integrations::redis::Client, testing::store_conformance};
 
 use super::connected;
 use crate::{

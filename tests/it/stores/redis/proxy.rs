@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use notion_auth::{RedisStore, redis::Client};
+use notion_auth::{RedisStore, integrations::redis::Client};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

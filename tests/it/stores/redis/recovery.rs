@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use notion_auth::{
     RedisStore,
-    redis::Client,
+    integrations::redis::Client,
     store::{CredentialStore, StoreError, StoreErrorKind},
 };
 use tokio::task::JoinSet;

@@ -17,7 +17,7 @@
 //! use http_body_util::Empty;
 //! use notion_auth::{
 //!     AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-//!     axum::Connection, https_client,
+//!     integrations::axum::Connection, https_client,
 //! };
 //! use tower::{Layer as _, ServiceExt as _};
 //!
@@ -84,16 +84,17 @@ impl IntoResponse for AuthError {
 ///
 /// | otherwise | the rejection, in the envelope of Notion's API |
 /// |---|---|
+/// | the visitor is not signed in: the request has no subject | 401 `unauthorized` |
 /// | no workspace is connected, or it must be connected again | 401 `unauthorized`: connect (again) |
 /// | the store does not answer | 503 `service_unavailable` with `Retry-After` |
-/// | the request has no subject, the store cannot be used as it is, or the token cannot be sent | 500 `internal_server_error`: what to do |
+/// | the store cannot be used as it is, or the token cannot be sent | 500 `internal_server_error`: what to do |
 ///
 /// In an application that has only an integration token, it refuses every request.
 ///
 /// A page that is also shown without a connection takes a `Result`:
 ///
 /// ```
-/// use notion_auth::{AuthError, axum::Connection};
+/// use notion_auth::{AuthError, integrations::axum::Connection};
 ///
 /// async fn settings(connection: Result<Connection, AuthError>) -> Result<String, AuthError> {
 ///     Ok(match connection {
@@ -116,11 +117,6 @@ pub struct Connection {
     pub status: ConnectionStatus,
 }
 
-/// Not 401, because a visitor who has not signed in should not reach this handler, and a client cannot
-/// correct a missing layer.
-const NO_SUBJECT: &str = "the request has no Subject in its extensions: put the session layer, which \
-    inserts it and turns away who is not signed in, around this route (Router::layer)";
-
 impl<S> FromRequestParts<S> for Connection
 where
     NotionAuthProvider: FromRef<S>,
@@ -130,7 +126,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthError> {
         let Some(subject) = parts.extensions.get::<Subject>().cloned() else {
-            return Err(AuthError::configuration(NO_SUBJECT));
+            return Err(AuthError::no_subject());
         };
         let provider = NotionAuthProvider::from_ref(state);
         let Some(status) = provider.status(&subject).await? else {

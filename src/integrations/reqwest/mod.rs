@@ -3,7 +3,7 @@
 //! # With reqwest-middleware
 //!
 //! ```
-//! use notion_auth::{Subject, reqwest::NotionAuthMiddleware};
+//! use notion_auth::{Subject, integrations::reqwest::NotionAuthMiddleware};
 //! use reqwest::redirect::Policy;
 //! use reqwest_middleware::ClientBuilder;
 //! # use notion_auth::testing::MockNotion;

@@ -28,7 +28,7 @@ use crate::{
 ///
 /// Attach this middleware last. Retry middleware outside of it then gets the current token for each
 /// attempt, and no inner middleware can change the request's destination. Disable the client's redirects,
-/// see the [module](crate::reqwest).
+/// see the [module](crate::integrations::reqwest).
 ///
 /// # Errors
 /// The source of [`Error::Middleware`] contains an [`AuthError`], which [`AuthError::find`] returns.
