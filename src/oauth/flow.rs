@@ -23,14 +23,13 @@ use crate::{
     subject::Subject,
 };
 
-/// The calls of Notion's OAuth endpoints, for one app.
+/// Client for Notion's OAuth endpoints, for one app.
 ///
-/// Made by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth); cloning counts a
-/// reference.
+/// [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth) returns one. Cloning is cheap.
 ///
-/// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10
-/// seconds). An exchange or a refresh then reads it for up to six times as long (60 seconds); the answer of any other call must
-/// also be complete within `call`. Dropping a call's future leaves open whether the server did it.
+/// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10 seconds). The answer to an
+/// exchange or a refresh is then read for up to six times as long (60 seconds). Any other answer must be complete within
+/// `call`. If a call's future is dropped, the server may or may not have handled the request.
 #[derive(Clone)]
 pub struct OAuthFlow {
     shared: Arc<Shared>,
@@ -44,11 +43,11 @@ struct Shared {
     deadline: Duration,
 }
 
-/// How long the answer of the token endpoint is read once it began, in time limits of a call. A code or a refresh
-/// token is good for one call, and the answer is the only copy of the tokens.
+/// How long an answer of the token endpoint is read after its first byte, in units of the deadline of a call. A code or
+/// a refresh token can be used once, and the answer is the only copy of the new tokens.
 const READING: u32 = 6;
 
-/// The endpoints beside authorize and token: siblings of the token URL unless set.
+/// URLs of the other endpoints. Unless set, they are siblings of the token URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) revoke: Option<Url>,
@@ -59,21 +58,21 @@ pub(crate) struct Endpoints {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
-    /// Where to redirect the user's browser. It holds the flow's `state`: not for logs.
+    /// Where to redirect the user's browser. It contains the flow's `state`, so keep it out of logs.
     pub url: Url,
     /// What to keep in the user's session, for [`exchange`](OAuthFlow::exchange) when they return.
     pub pending: PendingFlow,
 }
 
-/// What the introspection endpoint says of a token (RFC 7662).
+/// Answer of the introspection endpoint (RFC 7662).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Introspection {
-    /// Whether the token is good.
+    /// Whether the token is valid.
     pub active: bool,
-    /// What it allows, as one string with spaces.
+    /// The token's scopes, separated by spaces.
     pub scope: Option<String>,
-    /// When it was issued: the number Notion sends, unchanged.
+    /// When the token was issued, as the number that Notion sends.
     pub issued_at: Option<u64>,
     /// Notion's id of the request.
     pub request_id: Option<String>,
@@ -113,7 +112,7 @@ impl OAuthFlow {
         let client = self.client()?;
         let pending = PendingFlow::begin(subject, app.redirect_uri(), self.shared.clock.wall());
         let mut url = app.authorization_url().clone();
-        // Notion's page of an integration shows a URL that has some of them already.
+        // The authorization URL that Notion shows for an integration already has some of the parameters.
         let others: Vec<(String, String)> = url
             .query_pairs()
             .into_owned()
@@ -144,8 +143,8 @@ impl OAuthFlow {
     /// minutes ago. An `iss`, if it has one, must be the origin of the authorization URL (RFC 9207).
     ///
     /// # Errors
-    /// When a check fails, when the app has no OAuth client, and when the call does not succeed. A
-    /// code is good for one call: on any error after the checks, start again.
+    /// When a check fails, when the app has no OAuth client, and when the call fails. A code can be used once: after an
+    /// error of the call, start again.
     pub async fn exchange(
         &self,
         pending: PendingFlow,
@@ -161,7 +160,7 @@ impl OAuthFlow {
     /// Exchanges a code, once, for an application that has checked the callback's `state` itself.
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn exchange_code(&self, code: &str) -> Result<NotionUserCredentials, OAuthError> {
         self.exchange_code_at(code, self.shared.app.redirect_uri())
             .await
@@ -183,16 +182,14 @@ impl OAuthFlow {
         Ok(TokenAnswer::read(answer, received_at)?.into_credentials())
     }
 
-    /// Spends the refresh token of `credentials` and answers their successor: the bare call.
+    /// Exchanges the refresh token of `credentials` for new credentials, without a store.
     ///
-    /// This goes around the protocol by which a provider refreshes: nothing keeps another process
-    /// from spending the same token, and if the answer is not saved, the connection is lost. To
-    /// refresh stored credentials use
-    /// [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh).
+    /// Use it only for credentials that are in no store; for these, call
+    /// [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh). This call takes no refresh lease, so another
+    /// process may use the same token. If the answer is not saved, the connection is lost.
     ///
     /// # Errors
-    /// When there is no refresh token, when the app has no OAuth client, and when the call does not
-    /// succeed.
+    /// When there is no refresh token, when the app has no OAuth client, and when the call fails.
     pub async fn refresh(
         &self,
         credentials: &NotionUserCredentials,
@@ -205,7 +202,7 @@ impl OAuthFlow {
         Ok(answer.refresh(credentials.clone()))
     }
 
-    /// The wire call of a refresh, whose request passes `gate` right before its first byte.
+    /// Sends a refresh. `gate` is the check right before its first byte.
     pub(crate) async fn spend(
         &self,
         token: &RefreshToken,
@@ -219,18 +216,17 @@ impl OAuthFlow {
         TokenAnswer::read(answer, received_at)
     }
 
-    /// Makes an access token invalid, or a refresh token, whose text is then given as an
-    /// [`AccessToken`].
+    /// Revokes an access token. To revoke a refresh token, pass its text as an [`AccessToken`].
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn revoke(&self, token: &AccessToken) -> Result<(), OAuthError> {
         self.post_token(Endpoint::Revoke, token)
             .await?
             .acknowledged()
     }
 
-    /// Revokes both tokens: which of them ends the grant is for the server to say.
+    /// Revokes both tokens, because it depends on the server which of them ends the grant.
     pub(crate) async fn revoke_both(
         &self,
         credentials: &NotionUserCredentials,
@@ -243,10 +239,10 @@ impl OAuthFlow {
         access.and(refresh)
     }
 
-    /// Asks whether an access token is good.
+    /// Asks whether an access token is valid.
     ///
     /// # Errors
-    /// When the app has no OAuth client, and when the call does not succeed.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn introspect(&self, token: &AccessToken) -> Result<Introspection, OAuthError> {
         let answer = self.post_token(Endpoint::Introspect, token).await?;
         let Some(members) = answer.members() else {
@@ -305,7 +301,7 @@ impl OAuthFlow {
         ReadDeadline::AfterRequest(self.shared.deadline)
     }
 
-    /// Makes a call. Returns its successful answer, and when that began.
+    /// Makes a call. Returns the successful answer, and when it began.
     async fn post(
         &self,
         endpoint: Endpoint,
@@ -372,7 +368,7 @@ impl fmt::Debug for OAuthFlow {
     }
 }
 
-/// The parameters of an authorization request, of which none may stand twice (RFC 6749 section 3.1).
+/// The parameters of an authorization request. None may be sent twice (RFC 6749 section 3.1).
 const PARAMETERS: [&str; 6] = [
     "client_id",
     "response_type",
