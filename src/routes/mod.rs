@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `GET /authorize` | starts a flow for the request's [`Subject`](crate::Subject), and redirects the browser to Notion; `?return_to=` is where it goes afterwards |
 //! | `GET /callback` | the redirect URI: completes the flow, stores the credentials, and redirects the browser to `return_to` with `notion=connected` in the query |
-//! | `GET /status` | shows the subject's connection, without a token |
+//! | `GET /status` | shows the subject's connection, without a token, with a link to `return_to` |
 //! | `POST /disconnect` | deletes and revokes the subject's tokens, and redirects the browser to `return_to` with `notion=disconnected` |
 //!
 //! ```
