@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
@@ -22,9 +22,7 @@ use crate::{
     event::{Events, Observer},
     oauth::{Endpoints, OAuthFlow, Transport},
     observe::Hits,
-    refresh::{
-        Brake, Engine, Failures, Issuers, Jitter, RefreshTimings, Settings, Tasks, UnknownExpiry,
-    },
+    refresh::{Brake, Engine, Failures, Issuers, Jitter, RefreshPolicy, Tasks},
     store::{CredentialStore, Issuer, MemoryStore, Outage, Records},
 };
 #[cfg(feature = "https")]
@@ -42,7 +40,7 @@ pub struct NotionAuthProviderBuilder {
     #[cfg(feature = "https")]
     https: Option<HttpsConfig>,
     clock: Arc<dyn Clock>,
-    settings: Settings,
+    policy: RefreshPolicy,
     falls_back: bool,
     cache_capacity: Option<usize>,
     namespace: String,
@@ -75,7 +73,7 @@ impl NotionAuthProviderBuilder {
             #[cfg(feature = "https")]
             https: None,
             clock: Arc::new(SystemClock),
-            settings: Settings::default(),
+            policy: RefreshPolicy::default(),
             falls_back: false,
             cache_capacity: Some(100_000),
             namespace: "notion".to_owned(),
@@ -141,48 +139,9 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// A token counts as expired this long before its end. Default: 10 seconds.
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.settings.leeway = leeway;
-        self
-    }
-
-    /// How long before its expiry a token is refreshed in the background: less up to 20 % at random, and at most half of
-    /// its lifetime. Default: 5 minutes.
-    pub fn refresh_window(mut self, window: Duration) -> Self {
-        self.settings.refresh_window = window;
-        self
-    }
-
-    /// What to make of a token whose expiry is not known. Default: trust it until it is refused.
-    pub fn unknown_expiry(mut self, policy: UnknownExpiry) -> Self {
-        self.settings.unknown_expiry = policy;
-        self
-    }
-
-    /// How long after the last comparison a cached token is compared with a shared store again, in the background.
-    /// Another replica notices a disconnect within twice this time if the store answers. Default: 60 seconds.
-    pub fn revalidation_age(mut self, age: Duration) -> Self {
-        self.settings.revalidation_age = age;
-        self
-    }
-
-    /// How long after its last comparison with the store a cached token is used while the store does not answer.
-    /// Default: 5 minutes. Without an outage it is used for at most twice the revalidation age.
-    pub fn stale_if_store_down(mut self, age: Duration) -> Self {
-        self.settings.stale_if_store_down = age;
-        self
-    }
-
-    /// Maximum time that a request waits for credentials. Loading or refreshing them goes on. Default: 15 seconds.
-    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.acquire_timeout = timeout;
-        self
-    }
-
-    /// How long the steps of a refresh may take.
-    pub fn refresh_timings(mut self, timings: RefreshTimings) -> Self {
-        self.settings.timings = timings;
+    /// Sets when credentials are refreshed, and how long requests wait for that.
+    pub fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -295,7 +254,7 @@ impl NotionAuthProviderBuilder {
         if app.token().is_none() && !app.has_oauth_client() {
             return Err(AuthError::configuration(NO_CREDENTIALS));
         }
-        self.settings.timings.check()?;
+        self.policy.timings.check()?;
         let api_url = self.api_url.as_deref().unwrap_or(NOTION);
         let api_url = parse_url(api_url, API_URL)
             .ok()
@@ -336,7 +295,7 @@ impl NotionAuthProviderBuilder {
             endpoints,
             transport,
             Arc::clone(&self.clock),
-            self.settings.timings.call,
+            self.policy.timings.call,
         );
         let (store, store_is_shared) = self.store.unwrap_or_else(|| {
             let store = MemoryStore::with_clock(Arc::clone(&self.clock));
@@ -346,7 +305,7 @@ impl NotionAuthProviderBuilder {
             encryption: self.at_rest.encryption(&*store)?,
             store,
             namespace: self.namespace.into(),
-            deadline: self.settings.timings.save,
+            deadline: self.policy.timings.save,
             runtime: self.runtime.clone(),
             outage: Outage::default(),
         };
@@ -359,7 +318,7 @@ impl NotionAuthProviderBuilder {
                 own: issuer,
                 adopts_others: self.adopts_other_issuers,
             },
-            settings: self.settings,
+            policy: self.policy,
             clock: self.clock,
             jitter: Jitter::new(self.jitter_seed),
             tasks: Tasks::new(),
@@ -437,7 +396,7 @@ impl fmt::Debug for NotionAuthProviderBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NotionAuthProviderBuilder")
             .field("app", &self.app)
-            .field("settings", &self.settings)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }

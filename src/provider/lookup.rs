@@ -66,7 +66,7 @@ impl Shared {
         let now = self.engine.clock.monotonic();
         let cached = &entry.cached;
         let is_past = |moment: Option<Duration>| moment.is_some_and(|moment| moment <= now);
-        let oldest = self.engine.settings.revalidation_age.saturating_mul(2);
+        let oldest = self.engine.policy.revalidation_age.saturating_mul(2);
         let is_too_old =
             self.engine.store_is_shared && now.saturating_sub(cached.validated_at) > oldest;
         if entry.is_refused() || is_past(cached.expires_at) || is_too_old {
@@ -118,7 +118,7 @@ impl Shared {
         let now = self.engine.clock.monotonic();
         let entry = self.engine.cache.peek(subject)?;
         let cached = &entry.cached;
-        let oldest = self.engine.settings.stale_if_store_down;
+        let oldest = self.engine.policy.stale_if_store_down;
         let is_too_old = now.saturating_sub(cached.validated_at) > oldest;
         if entry.is_refused() || cached.expires_at.is_some_and(|end| end <= now) || is_too_old {
             return None;
@@ -180,7 +180,7 @@ impl Shared {
                 Err(error) => return (Err(error), OutcomeLabel::Failed),
             };
             let _context = runtime.enter();
-            let limit = self.engine.settings.acquire_timeout;
+            let limit = self.engine.policy.acquire_timeout;
             tokio::time::timeout(limit, refresh::join(&self.engine, subject, goal))
         };
         deadline.await.unwrap_or_else(|_| {

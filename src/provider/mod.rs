@@ -48,5 +48,5 @@ pub use crate::flow_problem::FlowProblem;
 pub use crate::refresh::Failpoint;
 pub use crate::{
     event::{Event, Observer},
-    refresh::{RefreshTimings, UnknownExpiry},
+    refresh::{RefreshPolicy, RefreshTimings},
 };

@@ -9,7 +9,7 @@ use super::{
     goal::{Grant, Tasks},
     guards::{Brake, Issuers},
     jitter::Jitter,
-    settings::{Settings, UnknownExpiry},
+    settings::RefreshPolicy,
 };
 use crate::{
     cache::{Cache, Cached, Changes},
@@ -30,7 +30,7 @@ pub(crate) struct Engine {
     pub(crate) cache: Cache,
     pub(crate) oauth: OAuthFlow,
     pub(crate) issuers: Issuers,
-    pub(crate) settings: Settings,
+    pub(crate) policy: RefreshPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) jitter: Jitter,
     pub(crate) tasks: Arc<Tasks>,
@@ -115,13 +115,9 @@ impl Engine {
         credentials: &NotionUserCredentials,
         age: Duration,
     ) -> Option<Duration> {
-        match (
-            credentials.time_left(self.clock.wall()),
-            self.settings.unknown_expiry,
-        ) {
-            (Some(left), _) => Some(left.saturating_sub(self.settings.leeway)),
-            (None, UnknownExpiry::MaxAge(max)) => Some(max.saturating_sub(age)),
-            (None, UnknownExpiry::TrustUntilRefused) => None,
+        match credentials.time_left(self.clock.wall()) {
+            Some(left) => Some(left.saturating_sub(self.policy.leeway)),
+            None => self.policy.max_age.map(|max| max.saturating_sub(age)),
         }
     }
 
@@ -197,13 +193,13 @@ impl Engine {
     /// When an entry that was compared with the store at `validated_at` must be compared again.
     pub(crate) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
-            .then(|| validated_at.saturating_add(self.settings.revalidation_age))
+            .then(|| validated_at.saturating_add(self.policy.revalidation_age))
     }
 
     /// How long before its expiry a token is refreshed in the background: at most half of its lifetime. It is up to 20 %
     /// less at random, so that tokens that were issued together are not refreshed together.
     fn refresh_window(&self, lifetime: Duration) -> Duration {
-        let window = self.settings.refresh_window.min(lifetime / 2);
+        let window = self.policy.window.min(lifetime / 2);
         self.jitter.between(window.mul_f64(0.8), window)
     }
 }
@@ -211,7 +207,7 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("settings", &self.settings)
+            .field("policy", &self.policy)
             .field("store", &self.records.store)
             .field("namespace", &self.records.namespace)
             .field("oauth", &self.oauth)

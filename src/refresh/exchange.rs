@@ -100,9 +100,9 @@ async fn call(
     loop {
         tokio::select! {
             answer = &mut call => return answer,
-            () = tokio::time::sleep(engine.settings.timings.renewal()) => {
+            () = tokio::time::sleep(engine.policy.timings.renewal()) => {
                 let seen_at = engine.clock.monotonic();
-                let renewed = lease.renew(task, engine.settings.timings.lease);
+                let renewed = lease.renew(task, engine.policy.timings.lease);
                 // The answer is used whether or not the lease is still held: the commit is fenced.
                 tokio::select! {
                     answer = &mut call => return answer,
@@ -141,7 +141,7 @@ async fn wait_in_doubt(
     failure: AuthError,
 ) -> Result<bool, Failed> {
     let engine = &task.engine;
-    let timings = &engine.settings.timings;
+    let timings = &engine.policy.timings;
     // Long enough for the pause and the next call.
     let is_long = pause + timings.call + timings.margin >= timings.lease;
     let duration = if is_long {
@@ -160,7 +160,7 @@ async fn wait_in_doubt(
         // It may expire during the pause. The attempt that takes it over replays as this one would.
         Err(error) => tracing::debug!(%error, "a lease in doubt was not renewed"),
     }
-    if task.goal.keeps_token_in_use() || pause >= engine.settings.acquire_timeout {
+    if task.goal.keeps_token_in_use() || pause >= engine.policy.acquire_timeout {
         task.delay(failure.clone());
     }
     let end = engine.clock.monotonic().saturating_add(pause);

@@ -74,7 +74,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
     let attempt = AttemptId::random();
     let mut request = LeaseRequest {
         attempt,
-        duration: engine.settings.timings.lease,
+        duration: engine.policy.timings.lease,
         in_doubt: false,
         take_over: None,
         past_back_off: None,
@@ -137,7 +137,7 @@ enum Waited {
 /// Waits for another attempt that holds the lease, or did when its process died. `store_now` is the store's time.
 async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     let engine = &task.engine;
-    let timings = &engine.settings.timings;
+    let timings = &engine.policy.timings;
     let age = store_now.duration_since(lease.since).unwrap_or_default();
     let remaining = lease.duration.saturating_sub(age);
     let now = engine.clock.monotonic();
@@ -170,7 +170,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     }
     // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
     let is_long = if remaining.is_zero() {
-        until_take_over > engine.settings.acquire_timeout
+        until_take_over > engine.policy.acquire_timeout
     } else {
         remaining > timings.lease
     };
@@ -196,7 +196,7 @@ impl HeldLease {
     pub(super) fn pre_send_check(&self, engine: &Arc<Engine>) -> SendGate {
         let since = self.since;
         let clock = Arc::clone(&engine.clock);
-        let budget = engine.settings.timings.call;
+        let budget = engine.policy.timings.call;
         SendGate::new(move || {
             if since.is_older_than(budget, &*clock) {
                 Err(BoxError::from(
@@ -210,7 +210,7 @@ impl HeldLease {
 
     /// Renews the lease once it has held for as long as a holder lets it.
     pub(super) async fn renew_if_due(&mut self, task: &Task) -> Result<(), StoreError> {
-        let timings = &task.engine.settings.timings;
+        let timings = &task.engine.policy.timings;
         if self
             .since
             .is_older_than(timings.renewal(), &*task.engine.clock)

@@ -32,7 +32,7 @@ mod task;
 pub use self::failpoint::Failpoint;
 #[cfg(feature = "testing")]
 pub(crate) use self::failpoint::FailpointHook;
-pub use self::settings::{RefreshTimings, UnknownExpiry};
+pub use self::settings::{RefreshPolicy, RefreshTimings};
 pub(crate) use self::{
     engine::Engine,
     failures::Failures,
@@ -40,5 +40,4 @@ pub(crate) use self::{
     guards::{Brake, Issuers},
     jitter::Jitter,
     run::{join, start},
-    settings::Settings,
 };

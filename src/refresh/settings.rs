@@ -12,7 +12,7 @@ pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 /// until the answer begins, and six while it is read.
 const LONGEST_PRESENTATION: u32 = 8;
 
-/// How long the steps of a refresh may take.
+/// Time limits of a refresh's steps.
 ///
 /// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
 /// `lease`.
@@ -96,35 +96,50 @@ impl RefreshTimings {
     }
 }
 
-/// How long an access token of unknown expiry is used. Notion's tokens normally have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// When access tokens are refreshed and compared with the store, and how long requests wait for that.
+///
+/// ```
+/// # use notion_auth::testing::MockNotion;
+/// use std::time::Duration;
+/// use notion_auth::provider::RefreshPolicy;
+///
+/// # fn main() -> Result<(), notion_auth::BoxError> {
+/// # let builder = MockNotion::in_process().provider_builder()?;
+/// let mut policy = RefreshPolicy::default();
+/// policy.acquire_timeout = Duration::from_secs(5);
+/// let provider = builder.refresh_policy(policy).build()?;
+/// # drop(provider);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum UnknownExpiry {
-    /// Use it until the API refuses it.
-    #[default]
-    TrustUntilRefused,
-    /// It counts as expired this long after it was obtained, if it can be refreshed.
-    MaxAge(Duration),
+pub struct RefreshPolicy {
+    /// How long before its expiry a token counts as expired. Default: 10 seconds.
+    pub leeway: Duration,
+    /// How long before its expiry a background refresh starts: with up to 20 % jitter, and at most half of the token's
+    /// lifetime. Default: 5 minutes.
+    pub window: Duration,
+    /// Age at which a token of unknown expiry counts as expired, if it can be refreshed. Notion's tokens normally have no
+    /// known expiry. Default: none, so that it is used until Notion refuses it.
+    pub max_age: Option<Duration>,
+    /// Age at which a cached token is compared with a shared store again, in the background. Another replica notices a
+    /// disconnect within twice this time. Default: 60 seconds.
+    pub revalidation_age: Duration,
+    /// How long after its last comparison with the store a cached token is used while the store does not answer.
+    /// Default: 5 minutes.
+    pub stale_if_store_down: Duration,
+    /// Maximum time that a request waits for credentials. Loading or refreshing them continues. Default: 15 seconds.
+    pub acquire_timeout: Duration,
+    /// Time limits of a refresh's steps.
+    pub timings: RefreshTimings,
 }
 
-/// The builder's settings of refreshes.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) leeway: Duration,
-    pub(crate) refresh_window: Duration,
-    pub(crate) unknown_expiry: UnknownExpiry,
-    pub(crate) revalidation_age: Duration,
-    pub(crate) stale_if_store_down: Duration,
-    pub(crate) acquire_timeout: Duration,
-    pub(crate) timings: RefreshTimings,
-}
-
-impl Default for Settings {
+impl Default for RefreshPolicy {
     fn default() -> Self {
         Self {
             leeway: Duration::from_secs(10),
-            refresh_window: Duration::from_secs(5 * 60),
-            unknown_expiry: UnknownExpiry::default(),
+            window: Duration::from_secs(5 * 60),
+            max_age: None,
             revalidation_age: Duration::from_secs(60),
             stale_if_store_down: Duration::from_secs(5 * 60),
             acquire_timeout: Duration::from_secs(15),

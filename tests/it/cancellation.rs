@@ -59,7 +59,9 @@ async fn refresh_continues_after_a_request_gives_up() {
         .token_delay(Duration::from_secs(5))
         .in_process();
     let world = World::with(notion, |builder| {
-        builder.acquire_timeout(Duration::from_secs(2))
+        builder.refresh_policy(crate::support::policy(|it| {
+            it.acquire_timeout = Duration::from_secs(2)
+        }))
     });
     world.connect("ann").await;
     let subject = Subject::new("ann");

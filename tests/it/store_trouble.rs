@@ -171,7 +171,9 @@ async fn disconnect_by_another_process_is_noticed_during_a_back_off() {
     let world = World::with(notion, |builder| {
         builder
             .store(store.clone())
-            .refresh_window(Duration::from_secs(1800))
+            .refresh_policy(crate::support::policy(|it| {
+                it.window = Duration::from_secs(1800)
+            }))
     });
     let elsewhere = another_on(&store, &world);
     world

@@ -15,7 +15,7 @@ use notion_auth::{
     Subject,
     clock::Clock as _,
     layer::NotionAuth,
-    provider::NotionAuthProviderBuilder,
+    provider::{NotionAuthProviderBuilder, RefreshPolicy},
     store::{CredentialStore, RecordBytes, RecordKey, RecordState, Revision, StoredRecord},
     testing::{
         MockNotion, TestClock,
@@ -124,6 +124,13 @@ impl World {
         assert_eq!(stored.access_token.expose(), access);
         assert_eq!(refresh_token.expose(), refresh);
     }
+}
+
+/// Returns the default policy with a change.
+pub(crate) fn policy(change: impl FnOnce(&mut RefreshPolicy)) -> RefreshPolicy {
+    let mut policy = RefreshPolicy::default();
+    change(&mut policy);
+    policy
 }
 
 fn provider_on(

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use notion_auth::{
-    provider::RefreshTimings,
+    provider::RefreshPolicy,
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -65,14 +65,14 @@ impl http_body::Body for Endless {
 
 #[tokio::test(start_paused = true)]
 async fn deadline_covers_head_and_body_together() {
-    let mut timings = RefreshTimings::default();
-    timings.call = Duration::from_secs(4);
+    let mut policy = RefreshPolicy::default();
+    policy.timings.call = Duration::from_secs(4);
     let transport = service_fn(|_: Request<Full<Bytes>>| async {
         sleep(Duration::from_secs(3)).await;
         Ok::<_, Infallible>(Response::new(Endless))
     });
     let builder = provider(app()).transport(transport);
-    let flow = built(builder.refresh_timings(timings));
+    let flow = built(builder.refresh_policy(policy));
     let start = Instant::now();
     fails(call(&flow, "introspect").await, &Kind::Ambiguous);
     assert_eq!(start.elapsed().as_secs(), 4);

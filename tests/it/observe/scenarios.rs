@@ -145,7 +145,9 @@ async fn expired() {
 
 async fn timed_out_and_cancelled() {
     let world = World::with(MockNotion::in_process(), |it| {
-        it.acquire_timeout(Duration::from_secs(2))
+        it.refresh_policy(crate::support::policy(|it| {
+            it.acquire_timeout = Duration::from_secs(2)
+        }))
     });
     world.connect_expiring("ann", Duration::ZERO).await;
     let slow = Fault::Delay(Duration::from_secs(5));

@@ -120,10 +120,12 @@ impl Setup {
             .store(self.database.open().await)
             .keys(Keyring::new([[7; 32]]).unwrap())
             .api_url(&self.notion)
-            .refresh_timings(timings())
-            // Longer than a take-over takes, and than two cores need for a round of nine processes.
-            .acquire_timeout(Duration::from_secs(30))
-            .revalidation_age(Duration::from_secs(1))
+            .refresh_policy(crate::support::policy(|it| {
+                it.timings = timings();
+                // Longer than a take-over takes, and than two cores need for a round of nine processes.
+                it.acquire_timeout = Duration::from_secs(30);
+                it.revalidation_age = Duration::from_secs(1);
+            }))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use notion_auth::{
     NotionAppCredentials, NotionAuthProvider, NotionUserCredentials, oauth::OAuthError,
-    provider::RefreshTimings,
+    provider::RefreshPolicy,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -168,12 +168,12 @@ async fn spend(token_url: &str, call: Duration) -> Outcome {
         .client_id("1f2e")
         .client_secret("secret_3d4c")
         .token_url(token_url);
-    let mut timings = RefreshTimings::default();
-    timings.call = call;
-    timings.save_retries = 8 * call;
+    let mut policy = RefreshPolicy::default();
+    policy.timings.call = call;
+    policy.timings.save_retries = 8 * call;
     let provider = NotionAuthProvider::builder()
         .app(app.build().unwrap())
-        .refresh_timings(timings)
+        .refresh_policy(policy)
         .build()
         .unwrap();
     let stored = r#"{"access_token": "ntn_1", "refresh_token": "nrt_1"}"#;

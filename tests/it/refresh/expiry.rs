@@ -3,7 +3,6 @@
 use notion_auth::{
     Event, NotionUserCredentials, Subject,
     oauth::CallbackAnswer,
-    provider::UnknownExpiry,
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -116,7 +115,7 @@ async fn lost_background_refresh_is_recovered_within_15_seconds() {
 #[tokio::test(start_paused = true)]
 async fn token_of_unknown_expiry_is_refreshed_at_its_maximum_age() {
     let world = World::with(MockNotion::in_process(), |builder| {
-        builder.unknown_expiry(UnknownExpiry::MaxAge(seconds(600)))
+        builder.refresh_policy(crate::support::policy(|it| it.max_age = Some(seconds(600))))
     });
     world.connect("ann").await;
     for (pause, refreshes) in [(200, 0), (500, 1)] {

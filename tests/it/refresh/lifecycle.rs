@@ -3,7 +3,7 @@
 use std::{error::Error, pin::pin, task::Poll, time::Duration};
 
 use notion_auth::{
-    provider::{NotionAuthProviderBuilder, RefreshTimings, UnknownExpiry},
+    provider::{RefreshPolicy, RefreshTimings},
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -12,7 +12,7 @@ use notion_auth::{
 use tokio::time::sleep;
 
 use super::{connect_revoked, request_error, seconds, world};
-use crate::support::{World, poll, status};
+use crate::support::{World, policy, poll, status};
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_waits_for_refreshes_in_flight_and_prevents_new_ones() {
@@ -71,8 +71,10 @@ async fn missing_runtime_is_a_configuration_error() {
 }
 
 /// Asserts that credentials are loaded, cached and refreshed with this setting, now and after a year.
-async fn works_with(set: impl FnOnce(NotionAuthProviderBuilder) -> NotionAuthProviderBuilder) {
-    let world = World::with(MockNotion::in_process(), set);
+async fn works_with(change: impl FnOnce(&mut RefreshPolicy)) {
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.refresh_policy(policy(change))
+    });
     world.connect("ann").await;
     assert_eq!(status(world.client(), world.get("ann")).await, 200);
     sleep(seconds(365 * 24 * 3600)).await;
@@ -90,7 +92,9 @@ fn refresh_timings_that_break_the_protocol_are_refused() {
         let mut timings = RefreshTimings::default();
         set(&mut timings);
         let builder = MockNotion::in_process().provider_builder().unwrap();
-        builder.refresh_timings(timings).build()
+        builder
+            .refresh_policy(policy(|it| it.timings = timings))
+            .build()
     };
     let refused: [(Set, &str, &str); 4] = [
         (|it| it.call = seconds(0), "call and save", ""),
@@ -125,10 +129,10 @@ fn refresh_timings_that_break_the_protocol_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn every_duration_can_be_set_to_the_maximum() {
     let long = Duration::MAX;
-    works_with(|builder| builder.revalidation_age(long)).await;
-    works_with(|builder| builder.stale_if_store_down(long)).await;
-    works_with(|builder| builder.unknown_expiry(UnknownExpiry::MaxAge(long))).await;
-    works_with(|builder| builder.refresh_window(long)).await;
-    works_with(|builder| builder.leeway(long)).await;
-    works_with(|builder| builder.acquire_timeout(long)).await;
+    works_with(|it| it.revalidation_age = long).await;
+    works_with(|it| it.stale_if_store_down = long).await;
+    works_with(|it| it.max_age = Some(long)).await;
+    works_with(|it| it.window = long).await;
+    works_with(|it| it.leeway = long).await;
+    works_with(|it| it.acquire_timeout = long).await;
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use notion_auth::{
-    Event, Keyring, NotionOAuthService, NotionUserCredentials, Subject,
+    Event, NotionUserCredentials, Subject,
     routes::{Connected, FlowProblem, NotionOAuthServiceBuilder},
     testing::MockNotion,
 };
@@ -109,10 +109,7 @@ async fn connection_of_another_oauth_client_is_noticed_before_the_flow() {
         .clock(site.clock.clone())
         .build()
         .expect("a provider");
-    let routes = NotionOAuthService::builder(provider)
-        .keys(Keyring::random())
-        .build()
-        .expect("routes");
+    let routes = provider.routes().build().expect("routes");
     for (subject, status) in [
         ("ann", StatusCode::INTERNAL_SERVER_ERROR),
         ("ben", StatusCode::SEE_OTHER),
