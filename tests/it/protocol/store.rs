@@ -37,7 +37,8 @@ pub(super) struct ProcessStore {
 pub(super) struct StoreFaults {
     next: Arc<Mutex<VecDeque<StoreFault>>>,
     is_down: Arc<AtomicBool>,
-    /// Adjustment of the store's clock, in seconds.
+    loses_swap: Arc<AtomicBool>,
+    /// How far the store's clock was set, in seconds.
     clock: Arc<AtomicI32>,
 }
 
@@ -61,7 +62,12 @@ impl StoreFaults {
         self.is_down.store(is_down, Ordering::Relaxed);
     }
 
-    /// Adjusts the store's clock.
+    /// The next swap is done, and its answer lost.
+    pub(super) fn lose_next_swap(&self) {
+        self.loses_swap.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the store's clock.
     pub(super) fn step_clock(&self, by: i32) {
         self.clock.fetch_add(by, Ordering::Relaxed);
     }
@@ -138,7 +144,7 @@ impl CredentialStore for ProcessStore {
         seen: Option<Revision>,
         new: &StoredRecord,
     ) -> Result<bool, StoreError> {
-        self.perform(async {
+        let swapped = self.perform(async {
             let before = self.inner.load(key).await?.record;
             let is_done = self.inner.compare_and_swap(key, seen, new).await?;
             if is_done {
@@ -148,8 +154,13 @@ impl CredentialStore for ProcessStore {
                     .note_change(key.subject(), before.as_ref(), after, &self.notion);
             }
             Ok(is_done)
-        })
-        .await
+        });
+        let is_done = swapped.await?;
+        if self.faults.loses_swap.swap(false, Ordering::Relaxed) {
+            self.history.excuse();
+            return Err(StoreError::unavailable("faulty", "the answer was lost"));
+        }
+        Ok(is_done)
     }
 
     async fn consume_nonce(&self, nonce: &Nonce, lifetime: Duration) -> Result<bool, StoreError> {
