@@ -93,7 +93,8 @@ pub enum Event {
     IdentityChanged {
         /// The connection's subject.
         subject: Subject,
-        /// Whether the application refused it: then the connection is as it was, and the new tokens are revoked.
+        /// Whether the application refused it. Then the connection is as it was, and the new tokens are revoked, unless
+        /// another subject is connected by the same bot.
         is_refused: bool,
     },
     /// A connection was made through the routes by a Notion user who has one under another subject

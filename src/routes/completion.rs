@@ -132,7 +132,7 @@ impl Completion {
         let credentials = exchange.await.map_err(|error| not_exchanged(&error))?;
         let named = routes.subjects.name(self.signed_in.as_ref(), &credentials);
         let Some(subject) = named else {
-            revoke(routes, &credentials).await;
+            routes.provider.revoke_unstored(&credentials).await;
             return Ok(FlowOutcome::refused(FlowProblem::NotAccepted, credentials));
         };
         let connect = routes
@@ -145,12 +145,12 @@ impl Completion {
             }),
             Ok(Connecting::Unusable) => Err(FlowProblem::InvalidToken),
             Ok(Connecting::Refused) => {
-                revoke(routes, &credentials).await;
+                routes.provider.revoke_unstored(&credentials).await;
                 let problem = FlowProblem::IdentityRefused;
                 Ok(FlowOutcome::refused(problem, credentials))
             }
             Ok(Connecting::NotSaved(error)) => {
-                revoke(routes, &credentials).await;
+                routes.provider.revoke_unstored(&credentials).await;
                 Err(problem_of(&error))
             }
             // Not revoked: the store may have stored them although its answer was lost.
@@ -166,12 +166,5 @@ fn not_exchanged(error: &OAuthError) -> FlowProblem {
         FlowProblem::Misconfigured
     } else {
         FlowProblem::ExchangeFailed
-    }
-}
-
-/// Revokes credentials that are not stored.
-async fn revoke(routes: &Routes, credentials: &NotionUserCredentials) {
-    if let Err(error) = routes.provider.oauth().revoke_both(credentials).await {
-        tracing::error!(%error, "tokens that were not stored could not be revoked, and stay valid at Notion");
     }
 }
