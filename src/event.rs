@@ -95,7 +95,8 @@ pub enum Event {
     IdentityChanged {
         /// The connection's subject.
         subject: Subject,
-        /// Whether the application refused it: then the connection is as it was, and the new tokens are revoked.
+        /// Whether the application refused it. Then the connection is as it was, and the new tokens are revoked, unless
+        /// another subject is connected by the same bot.
         is_refused: bool,
     },
     /// A Notion user connected through the routes who is already connected under another subject. Notion

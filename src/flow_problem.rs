@@ -61,10 +61,10 @@ pub enum FlowProblem {
     InvalidToken,
     /// The connection is of another Notion user or workspace than before, which
     /// [`refuse_another_identity`](crate::routes::NotionOAuthServiceBuilder::refuse_another_identity) forbids. The new
-    /// tokens were revoked, if Notion could be reached.
+    /// tokens were revoked, if Notion could be reached and their bot has no other connection.
     IdentityRefused,
     /// The function of [`name_subject`](crate::routes::NotionOAuthServiceBuilder::name_subject) returned no subject.
-    /// The new tokens were revoked, if Notion could be reached.
+    /// The new tokens were revoked, if Notion could be reached and their bot has no other connection.
     NotAccepted,
     /// The store doesn't answer. At the callback, the flow may be used up and the connection may be stored.
     StoreUnavailable,

@@ -181,8 +181,6 @@ impl NotionAuthProvider {
 
     /// Revokes the tokens that `credentials` of another bot have replaced. It is done in a task that
     /// [`shutdown`](Self::shutdown) waits for.
-    ///
-    /// Not if the bot has a connection still, or again: Notion may revoke all tokens of a bot at once.
     fn revoke_replaced(
         &self,
         subject: &Subject,
@@ -208,21 +206,48 @@ impl NotionAuthProvider {
         let (provider, subject) = (self.clone(), subject.clone());
         runtime.spawn(async move {
             let _tracked = tracked;
-            match provider.connected_by(&old_bot).await {
-                Ok(others) if others.is_empty() => {
-                    revoke(provider.engine(), &subject, &replaced).await;
-                }
-                Ok(_) => tracing::debug!(
-                    ?subject,
-                    "replaced tokens were not revoked, because their bot has another connection"
-                ),
-                Err(error) => tracing::warn!(
-                    %error, ?subject,
-                    "replaced tokens were not revoked, because it is not known whether their bot has \
-                     another connection"
-                ),
+            if provider.has_no_connection(&old_bot).await {
+                revoke(provider.engine(), &subject, &replaced).await;
             }
         });
+    }
+
+    /// Revokes credentials that were not stored, unless their bot has a connection.
+    #[cfg(feature = "routes")]
+    pub(crate) async fn revoke_unstored(&self, credentials: &NotionUserCredentials) {
+        if let Some(bot_id) = credentials.bot_id() {
+            if !self.has_no_connection(bot_id).await {
+                return;
+            }
+        }
+        if let Err(error) = self.oauth().revoke_both(credentials).await {
+            tracing::error!(
+                %error,
+                "tokens that were not stored could not be revoked, and stay valid at Notion"
+            );
+        }
+    }
+
+    /// Whether no subject is connected by this bot, for certain. Otherwise tokens of the bot are not revoked, because
+    /// Notion may revoke those of the connection with them.
+    async fn has_no_connection(&self, bot_id: &str) -> bool {
+        match self.connected_by(bot_id).await {
+            Ok(connected) if connected.is_empty() => true,
+            Ok(_) => {
+                tracing::debug!(
+                    "tokens were not revoked, because their bot has another connection"
+                );
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "tokens were not revoked, because it is not known whether their bot has another \
+                     connection"
+                );
+                false
+            }
+        }
     }
 
     /// Returns up to two connections of this bot.

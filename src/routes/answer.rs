@@ -43,6 +43,8 @@ pub(super) struct Answer {
     pub(super) return_to: Option<String>,
     /// The subject's connection, for the page of a problem.
     pub(super) connection: Option<ConnectionStatus>,
+    /// The name of the workspace of a connection that was refused.
+    pub(super) refused_workspace: Option<String>,
     /// When to try again after a problem, if that is known.
     pub(super) retry_after: Option<Duration>,
     /// Whether the event of the problem was emitted already.
@@ -75,6 +77,7 @@ impl From<What> for Answer {
             cookies: Vec::new(),
             return_to: None,
             connection: None,
+            refused_workspace: None,
             retry_after: None,
             is_reported: false,
         }
@@ -103,6 +106,11 @@ impl Answer {
         self
     }
 
+    pub(super) fn refusing(mut self, workspace: Option<String>) -> Self {
+        self.refused_workspace = workspace;
+        self
+    }
+
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
@@ -111,7 +119,8 @@ impl Answer {
     pub(super) fn into_response(self, routes: &Routes, request: &HeaderMap) -> Response<Body> {
         let return_to = self.return_to.as_deref();
         let is_page = wants_page(request);
-        let page = |kind, connection| page_response(routes, kind, connection, return_to);
+        let refused = self.refused_workspace.as_deref();
+        let page = |kind, connection| page_response(routes, kind, connection, refused, return_to);
         let problem = |problem: FlowProblem| {
             let mut response = if is_page {
                 page(PageKind::Problem(problem), self.connection.as_ref())
@@ -183,6 +192,7 @@ fn page_response(
     routes: &Routes,
     kind: PageKind,
     connection: Option<&ConnectionStatus>,
+    refused_workspace: Option<&str>,
     return_to: Option<&str>,
 ) -> Response<Body> {
     let target = routes.targets.find(return_to);
@@ -193,6 +203,7 @@ fn page_response(
     let page = Page {
         kind,
         connection,
+        refused_workspace,
         site: routes.origin_host(),
         connect: &routes.address("/authorize", return_to),
         status: &routes.address("/status", return_to),

@@ -102,7 +102,9 @@ async fn complete(routes: &Arc<Routes>, head: &Parts) -> Answer {
                 .retry_after(wait)
                 .returning_to(return_to);
         }
-        FlowOutcome::Failed(problem) => Answer::from(problem).already_reported(),
+        FlowOutcome::Failed { problem, workspace } => {
+            Answer::from(problem).already_reported().refusing(workspace)
+        }
     };
     answer.with_cookies(cleared).returning_to(return_to)
 }

@@ -33,7 +33,27 @@ pub(super) enum FlowOutcome {
     /// Its state is not consumed, because too many codes were exchanged. How long to wait.
     TooMany(Duration),
     /// Its state is consumed.
-    Failed(FlowProblem),
+    Failed {
+        problem: FlowProblem,
+        /// The name of the workspace, if the connection was refused.
+        workspace: Option<String>,
+    },
+}
+
+impl FlowOutcome {
+    fn failed(problem: FlowProblem) -> Self {
+        Self::Failed {
+            problem,
+            workspace: None,
+        }
+    }
+
+    fn refused(problem: FlowProblem, credentials: NotionUserCredentials) -> Self {
+        Self::Failed {
+            problem,
+            workspace: credentials.workspace_name,
+        }
+    }
 }
 
 /// A flow whose callback passed all checks.
@@ -63,7 +83,7 @@ impl Completion {
                     Some((subject.clone(), bot_id.clone()))
                 }
                 // Not by the request, because the browser may be gone.
-                FlowOutcome::Failed(problem) => {
+                FlowOutcome::Failed { problem, .. } => {
                     state.report(subject, *problem);
                     None
                 }
@@ -80,7 +100,7 @@ impl Completion {
         outcome.await.unwrap_or_else(|_| {
             tracing::error!("the task that completes a flow was aborted or panicked");
             routes.report(signed_in, FlowProblem::ExchangeFailed);
-            FlowOutcome::Failed(FlowProblem::ExchangeFailed)
+            FlowOutcome::failed(FlowProblem::ExchangeFailed)
         })
     }
 
@@ -103,7 +123,7 @@ impl Completion {
         }
         self.complete(routes)
             .await
-            .unwrap_or_else(FlowOutcome::Failed)
+            .unwrap_or_else(FlowOutcome::failed)
     }
 
     async fn complete(self, routes: &Routes) -> Result<FlowOutcome, FlowProblem> {
@@ -112,8 +132,8 @@ impl Completion {
         let credentials = exchange.await.map_err(|error| not_exchanged(&error))?;
         let named = routes.subjects.name(self.signed_in.as_ref(), &credentials);
         let Some(subject) = named else {
-            revoke(routes, &credentials).await;
-            return Err(FlowProblem::NotAccepted);
+            routes.provider.revoke_unstored(&credentials).await;
+            return Ok(FlowOutcome::refused(FlowProblem::NotAccepted, credentials));
         };
         let connect = routes
             .provider
@@ -125,11 +145,12 @@ impl Completion {
             }),
             Ok(Connecting::Unusable) => Err(FlowProblem::InvalidToken),
             Ok(Connecting::Refused) => {
-                revoke(routes, &credentials).await;
-                Err(FlowProblem::IdentityRefused)
+                routes.provider.revoke_unstored(&credentials).await;
+                let problem = FlowProblem::IdentityRefused;
+                Ok(FlowOutcome::refused(problem, credentials))
             }
             Ok(Connecting::NotSaved(error)) => {
-                revoke(routes, &credentials).await;
+                routes.provider.revoke_unstored(&credentials).await;
                 Err(problem_of(&error))
             }
             // Not revoked: the store may have stored them although its answer was lost.
@@ -145,12 +166,5 @@ fn not_exchanged(error: &OAuthError) -> FlowProblem {
         FlowProblem::Misconfigured
     } else {
         FlowProblem::ExchangeFailed
-    }
-}
-
-/// Revokes credentials that are not stored.
-async fn revoke(routes: &Routes, credentials: &NotionUserCredentials) {
-    if let Err(error) = routes.provider.oauth().revoke_both(credentials).await {
-        tracing::error!(%error, "tokens that were not stored could not be revoked, and stay valid at Notion");
     }
 }

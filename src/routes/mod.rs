@@ -57,7 +57,7 @@
 //! In a minute, a process exchanges at most 5 codes for a subject, and 60 for all visitors who are not signed in.
 //!
 //! A request that is refused has an answer of its own ([`FlowProblem`]), and is reported as
-//! [`Event::FlowFailed`](crate::Event::FlowFailed).
+//! [`Event::FlowFailed`](crate::Event::FlowFailed), except for prefetches.
 //!
 //! # JSON
 //!

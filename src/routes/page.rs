@@ -28,6 +28,9 @@ pub struct Page<'a> {
     pub kind: PageKind,
     /// The subject's connection. On the page of a problem, it is the connection that was there before and still is.
     pub connection: Option<&'a ConnectionStatus>,
+    /// Name of the workspace of a connection that was refused
+    /// ([`IdentityRefused`](FlowProblem::IdentityRefused), [`NotAccepted`](FlowProblem::NotAccepted)).
+    pub refused_workspace: Option<&'a str>,
     /// The host of the redirect URI, such as `app.example`; `this site` if it has no name.
     pub site: &'a str,
     /// Address that starts a flow, for a link.
@@ -297,12 +300,20 @@ fn problem_text(
     });
     let works =
         |it: &&ConnectionStatus| it.state == RecordState::Active && it.invalid_token.is_none();
-    let details = connection.filter(works).map_or_else(String::new, |it| {
-        let workspace = workspace(it).map_or("Notion".to_owned(), isolated);
-        let account = account(it).map(|it| detail("Notion account", &isolated(it)));
-        let workspace = detail("Still connected", &workspace);
-        format!("<dl>{workspace}{}</dl>\n", account.unwrap_or_default())
-    });
+    let mut details = Vec::new();
+    if let Some(refused) = page.refused_workspace.and_then(visible) {
+        details.push(detail("You chose", &isolated(refused)));
+    }
+    if let Some(connection) = connection.filter(works) {
+        let workspace = workspace(connection).map_or("Notion".to_owned(), isolated);
+        details.push(detail("Still connected", &workspace));
+        let account = account(connection).map(|it| detail("Notion account", &isolated(it)));
+        details.extend(account);
+    }
+    let details = match details.is_empty() {
+        true => String::new(),
+        false => format!("<dl>{}</dl>\n", details.concat()),
+    };
     Text {
         title,
         heading: escape(title),
@@ -313,13 +324,15 @@ fn problem_text(
 }
 
 fn workspace(connection: &ConnectionStatus) -> Option<&str> {
-    let name = connection.workspace_name.as_deref();
-    name.map(str::trim).filter(|name| !name.is_empty())
+    connection.workspace_name.as_deref().and_then(visible)
 }
 
 fn account(connection: &ConnectionStatus) -> Option<&str> {
-    let name = connection.account.as_deref();
-    name.map(str::trim).filter(|name| !name.is_empty())
+    connection.account.as_deref().and_then(visible)
+}
+
+fn visible(name: &str) -> Option<&str> {
+    Some(name.trim()).filter(|name| !name.is_empty())
 }
 
 /// Escapes a name, and keeps its writing direction from changing that of the text around it.

@@ -104,6 +104,7 @@ async fn page_of_a_problem_says_what_is_still_connected() {
     let page = ann.authorize("").await;
     let callback = site.notion.consent_for(&page, "Beta").expect("a callback");
     let page = read(&mut ann, &callback).await;
+    assert!(page.contains("You choseBeta"), "{page}");
     assert!(page.contains("Still connectedAcme"), "{page}");
     assert!(page.contains("Show the connection"), "{page}");
 }

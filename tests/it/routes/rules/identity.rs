@@ -141,6 +141,35 @@ async fn rule_12_replaced_pair_stays_while_its_bot_has_another_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_12_refused_pair_stays_while_its_bot_has_another_connection() {
+    let site = Site::with(MockNotion::builder(), |builder| {
+        builder
+            .refuse_another_identity()
+            .name_subject(|signed_in, credentials| {
+                let workspace = credentials.workspace_name.as_deref();
+                signed_in.filter(|_| workspace != Some("Banned")).cloned()
+            })
+    });
+    // A replica that accepts them.
+    let other = site.replica(|builder| builder);
+    for (subject, workspace) in [("ben", "Acme"), ("cleo", "Banned"), ("ann", "Beta")] {
+        let mut browser = other.browser(subject);
+        browser.connect(&site.notion, workspace).await;
+    }
+    let mut ann = site.browser("ann");
+    for (workspace, problem) in [
+        ("Acme", FlowProblem::IdentityRefused),
+        ("Banned", FlowProblem::NotAccepted),
+    ] {
+        ann.connect(&site.notion, workspace).await;
+        assert_eq!(site.problems().last(), Some(&problem));
+        assert_eq!(revoked(&site).await, [""; 0], "{workspace}");
+    }
+    ann.connect(&site.notion, "Gamma").await;
+    assert_eq!(revoked(&site).await.len(), 2, "access and refresh token");
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_12_replaced_pair_of_an_unknown_bot_or_issuer_stays() {
     let site = Site::new();
     let subject = Subject::new("ann");

@@ -192,6 +192,18 @@ async fn rule_10_routes_answer_without_a_prefix_that_a_proxy_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_10_slash_at_the_end_of_the_redirect_uri_is_no_path_of_its_own() {
+    let uri = "https://app.example/done/";
+    let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| {
+        builder.mount_path("/notion")
+    });
+    let mut ann = site.browser("ann");
+    for (path, status) in [("/done/", 400), ("/", 404), ("/done", 404)] {
+        assert_eq!(ann.get(path).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_10_redirect_uri_at_the_root_is_answered() {
     let uri = "https://app.example/";
     let site = Site::with(MockNotion::builder().redirect_uri(uri), |builder| {
