@@ -25,16 +25,11 @@ use crate::{
 
 /// Client for Notion's OAuth endpoints, for one app.
 ///
-/// Returned by [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth). Clones are cheap and share
-/// their state.
+/// [`NotionAuthProvider::oauth`](crate::NotionAuthProvider::oauth) returns one. Cloning is cheap.
 ///
-/// # Time limits
-/// A response must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10 seconds by
-/// default). The body of a token response may take up to six times as long (60 seconds). Other responses
-/// must be complete within `call`.
-///
-/// # Cancel safety
-/// If the future of a call is dropped, the server may or may not have processed the request.
+/// An answer must begin within [`RefreshTimings::call`](crate::provider::RefreshTimings) (10 seconds). The answer to an
+/// exchange or a refresh is then read for up to six times as long (60 seconds). Any other answer must be complete within
+/// `call`. If a call's future is dropped, the server may or may not have handled the request.
 #[derive(Clone)]
 pub struct OAuthFlow {
     shared: Arc<Shared>,
@@ -48,11 +43,11 @@ struct Shared {
     deadline: Duration,
 }
 
-/// Time limit for reading a token response, in multiples of `call`. A code or a refresh token can be used
-/// once, and the response is the only copy of the tokens.
+/// How long an answer of the token endpoint is read after its first byte, in units of the deadline of a call. A code or
+/// a refresh token can be used once, and the answer is the only copy of the new tokens.
 const READING: u32 = 6;
 
-/// Endpoint URLs other than authorize and token. By default they are siblings of the token URL.
+/// URLs of the other endpoints. Unless set, they are siblings of the token URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) revoke: Option<Url>,
@@ -63,22 +58,22 @@ pub(crate) struct Endpoints {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
-    /// The URL to redirect the user's browser to. It contains the flow's `state`, so do not log it.
+    /// Where to redirect the user's browser. It contains the flow's `state`, so keep it out of logs.
     pub url: Url,
     /// The flow to keep in the user's session and pass to [`exchange`](OAuthFlow::exchange) at the
     /// callback.
     pub pending: PendingFlow,
 }
 
-/// Response of the introspection endpoint (RFC 7662).
+/// Answer of the introspection endpoint (RFC 7662).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Introspection {
-    /// Whether the token is active.
+    /// Whether the token is valid.
     pub active: bool,
-    /// The token's scope, separated by spaces.
+    /// The token's scopes, separated by spaces.
     pub scope: Option<String>,
-    /// The time of issue, as the number that Notion sends.
+    /// When the token was issued, as the number that Notion sends.
     pub issued_at: Option<u64>,
     /// Notion's request ID.
     pub request_id: Option<String>,
@@ -119,8 +114,7 @@ impl OAuthFlow {
         let client = self.client()?;
         let pending = PendingFlow::start(subject, app.redirect_uri(), self.shared.clock.wall());
         let mut url = app.authorization_url().clone();
-        // The authorization URL that Notion shows for an integration already contains some of the
-        // parameters.
+        // The authorization URL that Notion shows for an integration already has some of the parameters.
         let others: Vec<(String, String)> = url
             .query_pairs()
             .into_owned()
@@ -152,8 +146,8 @@ impl OAuthFlow {
     /// it must be the origin of the authorization URL (RFC 9207).
     ///
     /// # Errors
-    /// If a check fails, if the app has no OAuth client, or if the call fails. A code can be used once:
-    /// after a failed call, start a new connection.
+    /// When a check fails, when the app has no OAuth client, and when the call fails. A code can be used once: after an
+    /// error of the call, start again.
     pub async fn exchange(
         &self,
         pending: PendingFlow,
@@ -170,7 +164,7 @@ impl OAuthFlow {
     /// themselves.
     ///
     /// # Errors
-    /// If the app has no OAuth client, or if the call fails. A code can be used once.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn exchange_code(&self, code: &str) -> Result<NotionUserCredentials, OAuthError> {
         self.exchange_code_at(code, self.shared.app.redirect_uri())
             .await
@@ -192,14 +186,14 @@ impl OAuthFlow {
         Ok(TokenAnswer::read(answer, received_at)?.into_credentials())
     }
 
-    /// Exchanges the refresh token of `credentials` for new credentials, without storing them.
+    /// Exchanges the refresh token of `credentials` for new credentials, without a store.
     ///
-    /// This bypasses the refresh protocol of the provider: another process may spend the same refresh
-    /// token, and the connection is lost if the new credentials are not saved. To refresh stored
-    /// credentials, use [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh).
+    /// Use it only for credentials that are in no store; for these, call
+    /// [`NotionAuthProvider::refresh`](crate::NotionAuthProvider::refresh). This call takes no refresh lease, so another
+    /// process may use the same token. If the answer is not saved, the connection is lost.
     ///
     /// # Errors
-    /// If there is no refresh token, if the app has no OAuth client, or if the call fails.
+    /// When there is no refresh token, when the app has no OAuth client, and when the call fails.
     pub async fn refresh(
         &self,
         credentials: &NotionUserCredentials,
@@ -212,7 +206,7 @@ impl OAuthFlow {
         Ok(answer.refresh(credentials.clone()))
     }
 
-    /// Sends the refresh request. `gate` is checked immediately before the first byte is sent.
+    /// Sends a refresh. `gate` is the check right before its first byte.
     pub(crate) async fn spend(
         &self,
         token: &RefreshToken,
@@ -226,17 +220,17 @@ impl OAuthFlow {
         TokenAnswer::read(answer, received_at)
     }
 
-    /// Revokes an access token, or a refresh token wrapped in an [`AccessToken`] (RFC 7009).
+    /// Revokes an access token. To revoke a refresh token, pass its text as an [`AccessToken`].
     ///
     /// # Errors
-    /// If the app has no OAuth client, or if the call fails.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn revoke(&self, token: &AccessToken) -> Result<(), OAuthError> {
         self.post_token(Endpoint::Revoke, token)
             .await?
             .acknowledged()
     }
 
-    /// Revokes both tokens, because the server decides which of them ends the grant.
+    /// Revokes both tokens, because it depends on the server which of them ends the grant.
     pub(crate) async fn revoke_both(
         &self,
         credentials: &NotionUserCredentials,
@@ -249,10 +243,10 @@ impl OAuthFlow {
         access.and(refresh)
     }
 
-    /// Asks the authorization server whether an access token is active (RFC 7662).
+    /// Asks whether an access token is valid.
     ///
     /// # Errors
-    /// If the app has no OAuth client, or if the call fails.
+    /// When the app has no OAuth client, and when the call fails.
     pub async fn introspect(&self, token: &AccessToken) -> Result<Introspection, OAuthError> {
         let answer = self.post_token(Endpoint::Introspect, token).await?;
         let Some(members) = answer.members() else {
@@ -311,7 +305,7 @@ impl OAuthFlow {
         ReadDeadline::AfterRequest(self.shared.deadline)
     }
 
-    /// Sends a request. Returns the successful response and the time at which it began.
+    /// Makes a call. Returns the successful answer, and when it began.
     async fn post(
         &self,
         endpoint: Endpoint,
@@ -378,7 +372,7 @@ impl fmt::Debug for OAuthFlow {
     }
 }
 
-/// The parameters that this crate sets. None may occur twice (RFC 6749 section 3.1).
+/// The parameters of an authorization request. None may be sent twice (RFC 6749 section 3.1).
 const PARAMETERS: [&str; 6] = [
     "client_id",
     "response_type",

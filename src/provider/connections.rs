@@ -99,7 +99,7 @@ impl ConnectionStatus {
     }
 }
 
-/// What became of the tokens of a connection that was ended.
+/// Outcome of the revocation when a connection is ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Revocation {
@@ -107,11 +107,11 @@ pub enum Revocation {
     Done,
     /// There was no connection.
     NothingToRevoke,
-    /// Notion was not reached, or refused: the tokens are deleted here, but may stay valid until the user removes the
+    /// Notion was not reached, or refused. The tokens are deleted here, but may stay valid until the user removes the
     /// connection in Notion.
     Failed(OAuthError),
-    /// The stored tokens could not be read, as when a key is missing here: they are deleted, but may stay valid until
-    /// the user removes the connection in Notion.
+    /// The stored tokens could not be read, for example because a key is missing here. They are deleted, but may stay
+    /// valid until the user removes the connection in Notion.
     Unreadable(AuthError),
 }
 

@@ -195,7 +195,7 @@ fn page_response(
         connection,
         site: routes.origin_host(),
         connect: &routes.address("/authorize", return_to),
-        status: &routes.address("/status", None),
+        status: &routes.address("/status", return_to),
         disconnect: has_form.then_some(&*disconnect),
         return_to: target.as_str(),
     };

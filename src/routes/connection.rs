@@ -10,13 +10,18 @@ use super::{
 use crate::{flow_problem::FlowProblem, provider::Revocation};
 
 pub(super) async fn status(routes: &Routes, head: &Parts) -> Answer {
-    let Some(subject) = routes.subjects.signed_in(head) else {
-        return FlowProblem::NoSubject.into();
+    let return_to = match return_to(head) {
+        Ok(asked) if routes.targets.find(asked.as_deref()).is_some() => asked,
+        _ => return FlowProblem::InvalidReturnTarget.into(),
     };
-    match routes.provider.status(&subject).await {
-        Ok(connection) => What::Status(connection).into(),
-        Err(error) => problem_of(&error).into(),
-    }
+    let answer = match routes.subjects.signed_in(head) {
+        None => FlowProblem::NoSubject.into(),
+        Some(subject) => match routes.provider.status(&subject).await {
+            Ok(connection) => What::Status(connection).into(),
+            Err(error) => Answer::from(problem_of(&error)),
+        },
+    };
+    answer.returning_to(return_to)
 }
 
 pub(super) async fn disconnect(routes: &Routes, head: &Parts) -> Answer {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `GET /authorize` | starts a flow for the request's [`Subject`](crate::Subject), and redirects the browser to Notion; `?return_to=` is where it goes afterwards |
 //! | `GET /callback` | the redirect URI: completes the flow, stores the credentials, and redirects the browser to `return_to` with `notion=connected` in the query |
-//! | `GET /status` | shows the subject's connection, without a token |
+//! | `GET /status` | shows the subject's connection, without a token, with a link to `return_to` |
 //! | `POST /disconnect` | deletes and revokes the subject's tokens, and redirects the browser to `return_to` with `notion=disconnected` |
 //!
 //! ```
@@ -51,7 +51,8 @@
 //! the callback must be the origin of the authorization URL (RFC 9207).
 //!
 //! `authorize` and `callback` must be opened in a browser tab: prefetches, embedded requests and scripts' fetches are
-//! refused. If another site sends a browser to `authorize`, the user is asked first ([`PageKind::Confirm`]).
+//! refused. If another site sends a browser to `authorize`, the user is asked first ([`PageKind::Confirm`]); so it is
+//! after a redirect through another site, such as an identity provider.
 //!
 //! In a minute, a process exchanges at most 5 codes for a subject, and 60 for all visitors who are not signed in.
 //!

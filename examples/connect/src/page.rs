@@ -76,8 +76,8 @@ fn not_connected() -> Markup {
 
 fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
-    let has_ended = matches!(status.state, RecordState::NeedsReauthorization(_));
     let is_usable = status.invalid_token.is_none();
+    let connect_again = !is_usable || matches!(status.state, RecordState::NeedsReauthorization(_));
     html! {
         div .workspace {
             (icon(status.workspace_icon.as_deref(), workspace))
@@ -96,7 +96,7 @@ fn connected(status: &ConnectionStatus, me: &Result<Value, String>) -> Markup {
             Err(error) => p role="alert" { (error) },
         }
         div .actions {
-            @if has_ended {
+            @if connect_again {
                 a #connect .button.first href="/notion/authorize" { "Connect again" }
             }
             form method="post" action="/notion/disconnect" {

@@ -276,7 +276,7 @@ async fn failed_exchange_is_reported_and_changes_nothing() {
     let expected = Event::FlowFailed { subject, problem };
     let events = site.events.lock().unwrap().clone();
     assert!(events.contains(&expected), "{events:?}");
-    // A visitor can cause that: it pauses nobody's refreshes.
+    // Refreshes are not paused, because a visitor can cause this.
     assert!(!events.contains(&Event::AppRejected), "{events:?}");
     site.provider.refresh(&"ann".into()).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use notion_auth::{
-    Event, NotionUserCredentials, Subject,
+    Event, Keyring, NotionOAuthService, NotionUserCredentials, Subject,
     routes::{Connected, FlowProblem, NotionOAuthServiceBuilder},
     testing::MockNotion,
 };
@@ -97,4 +97,30 @@ async fn same_bot_under_a_second_subject_is_reported() {
         other: "ann".into(),
     };
     assert!(events.contains(&shared), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_of_another_oauth_client_is_noticed_before_the_flow() {
+    let site = Site::new();
+    site.browser("ann").connect(&site.notion, "Acme").await;
+    let other = MockNotion::builder().client_id("another-app").in_process();
+    let provider = super::site::provider(&other)
+        .store(site.store.clone())
+        .clock(site.clock.clone())
+        .build()
+        .expect("a provider");
+    let routes = NotionOAuthService::builder(provider)
+        .keys(Keyring::random())
+        .build()
+        .expect("routes");
+    for (subject, status) in [
+        ("ann", StatusCode::INTERNAL_SERVER_ERROR),
+        ("ben", StatusCode::SEE_OTHER),
+    ] {
+        let mut browser = site.browser(subject);
+        browser.routes = routes.clone();
+        let seen = browser.get("/notion/authorize").await;
+        assert_eq!(seen.status, status, "{subject}");
+        assert_eq!(seen.set_cookies().is_empty(), subject == "ann");
+    }
 }

@@ -171,3 +171,25 @@ async fn page_of_a_failed_disconnect_comes_back_to_the_connection() {
     assert!(seen.text.contains("href=\"/notion/status\""), "{seen:?}");
     assert_eq!(site.problems(), [FlowProblem::CrossSite]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn return_target_is_kept_from_page_to_page() {
+    let site = Site::new();
+    let mut ann = site.browser("ann");
+    for connected in [false, true] {
+        let seen = ann.get("/notion/status?return_to=billing").await;
+        assert!(seen.text.contains("href=\"/billing?tab=notion\""));
+        let action = match connected {
+            false => "href=\"/notion/authorize?return_to=billing\"",
+            true => "action=\"/notion/disconnect?return_to=billing\"",
+        };
+        assert!(seen.text.contains(action), "{seen:?}");
+        let page = ann.authorize("?return_to=billing").await;
+        let callback = site.notion.consent(&page).expect("a callback");
+        let mut again = ann.clone();
+        ann.get(&callback).await;
+        let seen = again.get(&callback).await;
+        let status = "href=\"/notion/status?return_to=billing\"";
+        assert!(seen.text.contains(status), "{seen:?}");
+    }
+}

@@ -60,11 +60,11 @@ async fn rule_09_return_target_is_a_name_or_a_plain_path_of_this_site() {
         .into_iter()
         .chain([long.as_str(), "/é", "/a b", "/%zz", "/%4"])
     {
-        for route in ["authorize", "disconnect"] {
+        for route in ["authorize", "status", "disconnect"] {
             let target = format!("/notion/{route}?{}", encoded(target));
             let seen = match route {
-                "authorize" => ann.get(&target).await,
-                _ => ann.post(&target).await,
+                "disconnect" => ann.post(&target).await,
+                _ => ann.get(&target).await,
             };
             assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{target}");
             assert!(!seen.text.contains("evil"), "{target} {}", seen.text);
