@@ -87,16 +87,19 @@ pub enum Event {
         /// The subject of the connection.
         subject: Subject,
     },
-    /// A subject was connected by another Notion user, or to another workspace, than before.
+    /// A subject was connected by a different Notion user, or to a different workspace, than before.
     ///
-    /// The replaced tokens are revoked in the background if they are of another bot (another user or workspace, as
-    /// Notion sees it). They stay valid at Notion if another subject is connected by the same bot, if another OAuth
-    /// client or token server issued them, or if Notion can't be reached.
+    /// The replaced tokens are revoked in the background if they belong to another bot (another user or
+    /// workspace). They stay valid at Notion in these cases:
+    ///
+    /// - Another subject is connected by the same bot.
+    /// - Another OAuth client or token server issued them.
+    /// - Notion cannot be reached.
     IdentityChanged {
-        /// The connection's subject.
+        /// The subject of the connection.
         subject: Subject,
-        /// Whether the application refused it. Then the connection is as it was, and the new tokens are revoked, unless
-        /// another subject is connected by the same bot.
+        /// Whether the application refused the change. If so, the connection is unchanged, and the new tokens are
+        /// revoked, unless another subject is connected by the same bot.
         is_refused: bool,
     },
     /// A Notion user connected through the routes who is already connected under another subject. Notion

@@ -5,19 +5,19 @@ use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 
-/// The callback of a successful authorization: a code, and the state of the flow that it answers.
+/// Query parameters of Notion's callback: a code, and the `state` of the flow.
 ///
-/// A denial is an error of the parsing, [`OAuthError::is_denied`]. Then nothing was changed, and there is nothing to
-/// exchange.
+/// If the user denied access, parsing fails with [`OAuthError::is_denied`]. Nothing has changed then, and
+/// there is no code to exchange.
 pub struct CallbackAnswer {
     code: Zeroizing<String>,
     state: Zeroizing<String>,
-    /// The authorization server's name for itself (RFC 9207).
+    /// The issuer identifier of the authorization server (RFC 9207).
     issuer: Option<String>,
 }
 
 impl CallbackAnswer {
-    /// Reads the query of a callback URL, which may be absolute or a path (`/notion/callback?code=…`).
+    /// Parses a callback URL, absolute or as a server receives it (`/notion/callback?code=…`).
     ///
     /// # Errors
     /// The same as [`from_query`](Self::from_query).
@@ -42,7 +42,8 @@ impl CallbackAnswer {
         Self::read(query, None)
     }
 
-    /// [`from_query`](Self::from_query), which also checks the `iss` of an `error` if the issuer is given.
+    /// Does the same as [`from_query`](Self::from_query), and checks the `iss` of an `error` if the issuer
+    /// is given.
     pub(crate) fn read(query: &str, issuer: Option<&str>) -> Result<Self, OAuthError> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -82,7 +83,7 @@ impl CallbackAnswer {
         &self.state
     }
 
-    /// Checks that the callback is not another authorization server's, as far as it says whose it is.
+    /// Checks that `iss`, if present, is this authorization server's.
     pub(super) fn check_issuer(&self, expected: &str) -> Result<(), OAuthError> {
         check_issuer(self.issuer.as_deref(), expected)
     }

@@ -54,13 +54,14 @@ pub(crate) struct Endpoints {
     pub(crate) introspect: Option<Url>,
 }
 
-/// The start of a connection: where to send the user, and what to keep until they return.
+/// The start of a connection: the URL to send the user to, and the flow to keep until the callback.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorizationRequest {
     /// Where to redirect the user's browser. It contains the flow's `state`, so keep it out of logs.
     pub url: Url,
-    /// What to keep in the user's session, for [`exchange`](OAuthFlow::exchange) when they return.
+    /// The flow to keep in the user's session and pass to [`exchange`](OAuthFlow::exchange) at the
+    /// callback.
     pub pending: PendingFlow,
 }
 
@@ -102,8 +103,9 @@ impl OAuthFlow {
         &self.shared.app
     }
 
-    /// Starts a connection for `subject`. Returns the authorization URL, with `owner=user`, the app's
-    /// redirect URI and a new `state`, and the pending flow that belongs to it.
+    /// Starts a connection for `subject`.
+    ///
+    /// The authorization URL has `owner=user`, the app's redirect URI and a new random `state`.
     ///
     /// # Errors
     /// If the app has no client id or no client secret.
@@ -137,10 +139,11 @@ impl OAuthFlow {
         Ok(AuthorizationRequest { url, pending })
     }
 
-    /// Completes a connection: checks the callback, then exchanges its code, once.
+    /// Completes a connection: checks the callback against the pending flow, and exchanges the code.
     ///
-    /// The callback must answer this pending flow, which `subject` (the one that is signed in now) started at most 10
-    /// minutes ago. An `iss`, if it has one, must be the origin of the authorization URL (RFC 9207).
+    /// `subject` is the one that is signed in at the callback. The callback's `state` and the subject must
+    /// be those of the flow, and the flow must not be older than 10 minutes. If the callback has an `iss`,
+    /// it must be the origin of the authorization URL (RFC 9207).
     ///
     /// # Errors
     /// When a check fails, when the app has no OAuth client, and when the call fails. A code can be used once: after an
@@ -274,8 +277,8 @@ impl OAuthFlow {
             .map(|(answer, _)| answer)
     }
 
-    /// The authorization server's issuer identifier. Notion documents none and sends no `iss`; an `iss` of another
-    /// origin is another server's in any case.
+    /// Returns the issuer identifier of the authorization server. Notion documents none and sends no `iss`.
+    /// An `iss` of another origin is that of another server in any case.
     pub(crate) fn issuer(&self) -> String {
         let origin = self.shared.app.authorization_url().origin();
         origin.ascii_serialization()

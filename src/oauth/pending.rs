@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use super::error::OAuthError;
 use crate::{Subject, clock::unix_seconds, random::random_bytes};
 
-/// A flow that was started: what to keep, bound to the user's browser, until the browser returns from Notion.
+/// An OAuth flow between the redirect to Notion and the callback, bound to the user's browser.
 ///
 /// It implements `Serialize` and `Deserialize`, so that it can be kept in a session. It contains the flow's
 /// `state`. Keep it where only the application can read it, such as a server-side session or an encrypted
@@ -19,7 +19,8 @@ use crate::{Subject, clock::unix_seconds, random::random_bytes};
 pub struct PendingFlow {
     state: String,
     subject: String,
-    /// The exact text in the authorization URL, if there was one. The exchange must repeat it.
+    /// The redirect URI of the authorization request, if it had one. The exchange must repeat the exact
+    /// text.
     redirect_uri: Option<String>,
     /// Unix seconds.
     created_at: u64,
@@ -44,7 +45,7 @@ impl PendingFlow {
         Subject::new(self.subject.as_str())
     }
 
-    /// Returns the `state` parameter: 256 random bits by which the callback is recognized.
+    /// Returns the `state` parameter: 256 random bits, which identify the flow in the callback.
     #[must_use]
     pub fn expose_state(&self) -> &str {
         &self.state
@@ -60,7 +61,7 @@ impl PendingFlow {
         self.redirect_uri.as_deref()
     }
 
-    /// Checks that `subject` may complete this flow with `state` at `now`.
+    /// Checks whether `subject` may complete this flow with `state` at `now`.
     pub(crate) fn check(
         &self,
         subject: &Subject,
@@ -82,17 +83,17 @@ impl PendingFlow {
     }
 }
 
-/// How far, in seconds, the clock of the replica that started a flow may be ahead of this one.
+/// Accepted clock difference between the replica that started a flow and this one, in seconds.
 const CLOCKS_DIFFER: u64 = 60;
 
 /// The reason why a callback does not complete a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// The state is another flow's.
+    /// The callback is that of another flow.
     State,
     /// The flow was started for another subject.
     Subject,
-    /// The flow was started too long ago.
+    /// The flow is too old.
     Age,
 }
 
@@ -117,7 +118,7 @@ impl<'de> Deserialize<'de> for PendingFlow {
             created_at: u64,
         }
 
-        // Not serde's error, because it would show a value of the wrong type.
+        // serde's error would show a value of the wrong type.
         let kept =
             Kept::deserialize(deserializer).map_err(|_| D::Error::custom("not a pending flow"))?;
         Ok(Self {

@@ -27,12 +27,12 @@ async fn rule_15_no_answer_event_cookie_or_log_shows_a_secret() {
         let (code, state) = (parameter("code"), parameter("state"));
         let mut foreign = ann.clone();
         foreign.subject = Some("ben".into());
-        let told = format!("/notion/callback?error=no%20{state}&code={code}&state={state}");
+        let url = format!("/notion/callback?error=no%20{state}&code={code}&state={state}");
         for accept in [HTML, JSON] {
             let accept = [("accept", accept)];
             let seen = [
                 foreign.send(Method::GET, &callback, &accept).await,
-                ann.clone().send(Method::GET, &told, &accept).await,
+                ann.clone().send(Method::GET, &url, &accept).await,
                 ann.send(Method::GET, &callback, &accept).await,
                 ann.send(Method::GET, "/notion/status", &accept).await,
             ];
