@@ -6,8 +6,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, Method, StatusCode, Uri,
-        header::AUTHORIZATION,
+        Method, StatusCode, Uri,
         uri::{Authority, PathAndQuery, Scheme},
     },
     response::{IntoResponse as _, Response},
@@ -23,7 +22,7 @@ use url::Url;
 use crate::{
     envelope,
     headers::{clean_request, clean_response},
-    keys::GatewayKeys,
+    keys::{GatewayKeys, Rights, SUBJECT_HEADER},
     outgoing::Outgoing,
 };
 
@@ -59,10 +58,15 @@ impl Forward {
 
 /// `/v1/*`: the caller's key becomes its subject's token.
 pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let Some((_, subject)) = bearer(&head.headers).and_then(|key| state.keys.find(key)) else {
-        return envelope::no_key();
+    let (mut head, body) = request.into_parts();
+    let checked = state
+        .keys
+        .check(&head.headers, Rights::CALL, head.uri.path());
+    let caller = match checked {
+        Ok(caller) => caller,
+        Err(refused) => return state.keys.refuse(refused).await,
     };
+    head.headers.remove(SUBJECT_HEADER);
     // An answer to TRACE would show the token, and CONNECT asks for no path.
     if [Method::TRACE, Method::CONNECT].contains(&head.method) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
@@ -90,15 +94,17 @@ pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> R
     *request.uri_mut() = uri;
     *request.headers_mut() = head.headers;
     clean_request(request.headers_mut());
-    request.extensions_mut().insert(subject);
-    match state.client.oneshot(request).await {
+    request.extensions_mut().insert(caller.subject.clone());
+    let mut response = match state.client.oneshot(request).await {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             clean_response(&mut head.headers);
             Response::from_parts(head, Body::new(body))
         }
         Err(error) => failed(&error),
-    }
+    };
+    response.extensions_mut().insert(caller);
+    response
 }
 
 fn failed(error: &BoxError) -> Response {
@@ -160,15 +166,4 @@ fn climbs(path: &str) -> bool {
         path = decoded;
     }
     true
-}
-
-/// The key in `Authorization: Bearer KEY`, if that header is there once.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?.to_str().ok()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

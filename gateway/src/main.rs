@@ -1,62 +1,85 @@
 //! A gateway to Notion's API that keeps its users' credentials away from the services behind it.
 //!
-//! ```sh
-//! cargo run --release -p notion-auth-gateway -- --help
-//! ```
-//!
-//! A service calls the gateway as it would call Notion, with a key of the gateway in the place of a
-//! token. The gateway knows whose key it is, puts that subject's credentials on the request and sends it
-//! on. A user connects a workspace at `/connect`.
+//! A service calls the gateway as it would call Notion, with a key of the gateway in place of a token. The gateway
+//! puts the credentials of that key's subject on the request and sends it on. A user connects a workspace at
+//! `/connect`.
 
+mod check_config;
+mod cli;
+mod commands;
 mod connect;
+mod database;
+#[cfg(feature = "demo")]
+mod demo;
+mod encryption_keys;
 mod envelope;
 mod forward;
 mod headers;
 mod health;
+mod import;
+mod key_lines;
 mod keys;
-mod keys_file;
+mod listen;
+mod new_key;
 mod outgoing;
+mod output;
 mod page;
 mod rotate;
 mod server;
 mod settings;
+mod variables;
 mod vault;
+mod wrong_keys;
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
+use clap::Parser as _;
+use notion_auth::BoxError;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::settings::Settings;
+use crate::{
+    cli::{Cli, Command, KeyCommand},
+    settings::{ConnectionSettings, Settings},
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments[..] {
-        [] | ["rotate"] => {}
-        [.., "--help" | "-h"] => {
-            print!("{}", include_str!("help.txt"));
-            return ExitCode::SUCCESS;
-        }
-        [.., other] => {
-            eprintln!("gateway: {other} is not known: settings are in the environment, see --help");
-            return ExitCode::FAILURE;
-        }
-    }
+    let command = Cli::parse().command.unwrap_or(Command::Serve);
+    let level = match command {
+        Command::Serve => LevelFilter::INFO,
+        #[cfg(feature = "demo")]
+        Command::Demo => LevelFilter::WARN,
+        _ => LevelFilter::ERROR,
+    };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO)
+        .with_max_level(level)
         .init();
-    let done = match Settings::from_env().await {
-        Ok(settings) if arguments.is_empty() => server::serve(settings).await,
-        Ok(settings) => rotate::rotate(settings).await,
-        Err(error) => Err(error),
-    };
-    match done {
+    match run(command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(command: Command) -> Result<(), BoxError> {
+    let provider = async || vault::open_existing(&ConnectionSettings::from_env()?).await;
+    match command {
+        Command::Serve => server::serve(Settings::from_env().await?).await,
+        Command::CheckConfig => check_config::check().await,
+        Command::Key {
+            command: KeyCommand::New(options),
+        } => new_key::print(&options),
+        Command::List(options) => commands::list(&provider().await?, options).await,
+        Command::Show(options) => commands::show(&provider().await?, options).await,
+        Command::Check(options) => commands::check(&provider().await?, options).await,
+        Command::Refresh(options) => commands::refresh(&provider().await?, options).await,
+        Command::Disconnect(options) => commands::disconnect(&provider().await?, options).await,
+        Command::Import(options) => import::import(&ConnectionSettings::from_env()?, options).await,
+        Command::Rotate => rotate::rotate(&provider().await?).await,
+        #[cfg(feature = "demo")]
+        Command::Demo => demo::serve().await,
     }
 }

@@ -5,20 +5,14 @@ use std::error::Error as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use notion_auth::{AuthError, BoxError, NotionAuthProvider, Subject, store::ListQuery};
 
-use crate::{settings::Settings, vault};
+use crate::{output::escaped, vault};
 
 /// Records between two steps of the bar.
 const PAGE: usize = 100;
 
 /// Encrypts the records of other keys again, while gateways run. Fails if another key than the first is still needed.
-pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
-    vault::exists(&settings.database)?;
-    let builder = NotionAuthProvider::builder().app(settings.app);
-    let (builder, _) = vault::open(builder, &settings.database).await?;
-    let provider = builder.build()?;
-    vault::check(&provider).await?;
-
-    let records = count(&provider)
+pub(crate) async fn rotate(provider: &NotionAuthProvider) -> Result<(), BoxError> {
+    let records = count(provider)
         .await
         .map_err(|error| vault::complaint(&error))?;
     let bar = bar(records)?;
@@ -43,13 +37,17 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
         println!(
             "{}: it is being refreshed: run this again. If it stays, the process that refreshed it has \
              died: a request with its gateway key, or connecting it again, ends that",
-            subject.as_str()
+            escaped(subject.as_str())
         );
     }
     for error in &unreadable {
         let subject = error.subject().map_or("?", Subject::as_str);
         let reason = error.source().map_or_else(String::new, ToString::to_string);
-        println!("{subject}: it can't be read: {reason}");
+        println!(
+            "{}: it can't be read: {}",
+            escaped(subject),
+            escaped(&reason)
+        );
     }
     if pending.is_empty() && unreadable.is_empty() {
         return Ok(());

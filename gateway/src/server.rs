@@ -4,19 +4,23 @@ use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::StatusCode,
-    response::Response,
+    extract::Request,
+    http::{StatusCode, uri::PathAndQuery},
+    response::{IntoResponse as _, Response},
     routing::{any, get},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::{BoxError, NotionAuthProvider, NotionOAuthService};
-use tokio::{net::TcpListener, signal, sync::oneshot};
+use notion_auth::BoxError;
+use tokio::{signal, sync::oneshot};
+use tower::ServiceExt as _;
 
 use crate::{
     connect::{self, Connect},
     envelope,
     forward::{self, Forward},
     health::{Health, healthz},
+    keys::GatewayKeys,
+    listen::Listeners,
     settings::Settings,
     vault,
 };
@@ -27,8 +31,8 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
 const REFRESHES: Duration = Duration::from_secs(75);
 
-/// Between two purges of expired records.
-const PURGE: Duration = Duration::from_secs(60 * 60);
+/// Between two looks at the file of keys.
+const RELOAD: Duration = Duration::from_secs(5);
 
 /// Between two times that the metrics' samples are put together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -38,27 +42,24 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
-    let listener = TcpListener::bind(&settings.listen[..])
-        .await
-        .map_err(|error| format!("GATEWAY_LISTEN: {:?}: {error}", settings.listen))?;
+    let Settings {
+        listen,
+        keys,
+        site,
+        connections,
+    } = settings;
+    let listeners = listen.bind().await?;
     let metrics = metrics()?;
-    let has_oauth_client = settings.app.has_oauth_client();
-    let builder = NotionAuthProvider::builder()
-        .app(settings.app)
-        .api_url(settings.api_url.as_str().trim_end_matches('/'))
-        .https(settings.https.clone());
-    let (builder, cookie_key) = vault::open(builder, &settings.database).await?;
-    let provider = builder.build()?;
-    vault::check(&provider).await?;
+    let has_oauth_client = connections.app.has_oauth_client();
+    let (builder, cookie_key) = vault::open(&connections).await?;
+    let provider = vault::start(builder).await?;
+    tokio::spawn(reload(keys.clone())?);
 
-    tokio::spawn(purge(provider.clone()));
-
-    let keys = Arc::new(settings.keys);
     let forward = Forward::new(
         provider.clone(),
         keys.clone(),
-        &settings.api_url,
-        &settings.https,
+        &connections.api_url,
+        &connections.https,
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))
@@ -67,20 +68,25 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .with_state(Health::of(provider.clone()))
         .route("/metrics", get(async move || metrics.render()));
     if has_oauth_client {
-        println!("Workspaces are connected at {}connect", settings.public_url);
-        let connect = Connect::new(
-            keys,
-            cookie_key,
-            settings.public_url.clone(),
-            provider.clone(),
-        );
-        router = router.merge(connect::router(connect, routes(&provider)?));
+        println!("Workspaces are connected at {}", site.address("/connect"));
+        let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
+        router = router.merge(connect::router(connect));
     }
-    let router = router.fallback(async move || not_found(has_oauth_client));
+    if !site.prefix().is_empty() {
+        // A server in front removes the prefix, or leaves it.
+        router = Router::new()
+            .nest(site.prefix(), router.clone())
+            .merge(router);
+    }
+    let inner = router.clone();
+    let router = router.fallback(async move |request| match without_empty_segments(request) {
+        Ok(request) => inner.oneshot(request).await.into_response(),
+        Err(_) => not_found(has_oauth_client),
+    });
 
     let end = signal_to_end()?;
-    println!("Listening on http://{}", listener.local_addr()?);
-    run(listener, router, end).await?;
+    println!("Listening on http://{}", listeners.first_addr()?);
+    run(listeners, router, end).await?;
     provider.shutdown(REFRESHES).await?;
     Ok(())
 }
@@ -100,30 +106,48 @@ fn metrics() -> Result<PrometheusHandle, BoxError> {
     Ok(handle)
 }
 
-async fn purge(provider: NotionAuthProvider) {
-    loop {
-        if let Err(error) = provider.purge_expired().await {
-            tracing::warn!(%error, "expired records stay in the store for another hour");
+/// Reads the file of keys again when it changes: every few seconds, and at once by SIGHUP.
+fn reload(keys: Arc<GatewayKeys>) -> Result<impl Future<Output = ()>, BoxError> {
+    #[cfg(unix)]
+    let mut hang_up = signal::unix::signal(signal::unix::SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            #[cfg(unix)]
+            tokio::select! {
+                () = tokio::time::sleep(RELOAD) => {}
+                _ = hang_up.recv() => {}
+            }
+            #[cfg(not(unix))]
+            tokio::time::sleep(RELOAD).await;
+            keys.reload_if_changed();
         }
-        tokio::time::sleep(PURGE).await;
-    }
+    })
 }
 
-fn routes(provider: &NotionAuthProvider) -> Result<NotionOAuthService, BoxError> {
-    Ok(provider
-        .routes()
-        .default_return_target("/connect")
-        .build()?)
+/// A client whose base URL ends with a slash asks for `//v1/…`.
+fn without_empty_segments(mut request: Request) -> Result<Request, Request> {
+    let target = request.uri().path_and_query().map(PathAndQuery::as_str);
+    let Some(path) = target.filter(|target| target.starts_with("//")) else {
+        return Err(request);
+    };
+    let target = format!("/{}", path.trim_start_matches('/'));
+    match target.parse() {
+        Ok(target) => {
+            *request.uri_mut() = target;
+            Ok(request)
+        }
+        Err(_) => Err(request),
+    }
 }
 
 /// Serves until a signal comes; then what is under way has [`GRACE`] to end.
 async fn run(
-    listener: TcpListener,
+    listeners: Listeners,
     router: Router,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), BoxError> {
     let (shutting_down, ended) = oneshot::channel();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async {
+    let server = axum::serve(listeners, router).with_graceful_shutdown(async {
         end.await;
         tracing::info!("shutting down");
         let _ = shutting_down.send(());

@@ -8,6 +8,7 @@
 
 mod at_rest;
 mod builder;
+mod check;
 mod clients;
 mod connect;
 mod connections;
@@ -30,6 +31,7 @@ pub(crate) use self::connect::{Admission, Connecting};
 pub use self::rotate::Rotation;
 pub use self::{
     builder::NotionAuthProviderBuilder,
+    check::{ConnectionCheck, Verdict},
     clients::{CallError, Clients},
     connections::{ConnectionStatus, Revocation},
     handle::{Acquired, NotionAuthProvider},

@@ -75,9 +75,20 @@ impl Process {
     #[allow(dead_code, reason = "not every test binary does")]
     /// Asks it to end, as who maintains it does.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// Asks it to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    #[allow(dead_code, reason = "not every test binary does")]
+    fn signal(&self, name: &str) {
         // By a program: the standard library knows only `KILL`.
         let sent = Command::new("kill")
-            .args(["-s", "TERM", &self.child.id().to_string()])
+            .args(["-s", name, &self.child.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()));
     }

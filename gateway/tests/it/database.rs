@@ -35,7 +35,7 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
         ("SQLITE:a.db".to_owned(), "must begin with"),
         ("sqlite:".to_owned(), "the path of a file"),
         (at(""), "the path of a file"),
-        (at("text"), "no SQLite database"),
+        (at("text"), "not an SQLite database"),
         (at("none/a.db"), "its directory must exist"),
         (
             format!("sqlite:{}/a.db", read_only(directory.path()).display()),
@@ -79,6 +79,24 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
             "`sslmode=disable`",
         ),
         ("redis://ann:hunter2@db/".to_owned(), "`?sslmode=disable`"),
+        ("valkey://ann:hunter2@db/".to_owned(), "`?sslmode=disable`"),
+        (
+            "postgres://ann:hunter2@a:5432,b:5432/db".to_owned(),
+            "several hosts",
+        ),
+        (
+            "postgres://ann:hun/ter2@db/app".to_owned(),
+            "percent-encode",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?ssl=false".to_owned(),
+            "`sslmode=disable`",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?sslmode=require&sslrootcert=system".to_owned(),
+            "`sslmode=verify-full`",
+        ),
+        ("host=db password=hunter2".to_owned(), "write postgresql://"),
         (
             "rediss://ann:hunter2@db/#insecure".to_owned(),
             "`#insecure`",

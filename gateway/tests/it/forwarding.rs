@@ -88,7 +88,7 @@ async fn what_is_for_one_hop_or_for_the_gateway_alone_stays_there() {
 }
 
 /// A Notion that tells the headers of what it gets.
-async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
+pub(super) async fn recording() -> (String, UnboundedReceiver<HeaderMap>) {
     let (sender, received) = unbounded_channel();
     let answer = move |headers: HeaderMap| async move {
         let _ = sender.send(headers);

@@ -9,19 +9,22 @@
 
 mod ask;
 mod clients;
+mod commands;
 mod crash;
 mod database;
+mod encryption_keys;
 mod fed;
 mod forwarding;
 mod gate;
 mod health;
-mod keys_file;
+mod keys;
 mod methods;
 #[path = "../../../tests/programs/process.rs"]
 mod process;
 mod program;
 mod proxies;
 mod proxy;
+mod public_url;
 mod restart;
 mod rotate;
 #[path = "../../../tests/servers/mod.rs"]

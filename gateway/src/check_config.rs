@@ -1,0 +1,134 @@
+//! `notion-auth-gateway check-config`: the effective settings without secrets, and whether store, keys and Notion work.
+
+use axum::http::Request;
+use bytes::Bytes;
+use http_body_util::Full;
+use notion_auth::{AccessToken, BoxError};
+
+use crate::{
+    commands,
+    database::Database,
+    settings::{ConnectionSettings, Settings, origin_of},
+    vault,
+};
+
+/// Prints the settings, then tries each part. All parts are tried, also when one fails.
+pub(crate) async fn check() -> Result<(), BoxError> {
+    let settings = Settings::from_env().await?;
+    print(&settings)?;
+    let mut failures = 0;
+    let connections = &settings.connections;
+    for (part, outcome) in [
+        ("store", store(connections).await),
+        ("Notion", notion(connections).await),
+    ] {
+        match outcome {
+            Ok(what) => println!("{part:<24} {what}"),
+            Err(error) => {
+                failures += 1;
+                println!("{part:<24} FAILED: {error}");
+            }
+        }
+    }
+    match failures {
+        0 => Ok(()),
+        _ => Err("the gateway can't be used with these settings".into()),
+    }
+}
+
+fn print(settings: &Settings) -> Result<(), BoxError> {
+    let Settings {
+        listen,
+        keys,
+        site,
+        connections,
+    } = settings;
+    let app = &connections.app;
+    let mut rows = vec![
+        ("GATEWAY_LISTEN", listen.addresses()),
+        ("GATEWAY_PUBLIC_URL", site.address("")),
+        ("NOTION_REDIRECT_URI", site.redirect_uri()?),
+        ("GATEWAY_KEYS", format!("{} keys", keys.count())),
+        ("NOTION_API_URL", connections.api_url.to_string()),
+        ("DATABASE_URL", connections.database.shown()),
+    ];
+    for name in [
+        "NOTION_CLIENT_ID",
+        "NOTION_CLIENT_SECRET",
+        "NOTION_TOKEN",
+        "NOTION_AUTH_KEYS",
+    ] {
+        let value = match name {
+            "NOTION_CLIENT_ID" => app.client_id().map(str::to_owned),
+            "NOTION_CLIENT_SECRET" => app.client_secret().map(|_| "set".to_owned()),
+            "NOTION_TOKEN" => app.token().map(|_| "set".to_owned()),
+            _ => connections.auth_keys.as_ref().map(|_| "set".to_owned()),
+        };
+        if let Some(value) = value {
+            rows.push((name, value));
+        }
+    }
+    if !connections.accepted.is_empty() {
+        rows.push(("GATEWAY_ACCEPT_SETTINGS", connections.accepted.join(",")));
+    }
+    for (name, value) in rows {
+        println!("{name:<24} {value}  ({})", origin_of(name)?);
+    }
+    if !keys.can_connect() && app.has_oauth_client() {
+        println!(
+            "warning: no key may connect: add KEY=SUBJECT:connect, or a line by `key new --connect`"
+        );
+    }
+    Ok(())
+}
+
+async fn store(settings: &ConnectionSettings) -> Result<String, BoxError> {
+    match &settings.database {
+        // The first start makes it, with its keys.
+        Database::Sqlite(path) if !path.exists() => {
+            let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+            match directory.is_none_or(std::path::Path::is_dir) {
+                true => Ok("is made at the first start".to_owned()),
+                false => Err("DATABASE_URL: its directory does not exist".into()),
+            }
+        }
+        _ => {
+            let provider = vault::open_existing(settings).await?;
+            provider
+                .health()
+                .await
+                .map_err(|error| commands::failed(&error))?;
+            Ok("good".to_owned())
+        }
+    }
+}
+
+/// With an OAuth client, an introspection of a token that does not exist: Notion checks the client first. With a
+/// token, the name of its bot.
+async fn notion(settings: &ConnectionSettings) -> Result<String, BoxError> {
+    let builder = notion_auth::NotionAuthProvider::builder()
+        .app(settings.app.clone())
+        .api_url(settings.api_url.as_str().trim_end_matches('/'))
+        .https(settings.https.clone());
+    let provider = builder.build()?;
+    if settings.app.has_oauth_client() {
+        let probe = AccessToken::new("gateway-check-config");
+        return match provider.oauth().introspect(&probe).await {
+            Ok(_) => Ok("accepts NOTION_CLIENT_ID and NOTION_CLIENT_SECRET".to_owned()),
+            Err(error) => Err(commands::chain(&error).into()),
+        };
+    }
+    let token = settings.app.token().map_or("", AccessToken::expose);
+    let request = Request::get(provider.url("/v1/users/me").as_str())
+        .header("authorization", format!("Bearer {token}"))
+        .header("notion-version", settings.app.version())
+        .body(Full::<Bytes>::default())?;
+    let client = settings.https.client::<Full<Bytes>>();
+    let limit = std::time::Duration::from_secs(15);
+    let answer = tokio::time::timeout(limit, tower::ServiceExt::oneshot(client, request)).await;
+    let answer = answer.map_err(|_| "Notion does not answer within 15 s")??;
+    match answer.status() {
+        status if status.is_success() => Ok("accepts NOTION_TOKEN".to_owned()),
+        status => Err(format!("NOTION_TOKEN: Notion answers {status}").into()),
+    }
+}
