@@ -49,6 +49,8 @@ async fn main() -> ExitCode {
         Command::Serve => LevelFilter::INFO,
         #[cfg(feature = "demo")]
         Command::Demo => LevelFilter::WARN,
+        // It waits for the store, and says so.
+        Command::Import(_) => LevelFilter::WARN,
         _ => LevelFilter::ERROR,
     };
     tracing_subscriber::fmt()

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, iter::successors};
 use cookie::Key;
 use hkdf::Hkdf;
 use notion_auth::{
-    BoxError, Keyring, NotionAuthProvider, PostgresStore, RedisStore, SqliteStore,
+    AuthError, BoxError, Keyring, NotionAuthProvider, PostgresStore, RedisStore, SqliteStore,
     provider::NotionAuthProviderBuilder, store::StoreError,
 };
 use sha2::Sha256;
@@ -47,7 +47,7 @@ pub(crate) async fn open(
     Ok((builder.keys(keyring), cookie_key(&keys)?))
 }
 
-/// Opens an existing store for a command.
+/// Opens an existing store for a command, which doesn't wait for one that doesn't answer.
 pub(crate) async fn open_existing(
     settings: &ConnectionSettings,
 ) -> Result<NotionAuthProvider, BoxError> {
@@ -57,22 +57,26 @@ pub(crate) async fn open_existing(
         return Err(format!("DATABASE_URL: there is no {}", path.display()).into());
     }
     let (builder, _) = open(settings).await?;
-    start(builder).await
+    let provider = builder.build()?;
+    match provider.health().await {
+        Ok(()) => Ok(provider),
+        Err(error) => Err(unusable(&error)),
+    }
 }
 
 /// Creates missing tables and checks the store. Waits up to a minute for one that doesn't answer.
 pub(crate) async fn start(
     builder: NotionAuthProviderBuilder,
 ) -> Result<NotionAuthProvider, BoxError> {
-    let error = match builder.start().await {
-        Ok(provider) => return Ok(provider),
-        Err(error) => error,
-    };
+    builder.start().await.map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &AuthError) -> BoxError {
     // Only its cause says what is the matter; that of the connections to Notion names a variable itself.
-    Err(match error.source() {
+    match error.source() {
         Some(cause) if !cause.is::<StoreError>() => cause.to_string().into(),
-        cause => complaint(cause.unwrap_or(&error)),
-    })
+        cause => complaint(cause.unwrap_or(error)),
+    }
 }
 
 async fn store(

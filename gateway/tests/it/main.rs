@@ -12,6 +12,8 @@ mod clients;
 mod commands;
 mod crash;
 mod database;
+#[cfg(feature = "demo")]
+mod demo;
 mod encryption_keys;
 mod fed;
 mod forwarding;
