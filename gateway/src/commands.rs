@@ -5,7 +5,7 @@ use std::{error::Error as StdError, iter::successors, time::SystemTime};
 use notion_auth::{
     AuthError, BoxError, NotionAuthProvider, Subject,
     provider::{ConnectionStatus, Revocation, Verdict},
-    store::{Filter, ListQuery, RecordState},
+    store::{Filter, ListQuery, RecordState, StoreError},
 };
 use serde_json::{Value, json};
 
@@ -192,7 +192,7 @@ pub(crate) async fn refresh(
     })
 }
 
-/// How long a command waits at its end for what it has begun.
+/// Time limit for tokens to be saved or revoked at the end of a command.
 const SAVING: std::time::Duration = std::time::Duration::from_secs(75);
 
 pub(crate) async fn disconnect(
@@ -267,7 +267,7 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
 /// An error of the store names its setting.
 pub(crate) fn failed(error: &AuthError) -> BoxError {
     let is_of_the_store = successors(Some(error as &(dyn StdError + 'static)), |&it| it.source())
-        .any(|it| it.is::<notion_auth::store::StoreError>());
+        .any(<dyn StdError>::is::<StoreError>);
     match is_of_the_store {
         true => vault::complaint(error),
         false => chain(error).into(),

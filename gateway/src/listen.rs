@@ -275,7 +275,7 @@ mod tests {
         let mut listeners = listen.bind().await.expect("sockets");
         // A machine without IPv6 has one of them.
         assert!(!listeners.0.is_empty());
-        let addresses: Vec<_> = listeners.0.iter().map(|it| it.local_addr()).collect();
+        let addresses: Vec<_> = listeners.0.iter().map(TcpListener::local_addr).collect();
         for address in addresses {
             let address = address.expect("an address");
             let connecting = tokio::spawn(TcpStream::connect(address));

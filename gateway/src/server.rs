@@ -5,7 +5,7 @@ use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::Request,
-    http::{StatusCode, uri::PathAndQuery},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
@@ -69,6 +69,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .route("/metrics", get(async move || metrics.render()));
     if has_oauth_client {
         println!("Workspaces are connected at {}", site.address("/connect"));
+        if !keys.can_connect() {
+            tracing::warn!(
+                "no key may connect: add KEY=SUBJECT:connect to GATEWAY_KEYS, or a line by `key new --connect`"
+            );
+        }
         let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
         router = router.merge(connect::router(connect));
     }
@@ -80,8 +85,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     }
     let inner = router.clone();
     let router = router.fallback(async move |request| match without_empty_segments(request) {
-        Ok(request) => inner.oneshot(request).await.into_response(),
-        Err(_) => not_found(has_oauth_client),
+        Some(request) => inner.oneshot(request).await.into_response(),
+        None => not_found(has_oauth_client),
     });
 
     let end = signal_to_end()?;
@@ -125,19 +130,11 @@ fn reload(keys: Arc<GatewayKeys>) -> Result<impl Future<Output = ()>, BoxError> 
 }
 
 /// A client whose base URL ends with a slash asks for `//v1/…`.
-fn without_empty_segments(mut request: Request) -> Result<Request, Request> {
-    let target = request.uri().path_and_query().map(PathAndQuery::as_str);
-    let Some(path) = target.filter(|target| target.starts_with("//")) else {
-        return Err(request);
-    };
-    let target = format!("/{}", path.trim_start_matches('/'));
-    match target.parse() {
-        Ok(target) => {
-            *request.uri_mut() = target;
-            Ok(request)
-        }
-        Err(_) => Err(request),
-    }
+fn without_empty_segments(mut request: Request) -> Option<Request> {
+    let target = request.uri().path_and_query()?.as_str();
+    let path = target.strip_prefix("//")?.trim_start_matches('/');
+    *request.uri_mut() = format!("/{path}").parse().ok()?;
+    Some(request)
 }
 
 /// Serves until a signal comes; then what is under way has [`GRACE`] to end.

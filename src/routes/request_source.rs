@@ -17,10 +17,9 @@ use crate::flow_problem::FlowProblem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthenticatedByHeader;
 
-/// Request extension that says: the user has confirmed to your application, for this flow, that another Notion user or
-/// workspace may take the place of the one that is connected.
+/// Request extension that says: in this flow, another Notion user or workspace may replace the one that is connected.
 ///
-/// The callback then accepts it in spite of
+/// Set it on a callback whose user has confirmed that to your application. The callback then accepts it in spite of
 /// [`refuse_another_identity`](super::NotionOAuthServiceBuilder::refuse_another_identity). Set it for no other flow: a
 /// user who reconnects may choose another workspace by mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
