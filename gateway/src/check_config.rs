@@ -1,9 +1,15 @@
 //! `notion-auth-gateway check-config`: the effective settings without secrets, and whether store, keys and Notion work.
 
+use std::{path::Path, time::Duration};
+
 use axum::http::Request;
 use bytes::Bytes;
 use http_body_util::Full;
-use notion_auth::{AccessToken, BoxError};
+use notion_auth::{
+    AccessToken, BoxError, NotionAuthProvider,
+    store::{ListQuery, RecordState},
+};
+use tower::ServiceExt as _;
 
 use crate::{
     commands,
@@ -12,14 +18,19 @@ use crate::{
     vault,
 };
 
+/// What was found out about a part.
+type Tried = Result<String, BoxError>;
+
 /// Prints the settings, then tries each part. All parts are tried, also when one fails.
 pub(crate) async fn check() -> Result<(), BoxError> {
     let settings = Settings::from_env().await?;
     print(&settings)?;
     let mut failures = 0;
     let connections = &settings.connections;
+    let (store, keys) = store_and_keys(connections).await;
     for (part, outcome) in [
-        ("store", store(connections).await),
+        ("store", store),
+        ("encryption keys", keys),
         ("Notion", notion(connections).await),
     ] {
         match outcome {
@@ -82,31 +93,62 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn store(settings: &ConnectionSettings) -> Result<String, BoxError> {
+/// Records that are read, to try the keys.
+const TRIED: usize = 20;
+
+/// Whether the store is good, and whether the keys decrypt what is in it.
+async fn store_and_keys(settings: &ConnectionSettings) -> (Tried, Tried) {
+    let not_tried = || Ok("not tried".to_owned());
     match &settings.database {
         // The first start makes it, with its keys.
         Database::Sqlite(path) if !path.exists() => {
             let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-            match directory.is_none_or(std::path::Path::is_dir) {
-                true => Ok("is made at the first start".to_owned()),
-                false => Err("DATABASE_URL: its directory does not exist".into()),
+            match directory.is_none_or(Path::is_dir) {
+                true => (Ok("is made at the first start".to_owned()), not_tried()),
+                false => (
+                    Err("DATABASE_URL: its directory does not exist".into()),
+                    not_tried(),
+                ),
             }
         }
-        _ => {
-            let provider = vault::open_existing(settings).await?;
-            provider
-                .health()
-                .await
-                .map_err(|error| commands::failed(&error))?;
-            Ok("good".to_owned())
+        _ => match vault::open_existing(settings).await {
+            Ok(provider) => (Ok("good".to_owned()), keys(&provider).await),
+            Err(error) => (Err(error), not_tried()),
+        },
+    }
+}
+
+async fn keys(provider: &NotionAuthProvider) -> Tried {
+    let query = ListQuery::default().limit(TRIED);
+    let listed = provider
+        .list(&query)
+        .await
+        .map_err(|error| commands::failed(&error))?;
+    let (mut readable, mut unreadable) = (0, 0);
+    for it in &listed {
+        let status = provider
+            .status(&it.subject)
+            .await
+            .map_err(|error| commands::failed(&error))?;
+        match status {
+            Some(status) if status.state == RecordState::Unreadable => unreadable += 1,
+            _ => readable += 1,
         }
+    }
+    match unreadable {
+        0 => Ok(format!("decrypt all of {readable} records that were tried")),
+        _ => Err(format!(
+            "NOTION_AUTH_KEYS: {unreadable} of {} records can't be read: add the key that encrypted them",
+            listed.len()
+        )
+        .into()),
     }
 }
 
 /// With an OAuth client, an introspection of a token that does not exist: Notion checks the client first. With a
 /// token, the name of its bot.
-async fn notion(settings: &ConnectionSettings) -> Result<String, BoxError> {
-    let builder = notion_auth::NotionAuthProvider::builder()
+async fn notion(settings: &ConnectionSettings) -> Tried {
+    let builder = NotionAuthProvider::builder()
         .app(settings.app.clone())
         .api_url(settings.api_url.as_str().trim_end_matches('/'))
         .https(settings.https.clone());
@@ -124,8 +166,8 @@ async fn notion(settings: &ConnectionSettings) -> Result<String, BoxError> {
         .header("notion-version", settings.app.version())
         .body(Full::<Bytes>::default())?;
     let client = settings.https.client::<Full<Bytes>>();
-    let limit = std::time::Duration::from_secs(15);
-    let answer = tokio::time::timeout(limit, tower::ServiceExt::oneshot(client, request)).await;
+    let limit = Duration::from_secs(15);
+    let answer = tokio::time::timeout(limit, client.oneshot(request)).await;
     let answer = answer.map_err(|_| "Notion does not answer within 15 s")??;
     match answer.status() {
         status if status.is_success() => Ok("accepts NOTION_TOKEN".to_owned()),

@@ -31,13 +31,14 @@ pub(crate) const IN_FILES: [&str; 8] = [
 ];
 
 /// Settings of one value, which can't be in a file.
-const NOT_IN_FILES: [&str; 8] = [
+const NOT_IN_FILES: [&str; 9] = [
     "NOTION_API_URL",
     "NOTION_AUTHORIZATION_URL",
     "NOTION_REDIRECT_URI",
     "NOTION_TOKEN_URL",
     "NOTION_VERSION",
     "NO_PROXY",
+    "PGPASSWORD",
     "PORT",
     "SSL_CERT_DIR",
 ];

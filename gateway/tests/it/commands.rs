@@ -159,18 +159,38 @@ async fn import_stores_new_subjects_and_leaves_others_alone_unless_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn check_config_shows_settings_without_secrets_and_tries_each_part() {
     let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
     let (done, said, error) = gateway.run(&["check-config"]);
     assert!(done, "{said}{error}");
     for words in [
         "GATEWAY_KEYS             6 keys  (GATEWAY_KEYS)",
         "DATABASE_URL             sqlite:gateway.db  (default)",
         "store                    good",
+        "encryption keys          decrypt all of 1 records that were tried",
         "Notion                   accepts NOTION_CLIENT_ID and NOTION_CLIENT_SECRET",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(
         !said.contains(ANN) && !said.contains(gateway.notion.client_secret()),
+        "{said}"
+    );
+
+    let other = "b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyb3Q=";
+    fs::remove_file(gateway.directory.path().join("gateway.db.keys")).expect("it was there");
+    let output = ended(
+        command(gateway.directory.path())
+            .arg("check-config")
+            .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+            .env("NOTION_API_URL", gateway.notion.base_url())
+            .env("NOTION_CLIENT_ID", gateway.notion.client_id())
+            .env("NOTION_CLIENT_SECRET", gateway.notion.client_secret())
+            .env("NOTION_AUTH_KEYS", other),
+    );
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("FAILED: NOTION_AUTH_KEYS: 1 of 1 records"),
         "{said}"
     );
 

@@ -74,7 +74,8 @@ async fn a_base_url_that_ends_with_a_slash_works() {
     gateway.connect(ANN).await;
     for (path, status) in [
         ("//v1/users/me", StatusCode::OK),
-        ("///v1/users/me?page_size=1", StatusCode::OK),
+        ("///v1/users?page_size=1", StatusCode::OK),
+        ("///v1/users?page_size=1000", StatusCode::BAD_REQUEST),
         ("//healthz", StatusCode::OK),
         ("//v1/oauth/token", StatusCode::FORBIDDEN),
         ("//nothing", StatusCode::NOT_FOUND),

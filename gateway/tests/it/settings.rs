@@ -220,6 +220,7 @@ fn settings_that_would_go_wrong_quietly_are_refused_by_name() {
         ),
         ("NOTION_API_URL_FILE", "x", "is not a setting"),
         ("NOTION_SECRET_FILE", "x", "is not a setting"),
+        ("PGPASSWORD_FILE", "x", "is not a setting"),
         ("DATABASE_FILE", "x", "did you mean DATABASE_URL_FILE?"),
         ("NOTION_CLIENT_SECRET_FILE", "x", "both set"),
         ("DATABASE_URL_FILE", "/nowhere/at/all", "/nowhere/at/all: "),

@@ -89,6 +89,29 @@ async fn another_sites_form_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_form_is_read_to_4_kib_and_only_if_it_is_the_gateways_own() {
+    let gateway = Gateway::start().await;
+    let send = |origin: &str, length: usize| {
+        ask::post(&format!("{}/connect/sign-in", gateway.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", origin)
+            .body(format!("key={}", "x".repeat(length)))
+            .send()
+    };
+    for (origin, length, status) in [
+        (&*gateway.url, 4000, StatusCode::UNAUTHORIZED),
+        (&*gateway.url, 5000, StatusCode::PAYLOAD_TOO_LARGE),
+        ("https://evil.example", 5000, StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(
+            send(origin, length).await.status,
+            status,
+            "{origin} {length}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_and_a_forged_cookie_are_nobodys() {
     let gateway = Gateway::start().await;
     let answer = sign_in(&gateway, "nobody-has-this-key-0123").await;
