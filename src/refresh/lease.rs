@@ -30,6 +30,8 @@ pub(super) enum Leasing {
 pub(super) struct HeldLease {
     pub(super) attempt: AttemptId,
     pub(super) fence: FencingToken,
+    /// What committed the record that was read.
+    seen: AttemptId,
     /// Whether the token may have been spent, by this attempt or one before it.
     pub(super) in_doubt: bool,
     since: Moment,
@@ -72,8 +74,10 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
     }
     let fence = loaded.record.fence();
     let attempt = AttemptId::random();
+    let seen = loaded.record.committed_by;
     let mut request = LeaseRequest {
         attempt,
+        seen,
         duration: engine.policy.timings.lease,
         in_doubt: false,
         take_over: None,
@@ -90,6 +94,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
                 return Leasing::Acquired(HeldLease {
                     attempt,
                     fence,
+                    seen,
                     in_doubt,
                     since,
                 });
@@ -244,6 +249,7 @@ impl HeldLease {
         let since = Moment::now(&*engine.clock);
         let request = LeaseRequest {
             attempt: self.attempt,
+            seen: self.seen,
             duration,
             in_doubt: self.in_doubt,
             take_over: None,

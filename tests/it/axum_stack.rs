@@ -155,14 +155,19 @@ async fn unavailable_store_is_a_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn missing_session_layer_is_an_error_that_names_it() {
+async fn request_without_a_subject_is_answered_like_the_routes() {
     let world = World::new();
     world.connect("ann").await;
     let request = Request::<Body>::default();
     let response = router(&world.provider).oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 500);
+    assert_eq!(response.status(), 401);
     let body = text(response).await;
-    assert_says(&body, 500, "internal_server_error", "Router::layer");
+    let words = "You are not signed in. Please sign in to this site, then try again.";
+    assert_says(&body, 401, "unauthorized", words);
+    let routes = world.provider_with(|builder| builder.keys(Keyring::random())).routes();
+    let request = Request::get("/status").body(Body::default()).unwrap();
+    let response = routes.build().unwrap().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 401);
 }
 
 #[tokio::test]
