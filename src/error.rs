@@ -271,7 +271,7 @@ impl AuthError {
             _ => "internal_server_error",
         };
         let message = match self.kind {
-            Kind::NoSubject => NOT_SIGNED_IN.to_owned(),
+            Kind::NoSubject => format!("notion-auth: {NOT_SIGNED_IN}"),
             _ => format!("notion-auth: {}", self.kind),
         };
         let body = serde_json::json!({

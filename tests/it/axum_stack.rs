@@ -10,7 +10,7 @@ use axum::{
 use http::{Request, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use notion_auth::{
-    AccessToken, AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
+    AccessToken, AuthError, Keyring, NotionAuthProvider, NotionUserCredentials, Subject,
     integrations::axum::Connection,
     testing::notion::{Call, Fault},
 };
@@ -164,10 +164,13 @@ async fn request_without_a_subject_is_answered_like_the_routes() {
     let body = text(response).await;
     let words = "You are not signed in. Please sign in to this site, then try again.";
     assert_says(&body, 401, "unauthorized", words);
-    let routes = world.provider_with(|builder| builder.keys(Keyring::random())).routes();
-    let request = Request::get("/status").body(Body::default()).unwrap();
-    let response = routes.build().unwrap().oneshot(request).await.unwrap();
+    let provider = world.provider_with(|builder| builder.keys(Keyring::random()));
+    let routes = provider.routes().build().unwrap();
+    let request = Request::get("/notion/status").body(Body::default());
+    let response = routes.oneshot(request.unwrap()).await.unwrap();
     assert_eq!(response.status(), 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains(words));
 }
 
 #[tokio::test]
