@@ -28,7 +28,6 @@ mod mock_notion;
 mod oauth;
 #[cfg(feature = "metrics")]
 mod observe;
-#[cfg(feature = "redis")]
 mod own_process;
 #[cfg(all(
     feature = "encryption",
