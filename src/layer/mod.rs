@@ -40,6 +40,61 @@
 //!
 //! [`without_replay`]: NotionAuthLayer::without_replay
 //! [`replaying`]: NotionAuthLayer::replaying
+//!
+//! # Order of layers
+//!
+//! From the outside in:
+//!
+//! | layer | reason |
+//! |---|---|
+//! | `Trace` | one span for all tries of a request, without the token |
+//! | `Timeout` | one limit for all tries and pauses. A refresh continues after a time-out. Waiting for readiness, as of `ConcurrencyLimit`, is not included; `tokio::time::timeout` around everything includes it |
+//! | `Retry` | each try selects current credentials, and holds no permit while it pauses. This layer handles 401 itself |
+//! | `FollowRedirect` | each hop is checked before it gets a token. Inside this layer, a redirect would take the token along |
+//! | **`NotionAuthLayer`** | |
+//! | `ConcurrencyLimit` | a request that waits for credentials holds no permit |
+//! | `RateLimit` | counts what is sent, including replays and redirects. It can't be cloned, so a `Buffer` is around it. Notion's limit applies to each connection, so this one only bounds the process |
+//! | the client | |
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::Empty;
+//! use notion_auth::{
+//!     NotionAuthLayer, RetryRateLimited, Subject, https_client,
+//!     testing::{MockNotion, notion::{Call, Fault}},
+//! };
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_http::{follow_redirect::FollowRedirectLayer, trace::TraceLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), notion_auth::BoxError> {
+//! # let notion = MockNotion::start().await?;
+//! # let provider = notion.provider_builder()?.build()?;
+//! # let ann = notion.connect();
+//! # provider.store_credentials(&"ann".into(), ann.clone()).await?;
+//! let client = ServiceBuilder::new()
+//!     .layer(TraceLayer::new_for_http())
+//!     .timeout(Duration::from_secs(150))
+//!     .retry(RetryRateLimited::new()) // feature `retry`
+//!     .layer(FollowRedirectLayer::new())
+//!     .layer(NotionAuthLayer::refreshing(provider))
+//!     .concurrency_limit(64)
+//!     .buffer(64)
+//!     .rate_limit(1000, Duration::from_secs(60))
+//!     .service(https_client());
+//!
+//! // Rate-limited, redirected and refused: the caller sees none of it.
+//! # notion.revoke_access_token(ann.access_token.expose());
+//! let me = format!("{}/v1/users/me", notion.base_url());
+//! notion.script(Call::Api, [Fault::RateLimited { retry_after: Some(0) }, Fault::Redirect(me.clone())]);
+//! let request = Request::get(me).extension(Subject::new("ann")).body(Empty::<Bytes>::new())?;
+//! assert_eq!(client.oneshot(request).await?.status(), 200);
+//! assert_eq!(notion.ledger().api_calls().len(), 4);
+//! assert_eq!(notion.ledger().refreshes().len(), 1);
+//! # Ok(()) }
+//! ```
 
 mod buffered;
 mod copy;
