@@ -28,6 +28,7 @@ async fn main() -> Result<(), BoxError> {
         .layer(Extension(Subject::new("ann"))) // replace with your session layer
         .with_state(provider.clone());
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
+    println!("listening on http://{}", listener.local_addr()?);
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, app)
         .with_graceful_shutdown(stop)
