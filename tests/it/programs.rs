@@ -69,22 +69,29 @@ async fn script_with_reqwest_prints_the_user_of_the_token() {
     assert_script_prints_the_bot("script_reqwest").await;
 }
 
-#[test]
-fn readme_has_the_examples_word_for_word() {
+/// Asserts that the programs of a page are these examples without their first comments.
+fn assert_shows(page: &str, examples: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
-    let programs: Vec<&str> = readme
+    let text = fs::read_to_string(root.join(page)).expect("a page");
+    let shown: Vec<&str> = text
         .split("```rust,no_run\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
-    let examples = ["script", "backend"].map(|name| {
+    assert_eq!(shown.len(), examples.len(), "{page}");
+    for (shown, name) in shown.into_iter().zip(examples) {
         let file = root.join("examples").join(name).with_extension("rs");
-        let text = fs::read_to_string(file).expect("an example");
-        let (_, program) = text.split_once("\n\n").expect("a comment, then a program");
-        program.to_owned()
-    });
-    assert_eq!(programs, examples);
+        let example = fs::read_to_string(file).expect("an example");
+        let (_, program) = example.split_once("\n\n").expect("a comment before it");
+        assert_eq!(shown, program, "{page}: copy examples/{name}.rs");
+    }
+}
+
+#[test]
+fn readme_and_guides_show_the_examples_word_for_word() {
+    assert_shows("README.md", &["script", "backend"]);
+    assert_shows("src/guide/script.md", &["script"]);
+    assert_shows("src/guide/backend.md", &["site"]);
 }
 
 #[cfg(feature = "postgres")]
@@ -168,13 +175,14 @@ mod backends {
             self.get(path).await.status()
         }
 
-        async fn connect(&mut self) {
+        /// Connects as a browser does, which is then sent to `target`.
+        async fn connect(&mut self, target: &str) {
             let authorize = self.get("/notion/authorize").await;
             let callback = self.notion.consent(&location(&authorize)).expect("consent");
             let callback = Url::parse(&callback).expect("a URL");
             let query = callback.query().expect("a code and a state");
             let completed = self.get(&format!("{}?{query}", callback.path())).await;
-            assert_eq!(location(&completed), "/");
+            assert_eq!(location(&completed), target);
         }
 
         /// Calls Notion before and after Notion revokes the access token in use.
@@ -207,7 +215,7 @@ mod backends {
             return;
         };
         assert_eq!(backend.status("/me").await, StatusCode::UNAUTHORIZED);
-        backend.connect().await;
+        backend.connect("/me?notion=connected").await;
         backend.call_across_a_rotation().await;
         backend.assert_ends_at("INT").await;
     }
@@ -227,7 +235,7 @@ mod backends {
 
         assert_eq!(site.status("/sign-in").await, StatusCode::OK);
         assert!(site.page("/").await.contains("/notion/authorize"));
-        site.connect().await;
+        site.connect("/?notion=connected").await;
         assert!(site.page("/").await.contains("/me"));
         site.call_across_a_rotation().await;
 
