@@ -45,7 +45,7 @@ async fn main() -> Result<(), BoxError> {
     axum::serve(listener, site(provider.clone())?)
         .with_graceful_shutdown(stop)
         .await?;
-    Ok(provider.shutdown(Duration::from_secs(30)).await?) // saves refreshes that have begun
+    Ok(provider.shutdown(Duration::from_secs(30)).await?) // saves refreshes in progress
 }
 
 fn site(provider: NotionAuthProvider) -> Result<Router, BoxError> {
