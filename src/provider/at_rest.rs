@@ -19,32 +19,32 @@ pub(super) struct AtRest {
 impl NotionAuthProviderBuilder {
     /// Encrypts credentials before they are given to the store (XChaCha20-Poly1305), with keys derived from these.
     ///
-    /// The first key encrypts, all of them decrypt. Each replica needs the same keys;
-    /// [`rotate`](crate::NotionAuthProvider::rotate) says how they are changed.
+    /// The first key encrypts, and all keys decrypt. Each replica needs the same keys.
+    /// [`rotate`](crate::NotionAuthProvider::rotate) describes how to change them.
     ///
-    /// An encrypted record is bound to its namespace, subject, lineage, generation, OAuth client and token server: one
-    /// that was altered or copied from elsewhere is an error, and so is plaintext. Namespace, subject, state, workspace
-    /// name, icon and id, bot id, client id, times and lease stay plaintext. A subject that is an e-mail address can be
-    /// read in the database.
+    /// An encrypted record is bound to its namespace, subject, lineage, generation, OAuth client and token server. A
+    /// record that was altered, copied from elsewhere or stored as plaintext is an error. Namespace, subject, state,
+    /// workspace name, icon and id, bot id, client id, times and lease stay plaintext. A subject that is an e-mail
+    /// address can be read in the database.
     ///
-    /// A record that can't be read here is an error that says why, and stays as it is: nothing is lost by a key that
-    /// is missing for a while.
+    /// A record that this process can't read is an error with the reason, and is not changed. So a key that is missing
+    /// for a while causes no loss.
     #[cfg(feature = "encryption")]
     pub fn keys(mut self, keys: Keyring) -> Self {
         self.at_rest.keys = Some(keys);
         self
     }
 
-    /// Lets a persistent store keep credentials as plaintext: for one that is encrypted by other means, and that only
-    /// this application can read.
+    /// Lets a persistent store keep credentials as plaintext. Use it for a store that is encrypted by other means, and
+    /// that only this application can read.
     ///
-    /// With keys as well (`keys`), plaintext records are still read, and all that is written is encrypted. So a store
-    /// is moved to encryption:
+    /// Together with keys (`keys`), plaintext records are still read, and every write is encrypted. To encrypt an
+    /// existing store:
     ///
-    /// 1. Give all replicas the keys, and call this too. A replica without the keys can't read what the others have
-    ///    encrypted; it answers with errors until it has them, and loses nothing.
+    /// 1. Deploy the keys and this call to all replicas. A replica without the keys can't read records that others have
+    ///    encrypted. It returns errors until it has the keys, and loses nothing.
     /// 2. Call `rotate` until it has gone through all records and left none pending.
-    /// 3. Remove this call. Until then, anyone who can write to the store can put credentials of their own there.
+    /// 3. Remove this call. Until then, anyone who can write to the store can insert credentials.
     pub fn plaintext_at_rest(mut self) -> Self {
         self.at_rest.plaintext = true;
         self
