@@ -15,5 +15,5 @@ mod tests;
 pub(crate) use self::entry::{EntryVersion, Fence};
 pub(crate) use self::{
     entry::{Cached, Entry, Found, Refusal, Replaced, Validated},
-    shards::{Cache, Changes},
+    shards::{Cache, Changes, Hit},
 };

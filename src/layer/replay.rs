@@ -18,7 +18,7 @@ mod private {
         }
 
         fn take(&mut self) -> Self {
-            Option::take(self)
+            Self::take(self)
         }
     }
 

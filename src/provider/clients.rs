@@ -21,9 +21,11 @@ pub struct Clients<T> {
     shared: Arc<Shared<T>>,
 }
 
+type Make<T> = Box<dyn Fn(&str) -> Result<T, BoxError> + Send + Sync>;
+
 struct Shared<T> {
     provider: NotionAuthProvider,
-    make: Box<dyn Fn(&str) -> Result<T, BoxError> + Send + Sync>,
+    make: Make<T>,
     kept: Mutex<Kept<T>>,
 }
 
