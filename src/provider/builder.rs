@@ -11,6 +11,8 @@ use url::Url;
 use super::{
     NotionAuthProvider, at_rest::AtRest, registry::ProviderId, shared::Shared, start::LastPurge,
 };
+#[cfg(feature = "encryption")]
+use crate::keyring::Keyring;
 use crate::{
     cache::Cache,
     clock::{Clock, SystemClock},
@@ -102,6 +104,39 @@ impl NotionAuthProviderBuilder {
     pub fn store(mut self, store: impl CredentialStore) -> Self {
         let is_shared = !store.is_private();
         self.store = Some((Arc::new(store), is_shared));
+        self
+    }
+
+    /// Encrypts credentials before they are given to the store (XChaCha20-Poly1305), with keys derived from these.
+    ///
+    /// The first key encrypts, and all keys decrypt. Each replica needs the same keys.
+    /// [`rotate`](crate::NotionAuthProvider::rotate) describes how to change them.
+    ///
+    /// An encrypted record is bound to its namespace, subject, lineage, generation, OAuth client and token server. A
+    /// record that was altered, copied from elsewhere or stored as plaintext is an error. Namespace, subject, state,
+    /// workspace name, icon and id, bot id, client id, times and lease stay plaintext. A subject that is an e-mail
+    /// address can be read in the database.
+    ///
+    /// A record that this process can't read is an error with the reason, and is not changed. So a key that is missing
+    /// for a while causes no loss.
+    #[cfg(feature = "encryption")]
+    pub fn keys(mut self, keys: Keyring) -> Self {
+        self.at_rest.keys = Some(keys);
+        self
+    }
+
+    /// Lets a persistent store keep credentials as plaintext. Use it for a store that is encrypted by other means, and
+    /// that only this application can read.
+    ///
+    /// Together with keys (`keys`), plaintext records are still read, and every write is encrypted. To encrypt an
+    /// existing store:
+    ///
+    /// 1. Deploy the keys and this call to all replicas. A replica without the keys can't read records that others have
+    ///    encrypted. It returns errors until it has the keys, and loses nothing.
+    /// 2. Call `rotate` until it has gone through all records and left none pending.
+    /// 3. Remove this call. Until then, anyone who can write to the store can insert credentials.
+    pub fn plaintext_at_rest(mut self) -> Self {
+        self.at_rest.plaintext = true;
         self
     }
 

@@ -21,10 +21,9 @@ mod rotate;
 
 mod builder;
 
-mod at_rest;
-
 mod start;
 
+mod at_rest;
 mod lookup;
 mod refusal;
 mod registry;
