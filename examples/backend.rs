@@ -21,13 +21,15 @@ async fn main() -> Result<(), BoxError> {
         .start() // tables, health check, hourly purge
         .await?;
     let notion: Client = NotionAuthLayer::refreshing(provider.clone()).layer(https_client());
+    let routes = provider.routes().default_return_target("/me").build()?;
     let app = Router::new()
         .route("/me", get(me))
-        .nest_service("/notion", provider.routes().build()?) // link to /notion/authorize
+        .nest_service("/notion", routes) // link to /notion/authorize
         .layer(Extension(notion))
         .layer(Extension(Subject::new("ann"))) // replace with your session layer
         .with_state(provider.clone());
     let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
+    println!("listening on http://{}", listener.local_addr()?);
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, app)
         .with_graceful_shutdown(stop)

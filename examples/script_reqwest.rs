@@ -1,4 +1,11 @@
-//! The same script with reqwest: `NOTION_TOKEN=… cargo run --features reqwest --example script_reqwest`.
+//! The script with reqwest: `NOTION_TOKEN=… cargo run --features reqwest --example script_reqwest`.
+//!
+//! In your own package:
+//!
+//! ```sh
+//! cargo add notion-auth --features reqwest && cargo add reqwest --features json
+//! cargo add reqwest-middleware serde_json && cargo add tokio --features full
+//! ```
 
 use notion_auth::{NotionAuthMiddleware, NotionAuthProvider};
 use reqwest::redirect::Policy;

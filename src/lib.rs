@@ -47,9 +47,9 @@
 //!
 //! # Other HTTP clients and SDKs
 //!
-//! - **hyper**: a client of hyper-util is a Tower service. [`https_client`](crate::https_client) is one.
+//! - **hyper**: a client of hyper-util is a Tower service. `https_client()` is one.
 //! - **reqwest**: `NotionAuthMiddleware` for reqwest-middleware; see the feature `reqwest` in
-//!   [`integrations`](crate::integrations).
+//!   `integrations`.
 //! - **An SDK that takes a token**: [`NotionAuthProvider::clients`] keeps one client for each subject and token.
 //! - **Anything else**: [`NotionAuthProvider::acquire`] returns the token, and [`NotionAuthProvider::refused`] reports
 //!   Notion's 401.
@@ -60,7 +60,7 @@
 //!
 //! The names at the root are for everyday use. The modules have the rest: [`provider`] and [`layer`] their settings,
 //! [`oauth`] the OAuth calls, [`store`] the contract for stores, [`observe`] the table of spans, events and metrics,
-//! [`testing`](crate::testing) the mock server, and `guide` the guides.
+//! `testing` the mock server, and `guide` the guides.
 //!
 //! # Features
 //!

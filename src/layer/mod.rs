@@ -23,9 +23,12 @@
 //!
 //! # Credentials
 //!
-//! [`ExplicitCredentials`](crate::ExplicitCredentials) in the extensions come first, then the credentials of the
-//! [`Subject`](crate::Subject), then the app's integration token, if the request asks for it
-//! ([`UseIntegrationToken`](crate::UseIntegrationToken)) or the app has no OAuth client.
+//! The first of these is used:
+//!
+//! 1. [`ExplicitCredentials`](crate::ExplicitCredentials) in the request's extensions
+//! 2. the stored credentials of the [`Subject`](crate::Subject) in the extensions
+//! 3. the app's integration token, if the app has no OAuth client or the extensions have
+//!    [`UseIntegrationToken`](crate::UseIntegrationToken)
 //!
 //! # Destination
 //!
@@ -34,9 +37,9 @@
 //!
 //! # Replays
 //!
-//! If Notion answers 401, the credentials are refreshed and the request is sent once more. For that, the layer copies each
-//! request before it is sent. The body must be `Clone` or a [`BufferedBody`]; see [`without_replay`] and [`replaying`]
-//! for other bodies.
+//! If Notion answers 401, the credentials are refreshed and the request is sent once more. Therefore the layer copies each
+//! request before it is sent. The body must be `Clone` or a [`BufferedBody`]. For other bodies, see [`without_replay`] and
+//! [`replaying`].
 //!
 //! [`without_replay`]: NotionAuthLayer::without_replay
 //! [`replaying`]: NotionAuthLayer::replaying

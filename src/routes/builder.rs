@@ -32,17 +32,8 @@ pub struct NotionOAuthServiceBuilder {
     renderer: Option<Renderer>,
 }
 
-impl NotionAuthProvider {
-    /// Returns a builder of the routes by which users connect their workspaces.
-    ///
-    /// Their cookies are encrypted with keys that are derived from the provider's.
-    pub fn routes(&self) -> NotionOAuthServiceBuilder {
-        NotionOAuthServiceBuilder::new(self.clone())
-    }
-}
-
 impl NotionOAuthServiceBuilder {
-    fn new(provider: NotionAuthProvider) -> Self {
+    pub(crate) fn new(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
             default: None,

@@ -73,11 +73,16 @@ impl Process {
     }
 
     #[allow(dead_code, reason = "not every test binary does")]
-    /// Asks it to end, as who maintains it does.
+    /// Asks it to end, as an operator does.
     pub(crate) fn terminate(&self) {
-        // By a program: the standard library knows only `KILL`.
+        self.send("TERM");
+    }
+
+    /// Sends a signal, such as `INT`.
+    pub(crate) fn send(&self, signal: &str) {
+        // By a program, because the standard library only sends `KILL`.
         let sent = Command::new("kill")
-            .args(["-s", "TERM", &self.child.id().to_string()])
+            .args(["-s", signal, &self.child.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()));
     }
