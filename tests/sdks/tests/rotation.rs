@@ -1,5 +1,9 @@
 //! Runs `notion-client` over TLS on loopback, against the mock Notion server, while a token is rotated.
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails there")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails there"
+)]
 
 use std::{net::SocketAddr, sync::Arc};
 
