@@ -1,4 +1,4 @@
-//! A backend whose customers connect their workspaces. README.md lists the environment variables.
+//! A backend whose customers connect their workspaces. Its environment is in README.md.
 
 use std::{env, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A site whose customers connect their workspaces: sign-in, a page for guests, health, shutdown and a test.
+//! A site whose customers connect their workspaces, with sign-in, a page for guests and a test.
 
 use std::{env, io, time::Duration};
 
@@ -33,7 +33,7 @@ async fn main() -> Result<(), BoxError> {
         .keys(Keyring::from_env()?) // NOTION_AUTH_KEYS
         .start() // tables, health check, hourly purge
         .await?;
-    let mut terminate = signal(SignalKind::terminate())?; // from Docker, Kubernetes or systemd
+    let mut terminate = signal(SignalKind::terminate())?; // Docker, Kubernetes, systemd
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -55,7 +55,7 @@ fn site(provider: NotionAuthProvider) -> Result<Router, BoxError> {
         .route("/me", get(me))
         .nest_service("/notion", provider.routes().build()?)
         .layer(Extension(notion))
-        .layer(middleware::from_fn(session)) // around the routes too: they connect this subject
+        .layer(middleware::from_fn(session)) // also around the routes
         .route("/sign-in", get(sign_in))
         .route("/health", get(health))
         .with_state(provider))
@@ -88,7 +88,7 @@ async fn me(
     Ok(notion.oneshot(request).await?.map(Body::new))
 }
 
-/// Readiness. Answers 503 if the store does not answer, and 500 if a setting could lose a refresh.
+/// Readiness: 503 if the store does not answer, and 500 if a setting could lose a refresh.
 async fn health(State(provider): State<NotionAuthProvider>) -> Result<(), AuthError> {
     provider.health().await
 }
@@ -101,7 +101,7 @@ async fn session(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-// Replace these two with your sign-in. This one has a single customer, and a session that anyone can guess.
+// Replace the rest with your sign-in. This one has one customer, and a session that can be guessed.
 const SESSION: &str = "session=demo";
 
 fn customer(headers: &HeaderMap) -> Option<Subject> {
@@ -111,7 +111,8 @@ fn customer(headers: &HeaderMap) -> Option<Subject> {
 }
 
 async fn sign_in() -> ([(&'static str, String); 1], Html<&'static str>) {
-    let cookie = format!("{SESSION}; HttpOnly; SameSite=Lax; Path=/"); // Strict would break the callback
+    // `SameSite=Strict` would break the callback.
+    let cookie = format!("{SESSION}; HttpOnly; SameSite=Lax; Path=/");
     (
         [("set-cookie", cookie)],
         Html(r#"<a href="/">Signed in</a>"#),
@@ -135,7 +136,8 @@ mod tests {
             .await?;
         let site = site(provider)?;
 
-        notion.revoke_access_token(connected.access_token.expose()); // Notion may do so at any time
+        // Notion may do so at any time.
+        notion.revoke_access_token(connected.access_token.expose());
         let request = Request::get("/me").header(COOKIE, SESSION);
         let response = site.oneshot(request.body(Body::empty())?).await?;
         assert_eq!(response.status(), 200);

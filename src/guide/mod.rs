@@ -9,6 +9,8 @@
 //! - [`tests`](mod@tests): your tests against `MockNotion`
 //! - [`from_python`]: coming from the model in Python
 //! - [`trouble`]: what can go wrong, and what you will see
+//!
+//! For an SDK that takes a token, see [`NotionAuthProvider::clients`](crate::NotionAuthProvider::clients).
 
 #[doc = include_str!("backend.md")]
 pub mod backend {}

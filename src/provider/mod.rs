@@ -2,8 +2,7 @@
 //!
 //! [`NotionAuthProvider`] returns the access token that a subject's requests send. A usable token is in its cache. For
 //! any other, a *refresh task* reads the store and, if needed, spends the refresh token. There is at most one task for
-//! each subject, and it is independent of any request: requests wait for its outcome, and a dropped request does not
-//! stop it.
+//! each subject. Requests wait for its outcome, and a dropped request does not stop it.
 //!
 //! The steps of a task are in `src/refresh`; `DESIGN.md` explains them.
 

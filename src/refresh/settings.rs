@@ -8,8 +8,8 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(25);
 /// Maximum pause between two tries to commit.
 pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
-/// Maximum duration of a presentation of a refresh token after the lease, as a multiple of `call`: one until it is sent,
-/// one until the answer begins, and six while it is read.
+/// Maximum duration of a presentation of a refresh token after the lease, as a multiple of `call`. It is one `call` until
+/// the token is sent, one until the answer begins, and six while the answer is read.
 const LONGEST_PRESENTATION: u32 = 8;
 
 /// Time limits of a refresh's steps.
