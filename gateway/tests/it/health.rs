@@ -25,19 +25,21 @@ async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
 }
 
 #[tokio::test]
-async fn health_is_the_stores() {
+async fn healthy_gateway_says_so() {
     let gateway = Gateway::start().await;
-    let answer = ask::get(&format!("{}/healthz", gateway.url)).send().await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (StatusCode::OK, "ok\n")
-    );
+    for path in ["healthz", "readyz"] {
+        let answer = ask::get(&format!("{}/{path}", gateway.url)).send().await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (StatusCode::OK, "ok\n")
+        );
+    }
     let answer = ask::get(&format!("{}/nothing", gateway.url)).send().await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
+async fn many_who_ask_whether_it_is_ready_cost_the_store_one_question_in_a_second() {
     let Some(redis) = servers::redis::start() else {
         return;
     };
@@ -54,7 +56,7 @@ async fn many_who_ask_for_its_health_cost_the_store_one_question_in_a_second() {
     let before = asked();
     let begin = Instant::now();
     let everybody: Vec<_> = (0..100)
-        .map(|_| tokio::spawn(ask::get(&format!("{}/healthz", gateway.url)).send()))
+        .map(|_| tokio::spawn(ask::get(&format!("{}/readyz", gateway.url)).send()))
         .collect();
     for one in everybody {
         assert_eq!(one.await.expect("an answer").status, StatusCode::OK);
