@@ -29,8 +29,8 @@ pub(crate) type Upload = BufferedBody<Body>;
 /// Client for Notion's API. It speaks HTTP/1.1, so that each response has its own connection and flow control: over
 /// HTTP/2, responses that callers don't read would fill the window that all share.
 #[derive(Clone)]
-pub(crate) struct Upstream {
-    client: HttpsClient<Noting<Upload>>,
+pub(crate) struct Upstream<C = HttpsClient<Noting<Upload>>> {
+    client: C,
     /// By the first digit of the status; the first one counts requests without a response.
     latency: [Histogram; 6],
 }
@@ -43,12 +43,18 @@ pub(crate) enum UpstreamError {
 
 impl Upstream {
     pub(crate) fn new(https: &HttpsConfig) -> Self {
+        Self::of(https.clone().http1_only().client())
+    }
+}
+
+impl<C> Upstream<C>
+where
+    C: Service<Request<Noting<Upload>>, Response = Response<Incoming>, Error = HttpsError>,
+{
+    fn of(client: C) -> Self {
         let latency = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
             .map(|status| histogram!("gateway_upstream_duration_seconds", "status" => status));
-        Self {
-            client: https.clone().http1_only().client(),
-            latency,
-        }
+        Self { client, latency }
     }
 
     async fn send(mut self, request: Request<Upload>) -> Result<Response<Incoming>, UpstreamError> {
@@ -91,7 +97,14 @@ impl Upstream {
     }
 }
 
-impl Service<Request<Upload>> for Upstream {
+impl<C> Service<Request<Upload>> for Upstream<C>
+where
+    C: Service<Request<Noting<Upload>>, Response = Response<Incoming>, Error = HttpsError>
+        + Clone
+        + Send
+        + 'static,
+    C::Future: Send,
+{
     type Response = Response<Incoming>;
     type Error = UpstreamError;
     type Future =
@@ -174,6 +187,69 @@ impl StdError for UpstreamError {
         match self {
             Self::Https(error) => error.source(),
             Self::NoResponse => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, pin::Pin};
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::BodyExt as _;
+    use tokio::time::{Sleep, sleep};
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    /// A body of so many pieces, each after a pause.
+    struct Slow {
+        pieces: usize,
+        pause: Duration,
+        sleep: Pin<Box<Sleep>>,
+    }
+
+    impl http_body::Body for Slow {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+            if self.pieces == 0 {
+                return Poll::Ready(None);
+            }
+            std::task::ready!(self.sleep.as_mut().poll(cx));
+            self.pieces -= 1;
+            self.sleep = Box::pin(sleep(self.pause));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"piece")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn response_has_a_minute_from_the_end_of_the_upload() {
+        for (pieces, pause, ended) in [(0, 0, 60), (1, 50, 110), (10, 50, 560), (2, 70, 130)] {
+            // It reads the whole body and never responds.
+            let client = service_fn(|request: Request<Noting<Upload>>| async {
+                drop(request.into_body().collect().await);
+                pending().await
+            });
+            let pause = Duration::from_secs(pause);
+            let body = Body::new(Slow {
+                pieces,
+                pause,
+                sleep: Box::pin(sleep(pause)),
+            });
+            // The first piece is read here.
+            let body = BufferedBody::read(body, 0).await;
+            let body = body.unwrap_or_else(|error| unreachable!("{error}"));
+            let begun = Instant::now();
+            let result = Upstream::of(client).oneshot(Request::new(body)).await;
+            assert!(matches!(result, Err(UpstreamError::NoResponse)));
+            let first = if pieces > 0 { pause.as_secs() } else { 0 };
+            assert_eq!(begun.elapsed().as_secs() + first, ended, "{pieces}");
         }
     }
 }

@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::{
     ask,
     program::{BOB, Gateway, KEYS},
+    wait::eventually_async,
 };
 use crate::servers;
 
@@ -67,4 +68,36 @@ async fn many_who_ask_whether_it_is_ready_cost_the_store_one_question_in_a_secon
         (1..=took + 1).contains(&questions),
         "{questions} in {took} s"
     );
+}
+
+#[tokio::test]
+async fn store_that_is_away_makes_it_not_ready_but_leaves_it_healthy() {
+    let Some(mut redis) = servers::redis::start() else {
+        return;
+    };
+    let gateway = Gateway::start_with(&[("DATABASE_URL", &redis.url()), KEYS]).await;
+    let status = async |path: &str| {
+        let answer = ask::get(&format!("{}/{path}", gateway.url)).send().await;
+        answer.status
+    };
+    assert_eq!(status("readyz").await, StatusCode::OK);
+    redis.stop();
+    eventually_async(async || status("readyz").await == StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(status("healthz").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn watched_gateway_says_that_it_is_draining_and_serves_while_it_does() {
+    let mut gateway = Gateway::start().await;
+    gateway.connect(BOB).await;
+    let ready = || ask::get(&format!("{}/readyz", gateway.url)).send();
+    assert_eq!(ready().await.status, StatusCode::OK);
+    gateway.process.terminate();
+    eventually_async(async || {
+        let answer = ready().await;
+        answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.text() == "draining\n"
+    })
+    .await;
+    gateway.bot(BOB).await;
+    assert!(gateway.process.ended().success());
 }
