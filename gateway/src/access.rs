@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use metrics::counter;
 use notion_auth::{Event, Subject};
 
-use crate::{envelope::Reason, keys::Fingerprint, limits::Permit, path};
+use crate::{envelope::Reason, limits::Permit, path};
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
@@ -30,7 +30,7 @@ pub(crate) struct Exchange {
     begun: Instant,
     method: Method,
     uri: Uri,
-    key: OnceLock<Fingerprint>,
+    key_id: OnceLock<Arc<str>>,
     subject: OnceLock<Subject>,
     /// Held until the end.
     permit: OnceLock<Permit>,
@@ -51,7 +51,7 @@ impl Exchange {
             begun: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            key: OnceLock::new(),
+            key_id: OnceLock::new(),
             subject: OnceLock::new(),
             permit: OnceLock::new(),
             is_refreshed: AtomicBool::new(false),
@@ -60,10 +60,8 @@ impl Exchange {
     }
 
     /// Notes whose request it is. Only the first call has an effect.
-    pub(crate) fn identified(&self, key: Option<Fingerprint>, subject: &Subject) {
-        if let Some(key) = key {
-            let _ = self.key.set(key);
-        }
+    pub(crate) fn identified(&self, key_id: Arc<str>, subject: &Subject) {
+        let _ = self.key_id.set(key_id);
         let _ = self.subject.set(subject.clone());
     }
 
@@ -106,7 +104,7 @@ impl Drop for Exchange {
             status = response.map(|response| response.status.as_u16()),
             refused = response.and_then(|response| response.refused),
             duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            key = self.key.get().map(key_id),
+            key = self.key_id.get().map(|id| &**id),
             subject = self.subject.get().map(tracing::field::debug),
             notion_request_id = id.and_then(plain),
             refreshed = self.is_refreshed.load(Ordering::Relaxed),
@@ -131,18 +129,6 @@ fn method(method: &Method) -> &str {
         true => method.as_str(),
         false => "other",
     }
-}
-
-/// The beginning of the key's digest.
-fn key_id(key: &Fingerprint) -> String {
-    use std::fmt::Write as _;
-
-    let mut id = String::new();
-    for byte in &key[..4] {
-        // Writing to a `String` never fails.
-        let _ = write!(id, "{byte:02x}");
-    }
-    id
 }
 
 /// An identifier that is safe to log.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::header::EXPECT};
+use axum::{Router, body::Body, http::header::EXPECT, serve::Listener};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -20,7 +20,6 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep},
 };
@@ -50,12 +49,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Pause after a failure to accept, for example because no file descriptor is free.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Serves connections, at most `limit` at a time, until `end`. Then requests in progress have [`GRACE`] to complete.
-pub(crate) async fn serve(
-    listener: TcpListener,
+pub(crate) async fn serve<L: Listener>(
+    mut listener: L,
     limit: usize,
     router: Router,
     log: AccessLog,
@@ -66,7 +62,7 @@ pub(crate) async fn serve(
         let permits = Arc::new(Semaphore::new(limit));
         loop {
             let permit = free(&permits, limit).await;
-            let stream = accept(&listener).await;
+            let (stream, _) = listener.accept().await;
             let connection = connection(stream, router.clone(), log, connections.watcher());
             tokio::spawn(async move {
                 connection.await;
@@ -94,22 +90,6 @@ async fn free(permits: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePe
     }
     // The semaphore is never closed.
     Arc::clone(permits).acquire_owned().await.ok()
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are small, and the next request waits for them.
-                let _ = stream.set_nodelay(true);
-                return stream;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }
 
 async fn connection<S>(stream: S, router: Router, log: AccessLog, watcher: Watcher)

@@ -24,7 +24,7 @@ use crate::{
     body::{DataFrames, Stalled},
     envelope::{self, Reason, Refusal},
     headers::{self, RequestHeaders},
-    keys::GatewayKeys,
+    keys::{Fingerprint, GatewayKeys},
     limits::{Limits, Reached},
     path,
     upstream::{RESPONSE_IDLE, Upstream, UpstreamError},
@@ -99,7 +99,7 @@ impl Shared {
         };
         let exchange = head.extensions.get::<Arc<Exchange>>();
         if let Some(exchange) = exchange {
-            exchange.identified(Some(key), &subject);
+            exchange.identified(key_id(&key), &subject);
         }
         check_method(&head.method)?;
         path::check(head.uri.path(), head.uri.query())?;
@@ -238,6 +238,12 @@ fn failed(error: &BoxError) -> Refusal {
 
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// What a key is called in the log: the beginning of its digest.
+fn key_id(key: &Fingerprint) -> Arc<str> {
+    let id: String = key[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    id.into()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -8,6 +8,7 @@ use axum::{
     middleware,
     response::Response,
     routing::{any, get},
+    serve::ListenerExt as _,
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -144,7 +145,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         drop(end);
     });
     connections::serve(
-        listener,
+        // Small responses must not wait for acknowledgements.
+        listener.tap_io(|stream| drop(stream.set_nodelay(true))),
         operation.max_connections,
         router,
         operation.access_log,
