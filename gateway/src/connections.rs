@@ -302,4 +302,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
 }
 
 #[cfg(test)]
+#[path = "connections_tests.rs"]
 mod tests;
