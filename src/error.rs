@@ -52,8 +52,11 @@ enum Kind {
     AppRejected,
     Destination(&'static str),
     Configuration(&'static str),
-    AppCredentials(AppCredentialsError),
-    Store { is_unavailable: bool },
+    /// The source says which.
+    AppCredentials,
+    Store {
+        is_unavailable: bool,
+    },
     InvalidToken(InvalidToken),
 }
 
@@ -198,7 +201,7 @@ impl AuthError {
         matches!(
             self.kind,
             Kind::Configuration(_)
-                | Kind::AppCredentials(_)
+                | Kind::AppCredentials
                 | Kind::Store {
                     is_unavailable: false
                 }
@@ -243,7 +246,7 @@ impl AuthError {
             Kind::AppRejected
             | Kind::Destination(_)
             | Kind::Configuration(_)
-            | Kind::AppCredentials(_)
+            | Kind::AppCredentials
             | Kind::Store { .. }
             | Kind::InvalidToken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -271,7 +274,7 @@ impl AuthError {
             _ => "internal_server_error",
         };
         let message = match self.kind {
-            Kind::NoSubject => NOT_SIGNED_IN.to_owned(),
+            Kind::NoSubject => format!("notion-auth: {NOT_SIGNED_IN}"),
             _ => format!("notion-auth: {}", self.kind),
         };
         let body = serde_json::json!({
@@ -314,7 +317,7 @@ impl fmt::Display for Kind {
             Self::AppRejected => f.write_str(
                 "Notion does not accept the app's client id and client secret: check them",
             ),
-            Self::AppCredentials(error) => error.fmt(f),
+            Self::AppCredentials => f.write_str("the app credentials can't be used"),
             Self::InvalidToken(reason) => write!(
                 f,
                 "the credentials cannot be used: {reason}; connect again, or, if there is a refresh token, refresh them"
@@ -333,6 +336,9 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Kind::AppCredentials, Some(source)) = (&self.kind, &self.source) {
+            return write!(f, "{}: {source}", self.kind);
+        }
         match &self.subject {
             Some(subject) => write!(f, "{subject:?}: {}", self.kind),
             None => self.kind.fmt(f),
@@ -366,6 +372,6 @@ impl From<InvalidToken> for AuthError {
 
 impl From<AppCredentialsError> for AuthError {
     fn from(error: AppCredentialsError) -> Self {
-        Self::new(Kind::AppCredentials(error))
+        Self::new(Kind::AppCredentials).with_source(error)
     }
 }

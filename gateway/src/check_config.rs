@@ -12,6 +12,7 @@ use notion_auth::{
 use tower::ServiceExt as _;
 
 use crate::{
+    access::AccessLog,
     commands,
     database::Database,
     settings::{ConnectionSettings, Settings, origin_of},
@@ -34,10 +35,10 @@ pub(crate) async fn check() -> Result<(), BoxError> {
         ("Notion", notion(connections).await),
     ] {
         match outcome {
-            Ok(what) => println!("{part:<24} {what}"),
+            Ok(what) => println!("{part:<32} {what}"),
             Err(error) => {
                 failures += 1;
-                println!("{part:<24} FAILED: {error}");
+                println!("{part:<32} FAILED: {error}");
             }
         }
     }
@@ -53,6 +54,7 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
         keys,
         site,
         connections,
+        operation,
     } = settings;
     let app = &connections.app;
     let mut rows = vec![
@@ -82,8 +84,21 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     if !connections.accepted.is_empty() {
         rows.push(("GATEWAY_ACCEPT_SETTINGS", connections.accepted.join(",")));
     }
+    let limit = operation.max_requests;
+    rows.push(("GATEWAY_MAX_REQUESTS", limit.to_string()));
+    let limit = operation.max_requests_per_subject;
+    rows.push(("GATEWAY_MAX_REQUESTS_PER_SUBJECT", limit.to_string()));
+    if let Some(addresses) = &operation.metrics_listen {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        rows.push(("GATEWAY_METRICS_LISTEN", addresses.join(", ")));
+    }
+    let access_log = match operation.access_log {
+        AccessLog::On => "on",
+        AccessLog::Off => "off",
+    };
+    rows.push(("GATEWAY_ACCESS_LOG", access_log.to_owned()));
     for (name, value) in rows {
-        println!("{name:<24} {value}  ({})", origin_of(name)?);
+        println!("{name:<32} {value}  ({})", origin_of(name)?);
     }
     if !keys.can_connect() && app.has_oauth_client() {
         println!(

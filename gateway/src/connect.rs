@@ -32,6 +32,7 @@ use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
 
 use crate::{
+    access::Exchange,
     envelope,
     keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner, Refused, Rights, fingerprint},
     page,
@@ -215,7 +216,6 @@ fn visiting(key: &GatewayKey) -> Result<Caller, &'static str> {
     Ok(Caller {
         key_id: Arc::clone(&key.id),
         subject: subject.clone(),
-        rights: key.rights,
     })
 }
 
@@ -264,7 +264,12 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
                         return envelope::too_many_wrong_keys();
                     }
                 }
-                _ => return connect.keys.refuse(refused).await,
+                _ => {
+                    if let (Some(exchange), Some(id)) = (exchange(&request), refused.key_id()) {
+                        exchange.has_key(id);
+                    }
+                    return *connect.keys.refuse(refused).await;
+                }
             }
             request
                 .extensions()
@@ -272,8 +277,11 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
                 .map(|it| it.caller.clone())
         }
     };
-    if let Some(caller) = &caller {
-        request.extensions_mut().insert(caller.subject.clone());
+    if let Some(caller) = caller {
+        if let Some(exchange) = exchange(&request) {
+            exchange.identified(&caller);
+        }
+        request.extensions_mut().insert(caller.subject);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
     let mut response = next.run(request).await;
@@ -281,10 +289,12 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
         let cookie = connect.visitor_cookie(&visitor.fingerprint, visitor.signed_in_at);
         add_cookie(&mut response, &cookie);
     }
-    if let Some(caller) = caller {
-        response.extensions_mut().insert(caller);
-    }
     response
+}
+
+/// What the access log gets to know of the request.
+fn exchange(request: &Request) -> Option<&Arc<Exchange>> {
+    request.extensions().get()
 }
 
 fn has_bearer(headers: &HeaderMap) -> bool {

@@ -10,6 +10,7 @@ use crate::{
     database::Database,
     keys::GatewayKeys,
     listen::Listen,
+    operation::Operation,
     server,
     settings::{ConnectionSettings, Settings, Site},
 };
@@ -48,6 +49,7 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
             accepted: Vec::new(),
         },
         site,
+        operation: Operation::from_env().await?,
     };
     println!("A mock of Notion answers here; nothing leaves this machine.");
     println!("1. Connect a workspace: open the page below, and sign in with the key {connecting}");

@@ -8,14 +8,15 @@ use std::{
     time::SystemTime,
 };
 
-use axum::{
-    http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION},
-    response::Response,
-};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
 use notion_auth::{BoxError, Subject};
 use sha2::{Digest as _, Sha256};
 
-use crate::{envelope, key_lines, wrong_keys::WrongKeys};
+use crate::{
+    envelope::{self, Refusal},
+    key_lines,
+    wrong_keys::WrongKeys,
+};
 
 /// Names the subject of a request that has a service key. It never goes on to Notion.
 pub(crate) const SUBJECT_HEADER: HeaderName = HeaderName::from_static("notion-auth-subject");
@@ -66,13 +67,11 @@ pub(crate) struct GatewayKey {
     pub(crate) paths: Vec<String>,
 }
 
-/// The sender of a request whose key is good. It is in the extensions of each answer, for the access log.
+/// The sender of a request whose key is good.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the access log reads them")]
 pub(crate) struct Caller {
     pub(crate) key_id: Arc<str>,
     pub(crate) subject: Subject,
-    pub(crate) rights: Rights,
 }
 
 /// Why a request is not accepted.
@@ -82,7 +81,7 @@ pub(crate) enum Refused {
     NoKey,
     WrongKey,
     Expired(Arc<str>),
-    NoSubject,
+    NoSubject(Arc<str>),
     OtherSubject(Arc<str>),
     NoRight(Arc<str>, Rights),
     Path(Arc<str>),
@@ -208,7 +207,6 @@ impl GatewayKeys {
         Ok(Caller {
             key_id: Arc::clone(&key.id),
             subject: key.subject(headers)?,
-            rights: key.rights,
         })
     }
 
@@ -226,9 +224,9 @@ impl GatewayKeys {
     }
 
     /// Answers a request that is refused. A wrong key is counted, and its answer is delayed.
-    pub(crate) async fn refuse(&self, refused: Refused) -> Response {
+    pub(crate) async fn refuse(&self, refused: Refused) -> Refusal {
         if matches!(refused, Refused::WrongKey) && !self.delay_wrong_key().await {
-            return envelope::too_many_wrong_keys();
+            return Box::new(envelope::too_many_wrong_keys());
         }
         refused.to_response()
     }
@@ -261,7 +259,7 @@ impl GatewayKey {
             (Owner::Service, Some(named)) if !named.is_empty() && !is_repeated => {
                 Ok(Subject::new(named))
             }
-            (Owner::Service, _) => Err(Refused::NoSubject),
+            (Owner::Service, _) => Err(Refused::NoSubject(Arc::clone(&self.id))),
         }
     }
 
@@ -275,38 +273,56 @@ impl GatewayKey {
 }
 
 impl Refused {
-    fn to_response(&self) -> Response {
-        let (status, message) = match self {
-            Self::NoKey | Self::WrongKey => return envelope::no_key(),
+    /// The key of the request, if it is known.
+    pub(crate) fn key_id(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::NoKey | Self::WrongKey => None,
+            Self::Expired(id)
+            | Self::NoSubject(id)
+            | Self::OtherSubject(id)
+            | Self::NoRight(id, _)
+            | Self::Path(id) => Some(id),
+        }
+    }
+
+    fn to_response(&self) -> Refusal {
+        let (reason, status, message) = match self {
+            Self::NoKey | Self::WrongKey => return Box::new(envelope::no_key()),
             Self::Expired(id) => (
+                "key_expired",
                 StatusCode::UNAUTHORIZED,
                 format!("the key {id} has expired"),
             ),
-            Self::NoSubject => (
+            Self::NoSubject(_) => (
+                "subject",
                 StatusCode::BAD_REQUEST,
                 "a service key needs the header Notion-Auth-Subject, once, with the subject whose \
                  credentials the request is to have"
                     .to_owned(),
             ),
             Self::OtherSubject(id) => (
+                "subject",
                 StatusCode::FORBIDDEN,
                 format!(
                     "the key {id} is of another subject than the header Notion-Auth-Subject names"
                 ),
             ),
             Self::NoRight(id, needed) if needed.connect => (
+                "key_right",
                 StatusCode::FORBIDDEN,
                 format!(
                     "the key {id} may call Notion and not connect: that takes a key with the right `connect`"
                 ),
             ),
             Self::NoRight(id, _) => (
+                "key_right",
                 StatusCode::FORBIDDEN,
                 format!(
                     "the key {id} may connect and not call Notion: that takes a key with the right `call`"
                 ),
             ),
             Self::Path(id) => (
+                "key_path",
                 StatusCode::FORBIDDEN,
                 format!("the key {id} may not call this path"),
             ),
@@ -316,7 +332,7 @@ impl Refused {
             StatusCode::FORBIDDEN => "restricted_resource",
             _ => "validation_error",
         };
-        envelope::error(status, code, &message)
+        envelope::refusal(reason, status, code, &message)
     }
 }
 

@@ -4,10 +4,13 @@
 //! puts the credentials of that key's subject on the request and sends it on. A user connects a workspace at
 //! `/connect`.
 
+mod access;
+mod body;
 mod check_config;
 mod cli;
 mod commands;
 mod connect;
+mod connections;
 mod database;
 #[cfg(feature = "demo")]
 mod demo;
@@ -16,17 +19,22 @@ mod envelope;
 mod forward;
 mod headers;
 mod health;
+mod host;
 mod import;
 mod key_lines;
 mod keys;
+mod limits;
 mod listen;
+mod log;
 mod new_key;
-mod outgoing;
+mod operation;
 mod output;
 mod page;
+mod path;
 mod rotate;
 mod server;
 mod settings;
+mod upstream;
 mod variables;
 mod vault;
 mod wrong_keys;
@@ -53,11 +61,11 @@ async fn main() -> ExitCode {
         Command::Import(_) => LevelFilter::WARN,
         _ => LevelFilter::ERROR,
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .init();
-    match run(command).await {
+    let done = match log::start(level) {
+        Ok(()) => run(command).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");

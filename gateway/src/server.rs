@@ -1,35 +1,46 @@
 //! The gateway as a server: its parts put together, its start and its end.
 
-use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::Request,
     http::StatusCode,
+    middleware,
     response::{IntoResponse as _, Response},
     routing::{any, get},
+    serve::ListenerExt as _,
 };
+use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::BoxError;
-use tokio::{signal, sync::oneshot};
+use notion_auth::{BoxError, Event};
+use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
 use tower::ServiceExt as _;
 
 use crate::{
+    access::{self, AccessLog},
     connect::{self, Connect},
-    envelope,
+    connections, envelope,
     forward::{self, Forward},
-    health::{Health, healthz},
+    headers,
+    health::{Health, healthz, readyz},
+    host,
     keys::GatewayKeys,
-    listen::Listeners,
+    limits::Limits,
     settings::Settings,
     vault,
 };
 
-/// Time limit for requests to complete at shutdown.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
 const REFRESHES: Duration = Duration::from_secs(75);
+
+/// How long the gateway goes on to accept connections while `/readyz` says that it is draining, and within which time
+/// somebody must have asked for `/readyz` for that to be of use.
+const DRAIN: Duration = Duration::from_secs(5);
+const WATCHED: Duration = Duration::from_secs(60);
+
+/// Connections to the address of the metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Between two looks at the file of keys.
 const RELOAD: Duration = Duration::from_secs(5);
@@ -46,27 +57,48 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         listen,
         keys,
         site,
-        connections,
+        connections: stored,
+        operation,
     } = settings;
     let listeners = listen.bind().await?;
-    let metrics = metrics()?;
-    let has_oauth_client = connections.app.has_oauth_client();
-    let (builder, cookie_key) = vault::open(&connections).await?;
+    let metrics_listener = match &operation.metrics_listen {
+        None => None,
+        Some(listen) => Some(
+            TcpListener::bind(&listen[..])
+                .await
+                .map_err(|error| format!("GATEWAY_METRICS_LISTEN: {listen:?}: {error}"))?,
+        ),
+    };
+    let limits = Arc::new(Limits::new(
+        operation.max_requests,
+        operation.max_requests_per_subject,
+    ));
+    let metrics = metrics(limits.clone())?;
+    let has_oauth_client = stored.app.has_oauth_client();
+    let observed = limits.clone();
+    let (builder, cookie_key) = vault::open(&stored).await?;
+    let builder = builder.observer(move |event: &Event| {
+        observed.note(event);
+        access::audit(event);
+    });
     let provider = vault::start(builder).await?;
     tokio::spawn(reload(keys.clone())?);
 
+    let health = Health::of(provider.clone());
     let forward = Forward::new(
         provider.clone(),
         keys.clone(),
-        &connections.api_url,
-        &connections.https,
+        limits,
+        operation.request_headers,
+        stored.api_url,
+        &stored.https,
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))
         .with_state(forward)
-        .route("/healthz", get(healthz))
-        .with_state(Health::of(provider.clone()))
-        .route("/metrics", get(async move || metrics.render()));
+        .route("/readyz", get(readyz))
+        .with_state(health.clone())
+        .route("/healthz", get(healthz));
     if has_oauth_client {
         println!("Workspaces are connected at {}", site.address("/connect"));
         if !keys.can_connect() {
@@ -74,9 +106,36 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
                 "no key may connect: add KEY=SUBJECT:connect to GATEWAY_KEYS, or a line by `key new --connect`"
             );
         }
+        let public_site = Arc::new(site.clone());
         let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
-        router = router.merge(connect::router(connect));
+        let connect = connect::router(connect)
+            .layer(middleware::from_fn_with_state(
+                public_site,
+                host::only_public,
+            ))
+            .layer(middleware::map_response(async |mut response: Response| {
+                headers::make_private(response.headers_mut(), "authorization, cookie");
+                response
+            }));
+        router = router.merge(connect);
     }
+    let (end, ended) = watch::channel(());
+    let metrics_server = match metrics_listener {
+        None => {
+            router = router.merge(metrics);
+            None
+        }
+        Some(listener) => {
+            println!("Metrics are at http://{}/metrics", listener.local_addr()?);
+            Some(tokio::spawn(connections::serve(
+                listener,
+                METRICS_CONNECTIONS,
+                metrics,
+                AccessLog::Off,
+                is_ended(ended.clone()),
+            )))
+        }
+    };
     if !site.prefix().is_empty() {
         // A server in front removes the prefix, or leaves it.
         router = Router::new()
@@ -89,26 +148,57 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         None => not_found(has_oauth_client),
     });
 
-    let end = signal_to_end()?;
+    let signal = signal_to_end()?;
     println!("Listening on http://{}", listeners.first_addr()?);
-    run(listeners, router, end).await?;
+    tokio::spawn(async move {
+        signal.await;
+        health.drain();
+        tracing::info!("shutting down");
+        if health.is_watched(WATCHED) {
+            sleep(DRAIN).await;
+        }
+        drop(end);
+    });
+    connections::serve(
+        // Small responses must not wait for acknowledgements.
+        listeners.tap_io(|stream| drop(stream.set_nodelay(true))),
+        operation.max_connections,
+        router,
+        operation.access_log,
+        is_ended(ended),
+    )
+    .await;
+    if let Some(server) = metrics_server {
+        server.await?;
+    }
     provider.shutdown(REFRESHES).await?;
     Ok(())
 }
 
-/// Installs the metrics recorder. Call it before the provider is built, because the provider registers its counters then.
-fn metrics() -> Result<PrometheusHandle, BoxError> {
-    let handle = PrometheusBuilder::new()
+async fn is_ended(mut end: watch::Receiver<()>) {
+    // An error: the sender was dropped.
+    while end.changed().await.is_ok() {}
+}
+
+/// Returns the route of the metrics, and installs their recorder. Call it before the provider is built, because the
+/// provider registers its counters then.
+fn metrics(limits: Arc<Limits>) -> Result<Router, BoxError> {
+    let handle: PrometheusHandle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
         .install_recorder()?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            sleep(UPKEEP).await;
             upkeep.run_upkeep();
         }
     });
-    Ok(handle)
+    let render = async move || {
+        let in_flight = u32::try_from(limits.in_flight()).unwrap_or(u32::MAX);
+        gauge!("gateway_requests_in_flight").set(in_flight);
+        handle.render()
+    };
+    Ok(Router::new().route("/metrics", get(render)))
 }
 
 /// Reads the file of keys again when it changes: every few seconds, and at once by SIGHUP.
@@ -119,11 +209,11 @@ fn reload(keys: Arc<GatewayKeys>) -> Result<impl Future<Output = ()>, BoxError> 
         loop {
             #[cfg(unix)]
             tokio::select! {
-                () = tokio::time::sleep(RELOAD) => {}
+                () = sleep(RELOAD) => {}
                 _ = hang_up.recv() => {}
             }
             #[cfg(not(unix))]
-            tokio::time::sleep(RELOAD).await;
+            sleep(RELOAD).await;
             keys.reload_if_changed();
         }
     })
@@ -135,31 +225,6 @@ fn without_empty_segments(mut request: Request) -> Option<Request> {
     let path = target.strip_prefix("//")?.trim_start_matches('/');
     *request.uri_mut() = format!("/{path}").parse().ok()?;
     Some(request)
-}
-
-/// Serves until a signal comes; then what is under way has [`GRACE`] to end.
-async fn run(
-    listeners: Listeners,
-    router: Router,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), BoxError> {
-    let (shutting_down, ended) = oneshot::channel();
-    let server = axum::serve(listeners, router).with_graceful_shutdown(async {
-        end.await;
-        tracing::info!("shutting down");
-        let _ = shutting_down.send(());
-    });
-    let limit = async {
-        match ended.await {
-            Ok(()) => tokio::time::sleep(GRACE).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        served = server.into_future() => served?,
-        () = limit => tracing::warn!("requests that took longer than {GRACE:?} to end were cut off"),
-    }
-    Ok(())
 }
 
 /// Returns a future that ends with SIGTERM or SIGINT. Signals are noticed from this call on, not from the first poll.
@@ -186,9 +251,9 @@ fn signal_to_end() -> Result<impl Future<Output = ()>, BoxError> {
 
 fn not_found(has_connect: bool) -> Response {
     let message = match has_connect {
-        true => "here are /v1/… (Notion's API), /connect, /healthz and /metrics",
+        true => "here are /v1/… (Notion's API), /connect, /healthz and /readyz",
         false => {
-            "here are /v1/… (Notion's API), /healthz and /metrics. There is nothing to connect: every key \
+            "here are /v1/… (Notion's API), /healthz and /readyz. There is nothing to connect: every key \
              has the token that NOTION_TOKEN is"
         }
     };

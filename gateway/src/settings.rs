@@ -10,6 +10,7 @@ use crate::{
     database::Database,
     keys::GatewayKeys,
     listen::Listen,
+    operation::Operation,
     variables::{self, Source},
 };
 
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) keys: Arc<GatewayKeys>,
     pub(crate) site: Site,
     pub(crate) connections: ConnectionSettings,
+    pub(crate) operation: Operation,
 }
 
 /// What is needed to work with the stored connections: the settings of all commands.
@@ -64,6 +66,7 @@ impl Settings {
             keys: Arc::new(keys),
             site,
             connections,
+            operation: Operation::from_env().await?,
         })
     }
 }
@@ -260,6 +263,10 @@ impl Site {
         path.strip_prefix(self.prefix())
             .filter(|inner| inner.starts_with('/'))
             .unwrap_or(path)
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Scheme, host and port.

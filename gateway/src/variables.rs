@@ -10,11 +10,17 @@ use std::{
 use notion_auth::BoxError;
 
 /// The settings that only the gateway has. Another name with their prefix is an error, because it is a misspelt one.
-const OWN: [&str; 5] = [
+const OWN: [&str; 11] = [
     "GATEWAY_ACCEPT_SETTINGS",
+    "GATEWAY_ACCESS_LOG",
     "GATEWAY_KEYS",
     "GATEWAY_KEYS_FILE",
     "GATEWAY_LISTEN",
+    "GATEWAY_LOG",
+    "GATEWAY_MAX_REQUESTS",
+    "GATEWAY_MAX_REQUESTS_PER_SUBJECT",
+    "GATEWAY_METRICS_LISTEN",
+    "GATEWAY_PASS_HEADERS",
     "GATEWAY_PUBLIC_URL",
 ];
 

@@ -11,8 +11,7 @@ use crate::{
     subject::Subject,
 };
 
-/// Names one entry for as long as it is in the cache unchanged: a 401 that comes after the entry was
-/// replaced finds nothing.
+/// Identifies one entry until it is replaced. A 401 for a replaced entry finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EntryVersion(pub(super) u32);
 
@@ -47,7 +46,7 @@ impl From<FencingToken> for Fence {
     }
 }
 
-/// What is put into the cache. Times are readings of the provider's monotonic clock.
+/// New content of an entry. Times are readings of the provider's monotonic clock.
 #[derive(Debug, Clone)]
 pub(crate) struct Cached {
     pub(crate) authorization: HeaderValue,
@@ -73,7 +72,7 @@ impl From<Lineage> for Replaced {
     }
 }
 
-/// What the cache knows of a subject.
+/// Outcome of a lookup.
 pub(crate) enum Found {
     /// This can be sent.
     Hit {
@@ -115,8 +114,8 @@ pub(crate) struct Validated {
     pub(crate) check_again_at: Option<Duration>,
 }
 
-/// An entry as the table keeps it. There may be a million of them, so it is small: 128 bytes, which also makes the
-/// address of an entry cheap to compute.
+/// An entry as the table keeps it. There may be a million of them, so it is small. Its size is 128 bytes, so that the
+/// address of an entry is cheap to compute.
 pub(super) struct Slot {
     pub(super) name: Name,
     pub(super) authorization: HeaderValue,
@@ -129,7 +128,7 @@ pub(super) struct Slot {
     validated_at: u32,
     /// Zeros for none.
     replaced: Replaced,
-    /// What most entries don't have, since Notion's tokens have no known expiry.
+    /// Most entries have none, because Notion's tokens have no known expiry.
     rare: Option<Box<Rare>>,
     /// Since room was made last.
     is_used: AtomicBool,
@@ -144,7 +143,7 @@ struct Rare {
 
 const NONE_REPLACED: Replaced = Replaced([0; 3]);
 
-/// No time at all: the clock need not be read.
+/// No time: the clock need not be read.
 const NEVER: u64 = u64::MAX;
 
 impl Slot {

@@ -1,8 +1,8 @@
-//! The access tokens in use, as ready-made header values.
+//! Cache of access tokens as ready-made header values.
 //!
-//! A cache hit holds a read lock of one of the [`shards`] while it clones the value that it found. An [`entry`] is all
-//! that is known of one subject's token. What its times mean is decided when it is put in, so that a hit compares one
-//! number. [`room`] is the capacity, [`table`] the eviction.
+//! A cache hit holds a read lock of one of the [`shards`] while it clones the header value. An [`entry`] has everything
+//! that is known of a subject's token. Its times are combined into one number when it is inserted, so that a hit makes
+//! one comparison. [`room`] computes the capacity, and [`table`] evicts.
 
 mod entry;
 mod name;
@@ -15,5 +15,5 @@ mod tests;
 pub(crate) use self::entry::{EntryVersion, Fence};
 pub(crate) use self::{
     entry::{Cached, Entry, Found, Refusal, Replaced, Validated},
-    shards::{Cache, Changes},
+    shards::{Cache, Changes, Hit},
 };

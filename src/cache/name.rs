@@ -1,11 +1,11 @@
-//! A subject as the cache keeps it.
+//! A subject's text as the cache keeps it.
 
 use std::sync::Arc;
 
 use crate::subject::Subject;
 
-/// A name of up to 38 bytes, such as a UUID's text, lies within the entry. That spares a load from memory for each hit
-/// among many subjects, and memory.
+/// A name of up to 38 bytes, such as a UUID's text, is stored within the entry. This saves memory, and a
+/// load from memory for each hit among many subjects.
 pub(super) struct Name {
     hash: u64,
     text: Text,
@@ -16,7 +16,7 @@ enum Text {
     Long(Arc<str>),
 }
 
-/// With its length and what tells it from a long one: 40 bytes.
+/// With its length and the discriminant: 40 bytes.
 const SHORT: usize = 38;
 
 impl Name {

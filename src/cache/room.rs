@@ -1,21 +1,21 @@
-//! How many entries there may be.
+//! Capacity of a cache.
 
-/// How many tables a cache has, and how many entries each may hold.
+/// Number of a cache's tables, and of the entries of each.
 ///
-/// A table doubles when it is seven eighths full. A table's limit is such a step, and the number of tables follows from
-/// it: then no table of a full cache is half empty, and none grows for the last few entries.
+/// A table doubles when it is seven eighths full. The limit of a table is such a size, and the number of tables follows
+/// from it. So no table of a full cache is half empty, and none grows for the last few entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Room {
     pub(super) tables: usize,
     pub(super) entries_per_table: usize,
 }
 
-/// Each is a lock, and on cache lines of its own.
+/// Each table has its own lock and cache lines.
 const MOST_TABLES: usize = 64;
 
 impl Room {
-    /// Room for `capacity` entries, and what the hash may put into one table beyond its share (four
-    /// standard deviations of it).
+    /// Returns the capacity for `capacity` entries, with slack for tables that the hash gives more than their share (four
+    /// standard deviations).
     pub(super) fn for_capacity(capacity: usize) -> Self {
         let mut entries_per_table = 7_usize;
         loop {

@@ -17,25 +17,25 @@ use super::{
 };
 use crate::subject::Subject;
 
-/// Tables under locks of their own, by subject.
+/// Sharded map from subjects to entries.
 pub(crate) struct Cache {
     shards: Box<[Shard]>,
     room: Room,
     next_version: AtomicU32,
 }
 
-/// On a cache line of its own, so that locks of different shards do not get in each other's way.
+/// On its own cache line, to avoid false sharing between the locks of different shards.
 #[repr(align(128))]
 struct Shard(ShardedLock<Table>);
 
-/// An entry in its place. It holds the shard's lock, so keep it for a moment only.
+/// A borrowed entry. It holds the shard's lock, so drop it soon.
 pub(crate) struct Hit<'a> {
     table: ShardedLockReadGuard<'a, Table>,
     index: usize,
 }
 
 impl Hit<'_> {
-    /// Returns what can be sent without a decision. `now` is read only when the answer depends on it.
+    /// Returns the header value if it can be sent without a decision. `now` is read only if the result depends on it.
     #[inline]
     pub(crate) fn ready(
         &self,
@@ -65,7 +65,7 @@ impl Cache {
 
     #[inline]
     fn shard(&self, hash: u64) -> &ShardedLock<Table> {
-        // The table takes its bits from the two ends of the hash, this from between.
+        // The table uses the bits at both ends of the hash, this those in between.
         let bits = hash << 7 >> 32;
         // Less than the number of shards, which is small.
         let index = (bits * self.shards.len() as u64) >> 32;
@@ -85,8 +85,8 @@ impl Cache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the subject's entry in its place. [`Hit::ready`] is a second step, so that the subject is no longer
-    /// borrowed when the request's headers are set.
+    /// Returns the subject's entry, borrowed. [`Hit::ready`] is a second step, so that the subject is no longer borrowed
+    /// when the request's headers are set.
     #[inline]
     pub(crate) fn hit(&self, subject: &Subject) -> Option<Hit<'_>> {
         let hash = subject.seeded_hash();
@@ -165,11 +165,11 @@ impl Cache {
         Changes(self.read(subject.seeded_hash()).changes)
     }
 
-    /// Puts in what was read from the store. `None` if this process connected, disconnected or reinstated a
-    /// subject of the shard since `changes` was read: then the record must be read again.
+    /// Inserts what was read from the store. `None` if this process connected, disconnected or reinstated a subject of
+    /// the shard since `changes` was read. The record must be read again then.
     ///
-    /// Under the same fencing token, the entry keeps its refusal unless `ends_refusal`. With the refusal ends the
-    /// version: a 401 for a request that was sent before says nothing about what was read since.
+    /// Under the same fencing token, the entry keeps its refusal unless `ends_refusal`. The entry version ends with the
+    /// refusal, because a 401 for an earlier request says nothing about what was read since.
     pub(crate) fn publish(
         &self,
         subject: &Subject,
@@ -185,7 +185,7 @@ impl Cache {
         Some(self.put(&mut table, subject, cached, check_again_at, ends_refusal))
     }
 
-    /// Forgets the subject, if this process changed nothing in its shard since `changes` was read.
+    /// Removes the subject, if this process changed nothing in its shard since `changes` was read.
     pub(crate) fn remove(&self, subject: &Subject, changes: Changes) {
         let mut table = self.write(subject.seeded_hash());
         if table.changes == changes.0 {
@@ -245,8 +245,8 @@ impl Cache {
     }
 }
 
-/// A change of a subject's record that is being saved. Whether it ends or is dropped, what tasks have read until then is
-/// not published.
+/// A change of a subject's record that is being saved. When it ends or is dropped, what tasks have read until then is no
+/// longer published.
 #[must_use]
 pub(crate) struct Change<'a> {
     cache: &'a Cache,
@@ -277,7 +277,7 @@ impl Drop for Change<'_> {
     }
 }
 
-/// How many changes a shard has seen.
+/// A shard's change counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Changes(u64);
 

@@ -1,4 +1,4 @@
-//! The entries under one lock, and which are evicted.
+//! The entries under one lock, and their eviction.
 
 use hashbrown::HashTable;
 

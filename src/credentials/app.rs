@@ -39,11 +39,11 @@ use super::{AccessToken, AppCredentialsError, ClientSecret, NotionAppCredentials
 /// ```
 /// use notion_auth::NotionAppCredentials;
 ///
-/// let app: NotionAppCredentials = toml::from_str(r#"
-///     client_id = "1f2e"
-///     client_secret = "secret_3d4c"
-///     redirect_uri = "https://app.example/notion/callback"
-/// "#)?;
+/// let app: NotionAppCredentials = serde_json::from_str(r#"{
+///     "client_id": "1f2e",
+///     "client_secret": "secret_3d4c",
+///     "redirect_uri": "https://app.example/notion/callback"
+/// }"#)?;
 ///
 /// let script: NotionAppCredentials = serde_json::from_str(r#"{"token": "ntn_5b6a"}"#)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

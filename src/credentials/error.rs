@@ -11,7 +11,7 @@ use std::fmt;
 /// let error = NotionAppCredentials::builder().version("latest").build().unwrap_err();
 /// assert_eq!(error.to_string(), "version: expected a date as YYYY-MM-DD, such as 2026-03-11");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppCredentialsError {
     field: &'static str,
     variable: Option<&'static str>,

@@ -3,55 +3,34 @@
 //!
 //! It depends only on `axum-core`, which has the traits without router and server, and supports axum 0.8.
 //!
-//! A handler that calls Notion uses a client with the layer around it:
+//! A handler that calls Notion takes the [`Connection`] and a client with the layer around it, and returns
+//! [`HandlerError`]s:
 //!
 //! ```
-//! use axum::{
-//!     Extension, Router,
-//!     body::{Body, Bytes},
-//!     extract::{FromRef, State},
-//!     response::{IntoResponse, Response},
-//!     routing::get,
-//! };
-//! use http::{Request, StatusCode};
+//! use axum::{Extension, Router, body::Body, response::Response, routing::get};
+//! use bytes::Bytes;
+//! use http::Request;
 //! use http_body_util::Empty;
 //! use notion_auth::{
-//!     AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-//!     integrations::axum::Connection, https_client,
+//!     Connection, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject, https_client,
+//!     integrations::axum::HandlerError,
 //! };
 //! use tower::{Layer as _, ServiceExt as _};
 //!
-//! #[derive(Clone)]
-//! struct Site {
-//!     provider: NotionAuthProvider,
-//!     notion: NotionAuth<HttpsClient<Empty<Bytes>>>,
-//! }
+//! type Client = NotionAuth<HttpsClient<Empty<Bytes>>>;
 //!
-//! impl FromRef<Site> for NotionAuthProvider {
-//!     fn from_ref(site: &Site) -> Self {
-//!         site.provider.clone()
-//!     }
-//! }
-//!
-//! async fn me(connection: Connection, State(site): State<Site>) -> Result<Response, Response> {
-//!     let request = Request::get("https://api.notion.com/v1/users/me").extension(connection.subject);
-//!     let request = request.body(Empty::new()).map_err(failed)?;
-//!     let answer = site.notion.oneshot(request).await.map_err(failed)?;
-//!     Ok(answer.map(Body::new))
-//! }
-//!
-//! fn failed(error: impl Into<BoxError>) -> Response {
-//!     match AuthError::find(&*error.into()) {
-//!         Some(error) => error.clone().into_response(), // in the envelope of Notion's API
-//!         None => StatusCode::BAD_GATEWAY.into_response(),
-//!     }
+//! async fn me(connection: Connection, Extension(notion): Extension<Client>) -> Result<Response, HandlerError> {
+//!     let request = Request::get("/v1/users/me").extension(connection.subject);
+//!     Ok(notion.oneshot(request.body(Empty::new())?).await?.map(Body::new))
 //! }
 //!
 //! fn app(provider: NotionAuthProvider) -> Router {
-//!     let layer = NotionAuthLayer::refreshing(provider.clone());
-//!     let site = Site { notion: layer.layer(https_client()), provider };
-//!     let session = Extension(Subject::new("ann")); // replace with your session layer
-//!     Router::new().route("/me", get(me)).with_state(site).layer(session)
+//!     let notion: Client = NotionAuthLayer::refreshing(provider.clone()).layer(https_client());
+//!     Router::new()
+//!         .route("/me", get(me))
+//!         .layer(Extension(notion))
+//!         .layer(Extension(Subject::new("ann"))) // replace with your session layer
+//!         .with_state(provider)
 //! }
 //! ```
 
@@ -60,16 +39,44 @@ use axum_core::{
     extract::{FromRef, FromRequestParts},
     response::{IntoResponse, Response},
 };
-use http::request::Parts;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts};
 
 use crate::{
-    error::AuthError,
+    error::{AuthError, BoxError},
     provider::{ConnectionStatus, NotionAuthProvider},
     store::RecordState,
     subject::Subject,
 };
 
-/// [`AuthError::to_response`].
+/// Error of a handler that calls Notion, as a response.
+///
+/// An [`AuthError`] is its [`to_response`](AuthError::to_response). Any other error is 502, in the envelope of Notion's
+/// API, and is logged. Every error converts into this type, so that handlers use `?`.
+#[derive(Debug)]
+pub struct HandlerError(BoxError);
+
+impl<E: Into<BoxError>> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for HandlerError {
+    fn into_response(self) -> Response {
+        if let Some(error) = AuthError::find(&*self.0) {
+            return error.to_response().map(Body::new);
+        }
+        tracing::warn!(error = %self.0, "a handler that calls Notion failed");
+        const BODY: &str = r#"{"object":"error","status":502,"code":"bad_gateway","message":"notion-auth: the request to Notion failed"}"#;
+        let mut response = Response::new(Body::from(BODY));
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        response
+    }
+}
+
+/// See [`AuthError::to_response`].
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         self.to_response().map(Body::new)
@@ -94,7 +101,7 @@ impl IntoResponse for AuthError {
 /// A page that is also shown without a connection takes a `Result`:
 ///
 /// ```
-/// use notion_auth::{AuthError, integrations::axum::Connection};
+/// use notion_auth::{AuthError, Connection};
 ///
 /// async fn settings(connection: Result<Connection, AuthError>) -> Result<String, AuthError> {
 ///     Ok(match connection {

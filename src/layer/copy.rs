@@ -29,7 +29,7 @@ enum ExtensionsCopy {
 }
 
 /// Bytes before each header: the name's length, then twice the value's length and the sensitive bit.
-const LENGTHS: usize = size_of::<u32>() + size_of::<u64>();
+const LENGTHS: usize = 2 * size_of::<u64>();
 
 impl<B> RequestCopy<B> {
     /// `body` is the copy of the request's body.
@@ -50,8 +50,7 @@ impl<B> RequestCopy<B> {
         head.extend_from_slice(path.unwrap_or_default().as_bytes());
         for (name, value) in headers {
             let name = name.as_str().as_bytes();
-            // `http` limits names to 64 KiB.
-            head.extend_from_slice(&(name.len() as u32).to_le_bytes());
+            head.extend_from_slice(&(name.len() as u64).to_le_bytes());
             let value_length = (value.len() as u64) << 1 | u64::from(value.is_sensitive());
             head.extend_from_slice(&value_length.to_le_bytes());
             head.extend_from_slice(name);
@@ -113,8 +112,8 @@ impl<B> RequestCopy<B> {
 fn parse_headers(mut head: Bytes) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     while !head.is_empty() {
-        let name_length = u32::from_le_bytes(take(&mut head, 4)?.as_ref().try_into().ok()?);
-        let value_length = u64::from_le_bytes(take(&mut head, 8)?.as_ref().try_into().ok()?);
+        let name_length = take_u64(&mut head)?;
+        let value_length = take_u64(&mut head)?;
         let name = take(&mut head, usize::try_from(name_length).ok()?)?;
         let value = take(&mut head, usize::try_from(value_length >> 1).ok()?)?;
         let mut value = HeaderValue::from_maybe_shared(value).ok()?;
@@ -122,6 +121,11 @@ fn parse_headers(mut head: Bytes) -> Option<HeaderMap> {
         headers.append(HeaderName::from_lowercase(&name).ok()?, value);
     }
     Some(headers)
+}
+
+fn take_u64(head: &mut Bytes) -> Option<u64> {
+    let bytes = take(head, size_of::<u64>())?;
+    Some(u64::from_le_bytes(bytes.as_ref().try_into().ok()?))
 }
 
 /// Splits off the first bytes, if there are as many.

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::error::AuthError;
 
-/// The one origin that is sent tokens.
+/// The only origin that gets tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
     /// https, or http.
@@ -182,8 +182,8 @@ impl Destination {
     }
 }
 
-/// Whether the recipient of a request with this method is who the URI names, and keeps the token to
-/// itself (RFC 9110, sections 9.3.6 and 9.3.8).
+/// Whether a request with this method goes to the server that the URI names, and the response does not repeat the token
+/// (RFC 9110, sections 9.3.6 and 9.3.8).
 #[inline]
 fn is_for_notion(method: &Method) -> bool {
     !matches!(*method, Method::CONNECT | Method::TRACE)
@@ -198,7 +198,7 @@ fn is_plain_path(path: &str) -> bool {
     if rest.starts_with(['/', '%']) || rest.contains('\\') || !rest.is_ascii() {
         return false;
     }
-    // A dot segment can uncover two slashes further on, also one that is encoded.
+    // A normalized dot segment, also an encoded one, can leave a path that begins with two slashes.
     let decoded = rest.to_ascii_lowercase().replace("%2e", ".");
     let decoded = decoded.replace("%2f", "/").replace("%5c", "/");
     !decoded

@@ -82,18 +82,23 @@ where
                     handle,
                     replay,
                 } => {
-                    let response = ready!(inner.poll(cx)).map_err(Into::into)?;
-                    let unauthorized = Unauthorized::of(response.status(), response.headers());
+                    let answer = inner.poll(cx);
+                    let unauthorized = match &answer {
+                        Poll::Ready(Ok(it)) => Unauthorized::of(it.status(), it.headers()),
+                        _ => None,
+                    };
+                    // Returned as it is: moving a response costs more than all checks.
                     let Some(unauthorized) = unauthorized else {
-                        return Poll::Ready(Ok(response));
+                        return answer.map_err(Into::into);
                     };
                     let Some(replay) = replay.take() else {
                         handle.refused(unauthorized);
-                        return Poll::Ready(Ok(response));
+                        return answer.map_err(Into::into);
                     };
-                    match SlowPath::renewing(replay, *handle, unauthorized, response) {
+                    let refusal = ready!(answer).map_err(Into::into)?;
+                    match SlowPath::renewing(replay, *handle, unauthorized, refusal) {
                         Ok(path) => path,
-                        Err(response) => return Poll::Ready(Ok(response)),
+                        Err(refusal) => return Poll::Ready(Ok(refusal)),
                     }
                 }
                 StateProjection::Slow { path } => return path.as_mut().poll(cx),

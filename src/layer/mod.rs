@@ -23,9 +23,12 @@
 //!
 //! # Credentials
 //!
-//! [`ExplicitCredentials`](crate::ExplicitCredentials) in the extensions come first, then the credentials of the
-//! [`Subject`](crate::Subject), then the app's integration token, if the request asks for it
-//! ([`UseIntegrationToken`](crate::UseIntegrationToken)) or the app has no OAuth client.
+//! The first of these is used:
+//!
+//! 1. [`ExplicitCredentials`](crate::ExplicitCredentials) in the request's extensions
+//! 2. the stored credentials of the [`Subject`](crate::Subject) in the extensions
+//! 3. the app's integration token, if the app has no OAuth client or the extensions have
+//!    [`UseIntegrationToken`](crate::UseIntegrationToken)
 //!
 //! # Destination
 //!
@@ -34,12 +37,67 @@
 //!
 //! # Replays
 //!
-//! If Notion answers 401, the credentials are refreshed and the request is sent once more. For that, the layer copies each
-//! request before it is sent. The body must be `Clone` or a [`BufferedBody`]; see [`without_replay`] and [`replaying`]
-//! for other bodies.
+//! If Notion answers 401, the credentials are refreshed and the request is sent once more. Therefore the layer copies each
+//! request before it is sent. The body must be `Clone` or a [`BufferedBody`]. For other bodies, see [`without_replay`] and
+//! [`replaying`].
 //!
 //! [`without_replay`]: NotionAuthLayer::without_replay
 //! [`replaying`]: NotionAuthLayer::replaying
+//!
+//! # Order of layers
+//!
+//! From the outside in:
+//!
+//! | layer | reason |
+//! |---|---|
+//! | `Trace` | one span for all tries of a request, without the token |
+//! | `Timeout` | one limit for all tries and pauses. A refresh continues after a time-out. Waiting for readiness, as of `ConcurrencyLimit`, is not included; `tokio::time::timeout` around everything includes it |
+//! | `Retry` | each try selects current credentials, and holds no permit while it pauses. This layer handles 401 itself |
+//! | `FollowRedirect` | each hop is checked before it gets a token. Inside this layer, a redirect would take the token along |
+//! | **`NotionAuthLayer`** | |
+//! | `ConcurrencyLimit` | a request that waits for credentials holds no permit |
+//! | `RateLimit` | counts what is sent, including replays and redirects. It can't be cloned, so a `Buffer` is around it. Notion's limit applies to each connection, so this one only bounds the process |
+//! | the client | |
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::Empty;
+//! use notion_auth::{
+//!     NotionAuthLayer, RetryRateLimited, Subject, https_client,
+//!     testing::{MockNotion, notion::{Call, Fault}},
+//! };
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_http::{follow_redirect::FollowRedirectLayer, trace::TraceLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), notion_auth::BoxError> {
+//! # let notion = MockNotion::start().await?;
+//! # let provider = notion.provider_builder()?.build()?;
+//! # let ann = notion.connect();
+//! # provider.store_credentials(&"ann".into(), ann.clone()).await?;
+//! let client = ServiceBuilder::new()
+//!     .layer(TraceLayer::new_for_http())
+//!     .timeout(Duration::from_secs(150))
+//!     .retry(RetryRateLimited::new()) // feature `retry`
+//!     .layer(FollowRedirectLayer::new())
+//!     .layer(NotionAuthLayer::refreshing(provider))
+//!     .concurrency_limit(64)
+//!     .buffer(64)
+//!     .rate_limit(1000, Duration::from_secs(60))
+//!     .service(https_client());
+//!
+//! // Rate-limited, redirected and refused: the caller sees none of it.
+//! # notion.revoke_access_token(ann.access_token.expose());
+//! let me = format!("{}/v1/users/me", notion.base_url());
+//! notion.script(Call::Api, [Fault::RateLimited { retry_after: Some(0) }, Fault::Redirect(me.clone())]);
+//! let request = Request::get(me).extension(Subject::new("ann")).body(Empty::<Bytes>::new())?;
+//! assert_eq!(client.oneshot(request).await?.status(), 200);
+//! assert_eq!(notion.ledger().api_calls().len(), 4);
+//! assert_eq!(notion.ledger().refreshes().len(), 1);
+//! # Ok(()) }
+//! ```
 
 mod buffered;
 mod copy;

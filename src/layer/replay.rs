@@ -3,7 +3,7 @@ use http_body::Body;
 use super::buffered::BufferedBody;
 
 mod private {
-    /// What a replay policy keeps of each request: something, or nothing at all.
+    /// Storage of a replay policy for each request's copy: an `Option`, or no storage.
     pub trait Keep<T>: Sized {
         /// Calls `make` only if there is a place for what it makes.
         fn keep(make: impl FnOnce() -> Option<T>) -> Self;
@@ -18,7 +18,7 @@ mod private {
         }
 
         fn take(&mut self) -> Self {
-            Option::take(self)
+            Self::take(self)
         }
     }
 

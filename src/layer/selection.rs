@@ -9,7 +9,7 @@ use http::{
 
 use super::destination::Destination;
 use crate::{
-    cache::{EntryVersion, Fence},
+    cache::{EntryVersion, Fence, Hit},
     error::AuthError,
     header::NOTION_VERSION,
     provider::{EntryHandle, Lookup, NotionAuthProvider, Shared, Waiting},
@@ -114,48 +114,66 @@ impl Config {
             return None;
         }
         let extensions = request.extensions();
-        let (authorization, handle, fence) = match extensions.get::<Subject>() {
+        match extensions.get::<Subject>() {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
-                self.cached(subject, self.handle)?
+                let hit = self.provider.engine.cache.hit(subject)?;
+                let handle = self.handle.of(subject.seeded_hash(), EntryVersion::NONE);
+                self.inject_hit(request, present, &hit, handle, keep)
             }
-            _ => self.cached_for(extensions)?,
-        };
-        let kept = keep(request, fence);
-        self.inject(request.headers_mut(), present, authorization);
-        Some((handle, kept))
+            _ => self.inject_uncommon(request, present, keep),
+        }
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn cached_for(
+    fn inject_uncommon<B, K>(
         &self,
-        extensions: &Extensions,
-    ) -> Option<(HeaderValue, EntryHandle, Option<Fence>)> {
+        request: &mut Request<B>,
+        present: Present,
+        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
+    ) -> Option<(EntryHandle, K)> {
         if self.reports {
             return None;
         }
-        if let Some(explicit) = extensions.get::<ExplicitCredentials>() {
-            return Some((explicit.authorization(), self.handle, None));
+        let extensions = request.extensions();
+        let others = match extensions.get::<ExplicitCredentials>() {
+            Some(explicit) => Some(explicit.authorization()),
+            None if self.provider.has_only_integration_token() => {
+                self.provider.integration_token.clone()
+            }
+            None => None,
+        };
+        if let Some(authorization) = others {
+            let kept = keep(request, None);
+            self.inject(request.headers_mut(), present, authorization);
+            return Some((self.handle, kept));
         }
-        if self.provider.has_only_integration_token() {
-            let token = self.provider.integration_token.clone()?;
-            return Some((token, self.handle, None));
-        }
-        self.cached(extensions.get::<Subject>()?, self.handle(extensions))
+        let subject = extensions.get::<Subject>()?;
+        let hit = self.provider.engine.cache.hit(subject)?;
+        let handle = self.handle(extensions);
+        let handle = handle.of(subject.seeded_hash(), EntryVersion::NONE);
+        self.inject_hit(request, present, &hit, handle, keep)
     }
 
+    /// `handle` is that of the subject, and of no entry yet.
     #[inline]
-    fn cached(
+    fn inject_hit<B, K>(
         &self,
-        subject: &Subject,
+        request: &mut Request<B>,
+        present: Present,
+        hit: &Hit<'_>,
         handle: EntryHandle,
-    ) -> Option<(HeaderValue, EntryHandle, Option<Fence>)> {
-        let hit = self.provider.engine.cache.hit(subject)?;
+        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
+    ) -> Option<(EntryHandle, K)> {
         let clock = &self.provider.engine.clock;
         let (authorization, version, fence) = hit.ready(|| clock.coarse_monotonic())?;
         self.provider.hits.count();
-        let handle = handle.of(subject.seeded_hash(), version);
-        let fence = (handle.mode() == Mode::Refreshing).then_some(fence);
-        Some((authorization.clone(), handle, fence))
+        // Under the shard's read lock, because dropping `hit` before costs every request more.
+        let kept = keep(
+            request,
+            (handle.mode() == Mode::Refreshing).then_some(fence),
+        );
+        self.inject(request.headers_mut(), present, authorization.clone());
+        Some((handle.with_version(version), kept))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.

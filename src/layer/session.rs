@@ -36,7 +36,7 @@ impl Session {
         self.bind(NotionAuthLayer::refreshing(self.provider.clone()).layer(client))
     }
 
-    /// Binds a service that has a [`NotionAuthLayer`] around it already to this session.
+    /// Binds a service that already has a [`NotionAuthLayer`] around it to this session.
     pub fn bind<S>(&self, service: S) -> SessionService<S> {
         SessionService {
             inner: service,
@@ -45,7 +45,7 @@ impl Session {
     }
 }
 
-/// Middleware that makes each request a session's, whatever identity it carried before.
+/// Middleware that gives each request the credentials of a session, and replaces any identity that it had.
 ///
 /// Made by [`Session::wrap`] and [`Session::bind`].
 #[derive(Debug, Clone)]

@@ -31,9 +31,9 @@ pin_project! {
         S: Service<Request<B>>,
     {
         applied: Arc<Applied<S>>,
-        // `None` for a request that was sent once: it is not sent a third time.
+        // `None` for a replay, which is not replayed again.
         policy: Option<R>,
-        // What is to be sent. The service is not ready.
+        // The request to send. The service is not ready.
         unsent: Option<(S, Request<B>)>,
         #[pin]
         state: State<S::Future, Replay<S, B>, S::Response>,

@@ -11,6 +11,8 @@ use url::Url;
 use super::{
     NotionAuthProvider, at_rest::AtRest, registry::ProviderId, shared::Shared, start::LastPurge,
 };
+#[cfg(feature = "encryption")]
+use crate::keyring::Keyring;
 use crate::{
     cache::Cache,
     clock::{Clock, SystemClock},
@@ -89,14 +91,13 @@ impl NotionAuthProviderBuilder {
         }
     }
 
-    /// The application's credentials. Required.
+    /// Sets the application's credentials. Required.
     pub fn app(mut self, app: NotionAppCredentials) -> Self {
         self.app = Some(app);
         self
     }
 
-    /// Where users' credentials are kept. Default: a [`MemoryStore`], which forgets them when the
-    /// process ends.
+    /// Sets the store of users' credentials. Default: a [`MemoryStore`], which loses them when the process ends.
     ///
     /// A store that outlives the process ([`is_persistent`](CredentialStore::is_persistent)) needs keys (`keys`, feature
     /// `encryption`), or [`plaintext_at_rest`](Self::plaintext_at_rest).
@@ -106,11 +107,44 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// The service that sends requests to the OAuth endpoints. Default, with the feature `https`: a
-    /// new TLS connection for each call.
+    /// Encrypts credentials before they are given to the store (XChaCha20-Poly1305), with keys derived from these.
     ///
-    /// It must follow no redirects, retry nothing, and keep no idle connections. If it can tell that
-    /// a request was not sent, it says so by [`NotSent`](crate::oauth::NotSent).
+    /// The first key encrypts, and all keys decrypt. Each replica needs the same keys.
+    /// [`rotate`](crate::NotionAuthProvider::rotate) describes how to change them.
+    ///
+    /// An encrypted record is bound to its namespace, subject, lineage, generation, OAuth client and token server. A
+    /// record that was altered, copied from elsewhere or stored as plaintext is an error. Namespace, subject, state,
+    /// workspace name, icon and id, bot id, client id, times and lease stay plaintext. A subject that is an e-mail
+    /// address can be read in the database.
+    ///
+    /// A record that this process can't read is an error with the reason, and is not changed. So a key that is missing
+    /// for a while causes no loss.
+    #[cfg(feature = "encryption")]
+    pub fn keys(mut self, keys: Keyring) -> Self {
+        self.at_rest.keys = Some(keys);
+        self
+    }
+
+    /// Lets a persistent store keep credentials as plaintext. Use it for a store that is encrypted by other means, and
+    /// that only this application can read.
+    ///
+    /// Together with keys (`keys`), plaintext records are still read, and every write is encrypted. To encrypt an
+    /// existing store:
+    ///
+    /// 1. Deploy the keys and this call to all replicas. A replica without the keys can't read records that others have
+    ///    encrypted. It returns errors until it has the keys, and loses nothing.
+    /// 2. Call `rotate` until it has gone through all records and left none pending.
+    /// 3. Remove this call. Until then, anyone who can write to the store can insert credentials.
+    pub fn plaintext_at_rest(mut self) -> Self {
+        self.at_rest.plaintext = true;
+        self
+    }
+
+    /// Sets the service that sends requests to the OAuth endpoints. Default, with the feature `https`: a new TLS
+    /// connection for each call.
+    ///
+    /// It must follow no redirects, retry nothing, and keep no idle connections. If it knows that a request was not
+    /// sent, its error contains [`NotSent`](crate::oauth::NotSent).
     pub fn transport<S, B>(mut self, service: S) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -124,16 +158,16 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// Root certificates and proxies of the built-in transport. Default: those of the environment.
+    /// Sets the root certificates and proxies of the built-in transport. Default: those of the environment.
     ///
-    /// Give the client for API calls the same: [`HttpsConfig::client`].
+    /// Use the same for the client of API calls: [`HttpsConfig::client`].
     #[cfg(feature = "https")]
     pub fn https(mut self, config: HttpsConfig) -> Self {
         self.https = Some(config);
         self
     }
 
-    /// Where the time is read. Default: the system's clocks.
+    /// Sets the clock. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -145,81 +179,85 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// Maximum number of subjects whose tokens are cached, plus at most an eighth of it from 100,000 on (more for few: 301
-    /// for 100). Tokens in use are removed last, and those that were removed are read from the store again. Default:
-    /// 100,000, at about 240 bytes each.
+    /// Sets the approximate maximum number of cached subjects. Default: 100,000, at about 240 bytes each.
+    ///
+    /// The cache may hold an eighth more, and more than that for small numbers (301 for 100). Least recently used entries
+    /// are evicted, and read from the store again on demand.
     pub fn cache_capacity(mut self, subjects: usize) -> Self {
         self.cache_capacity = Some(subjects);
         self
     }
 
-    /// Caches the tokens of all subjects. Memory grows with their number and is not freed, so a client that can choose
-    /// subjects can exhaust it.
+    /// Caches the tokens of all subjects, without a maximum. Memory grows with their number and is not freed, so a client
+    /// that can choose subjects can exhaust it.
     pub fn unbounded_cache(mut self) -> Self {
         self.cache_capacity = None;
         self
     }
 
-    /// Lets requests without a subject, and subjects without credentials, use the integration token
-    /// though the app has an OAuth client.
+    /// Lets requests without a subject, and subjects without credentials, use the integration token although the app has
+    /// an OAuth client.
     ///
-    /// Without this it takes [`UseIntegrationToken`](crate::UseIntegrationToken) on the request,
-    /// because a lost subject must not switch identities silently.
+    /// By default, each such request needs the extension [`UseIntegrationToken`](crate::UseIntegrationToken), because a
+    /// lost subject must not silently change the identity.
     pub fn fall_back_to_integration_token(mut self) -> Self {
         self.falls_back = true;
         self
     }
 
-    /// The part of a shared store that is this application's. Default: `notion`.
+    /// Sets the namespace of this application's records in a shared store. Default: `notion`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// What [`Event`](super::Event)s are reported to.
+    /// Sets the observer that receives each [`Event`](super::Event).
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// The runtime that loads and refreshes credentials. Default: the one in whose context a request
-    /// needs it.
+    /// Sets the runtime that loads and refreshes credentials. Default: that of the request which needs them.
     ///
-    /// Give one that lives as long as the process if requests run on short-lived runtimes: a refresh
-    /// ends with its runtime.
+    /// If requests run on short-lived runtimes, set one that lives as long as the process, because a refresh ends with
+    /// its runtime.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// The origin of Notion's API: the only place that is sent a token. https, or http on this
-    /// machine (`localhost`, 127.0.0.0/8, `[::1]`). Default: `https://api.notion.com`.
+    /// Sets the origin of Notion's API, which is the only destination that gets tokens. Default:
+    /// `https://api.notion.com`.
+    ///
+    /// It must be https, or http on this machine (`localhost`, 127.0.0.0/8, `[::1]`).
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
         self.api_url = Some(url.into());
         self
     }
 
-    /// The revocation endpoint. Default: `revoke` beside the token URL.
+    /// Sets the revocation endpoint. Default: `revoke` beside the token URL.
     pub fn revoke_url(mut self, url: impl Into<String>) -> Self {
         self.revoke_url = Some(url.into());
         self
     }
 
-    /// The introspection endpoint. Default: `introspect` beside the token URL.
+    /// Sets the introspection endpoint. Default: `introspect` beside the token URL.
     pub fn introspect_url(mut self, url: impl Into<String>) -> Self {
         self.introspect_url = Some(url.into());
         self
     }
 
-    /// Makes the random delays the same in every run, for tests that are to be repeatable.
+    /// Makes random delays the same in every run, for repeatable tests.
     #[cfg(feature = "testing")]
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);
         self
     }
 
-    /// Stops refresh tasks at their failpoints, for tests: a task goes on when the future that `hook` returns is ready.
-    /// One that is never ready stands for a process that died there.
+    /// Stops refresh tasks at their failpoints, for tests.
+    ///
+    /// A task continues when the future that `hook` returns is ready. A future that is never ready simulates a process
+    /// that died at this step.
     #[cfg(feature = "testing")]
     pub fn failpoint<F>(
         mut self,

@@ -21,9 +21,11 @@ pub struct Clients<T> {
     shared: Arc<Shared<T>>,
 }
 
+type Make<T> = Box<dyn Fn(&str) -> Result<T, BoxError> + Send + Sync>;
+
 struct Shared<T> {
     provider: NotionAuthProvider,
-    make: Box<dyn Fn(&str) -> Result<T, BoxError> + Send + Sync>,
+    make: Make<T>,
     kept: Mutex<Kept<T>>,
 }
 
@@ -56,7 +58,7 @@ pub enum CallError<E> {
 }
 
 impl NotionAuthProvider {
-    /// Keeps clients of an SDK that takes a fixed token. `make` builds one from an access token.
+    /// Returns a cache of clients of an SDK that takes a fixed token. `make` builds a client from an access token.
     ///
     /// At most 1,000 clients are kept. For more subjects, the least recently used client is dropped and made again on
     /// demand.
@@ -107,13 +109,13 @@ impl<T> Clients<T> {
     /// Calls Notion with a client for the subject's token. If Notion refuses the token, the call is repeated once with a
     /// client for a new token.
     ///
-    /// `is_unauthorized` tells whether the SDK's error is Notion's 401.
+    /// `is_unauthorized` returns whether the SDK's error is Notion's 401.
     ///
     /// # Errors
     /// Those of a request through a refreshing layer, of the function that makes clients, and of the call.
     ///
     /// # Cancel safety
-    /// Dropping the future cancels the call. A refresh that it started goes on.
+    /// Dropping the future cancels the call. A refresh that it started continues.
     pub async fn run<R, E>(
         &self,
         subject: &Subject,

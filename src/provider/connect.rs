@@ -39,18 +39,18 @@ pub(crate) enum Connecting {
 }
 
 impl NotionAuthProvider {
-    /// Stores the credentials of a new authorization. They replace those that were stored for the subject, even while
-    /// a refresh of these is running.
+    /// Stores the credentials of a new authorization. They replace the subject's stored credentials, even during a
+    /// refresh of those.
     ///
     /// [`Event::IdentityChanged`] reports another Notion user or workspace than before. Replaced tokens of another bot
     /// are then revoked in the background, unless another subject is connected by that bot, or another OAuth client
     /// or token server issued them.
     ///
-    /// Credentials that can't be sent are stored as well, because they may be the only copy:
-    /// [`Event::InvalidToken`] and [`status`](Self::status) say so.
+    /// Credentials that can't be sent are stored as well, because they may be the only copy. [`Event::InvalidToken`]
+    /// and [`status`](Self::status) report them.
     ///
     /// # Errors
-    /// When the store fails, or holds credentials for the subject that another OAuth client or token server issued.
+    /// If the store fails, or holds credentials for the subject that another OAuth client or token server issued.
     pub async fn store_credentials(
         &self,
         subject: &Subject,

@@ -1,4 +1,4 @@
-//! Connections as the application handles them: looked at, ended, reinstated.
+//! The application's operations on connections: status, list, disconnect, reinstate.
 
 use std::{
     sync::Arc,
@@ -25,14 +25,14 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStatus {
-    /// Whose connection it is.
+    /// The subject of the connection.
     pub subject: Subject,
     /// Whether it can be used.
     pub state: RecordState,
     /// Why the access token can't be sent although the connection is active. Only
     /// [`status`](NotionAuthProvider::status) decrypts it; in a list it is `None`.
     pub invalid_token: Option<InvalidToken>,
-    /// The grant. `None` for a record that can't be read.
+    /// Identifies the grant: each connect has a new lineage. `None` for a record that can't be read.
     pub lineage: Option<Lineage>,
     /// How often the credentials were refreshed, plus one.
     pub generation: u64,
@@ -45,7 +45,7 @@ pub struct ConnectionStatus {
     /// Name or e-mail address of the Notion user who connected. Only [`status`](NotionAuthProvider::status) decrypts
     /// it; in a list it is `None`.
     pub account: Option<String>,
-    /// The bot by which Notion knows the connection.
+    /// Notion's ID of the connection: its bot.
     pub bot_id: Option<String>,
     /// When the user connected, UTC.
     pub connected_at: Option<SystemTime>,
@@ -107,22 +107,22 @@ pub enum Revocation {
     Done,
     /// There was no connection.
     NothingToRevoke,
-    /// Notion was not reached, or refused. The tokens are deleted here, but may stay valid until the user removes the
-    /// connection in Notion.
+    /// Notion was not reached, or refused the call. The tokens are deleted here, but may stay valid until the user
+    /// removes the connection in Notion.
     Failed(OAuthError),
     /// The stored tokens could not be read, for example because a key is missing here. They are deleted, but may stay
     /// valid until the user removes the connection in Notion.
     Unreadable(AuthError),
 }
 
-/// How often a change is tried again when another one comes between.
+/// How often a change is tried if other changes conflict with it.
 pub(super) const TRIES: u32 = 16;
 
 impl NotionAuthProvider {
     /// Returns the subject's stored credentials, tokens included; `None` if there are none that can be used.
     ///
     /// # Errors
-    /// When the store fails, or the record can't be read: the source says why, and what to do.
+    /// If the store fails, or the record can't be read. The source has the reason, and what to do.
     pub async fn load_credentials(
         &self,
         subject: &Subject,
@@ -142,8 +142,10 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Deletes the subject's credentials here. The tokens stay valid at Notion, unless a refresh is under way: what it
-    /// obtains is revoked. To end them too, use [`disconnect`](Self::disconnect).
+    /// Deletes the subject's credentials here. The tokens stay valid at Notion. To revoke them too, use
+    /// [`disconnect`](Self::disconnect).
+    ///
+    /// The tokens that a refresh in progress obtains are revoked.
     ///
     /// # Errors
     /// When the store fails.
@@ -152,15 +154,16 @@ impl NotionAuthProvider {
         written.map(drop).map_err(|it| it.error)
     }
 
-    /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion, in up to three tries. A
-    /// refresh under way can't bring them back, and what it obtains is revoked.
+    /// Ends the subject's connection: deletes its tokens here, then revokes them at Notion, in up to three tries.
     ///
-    /// It is done in a task that [`shutdown`](Self::shutdown) waits for, so dropping the future stops nothing. A second
-    /// call does nothing. Tokens that another OAuth client or token server issued are deleted and not revoked.
+    /// A refresh in progress can't restore them, and the tokens that it obtains are revoked. A second call does nothing.
+    /// Tokens that another OAuth client or token server issued are deleted and not revoked.
+    ///
+    /// A background task does this, and [`shutdown`](Self::shutdown) waits for it. Dropping the future does not stop it.
     ///
     /// # Errors
-    /// When the store fails: then the connection is as it was, or ended. Once the store answers again, the tokens of one
-    /// that was ended are revoked.
+    /// If the store fails. The connection is then unchanged or ended. If it was ended, its tokens are revoked when the
+    /// store answers again.
     pub async fn disconnect(&self, subject: &Subject) -> Result<Revocation, AuthError> {
         let tracked = self.engine().tasks.track();
         let (provider, ended) = (self.clone(), subject.clone());
@@ -201,11 +204,11 @@ impl NotionAuthProvider {
         Ok(revocation)
     }
 
-    /// Returns the subject's connection as it is stored; `None` if there never was one, or it was ended.
+    /// Returns the subject's connection as it is stored, or `None` if there is none or it was ended.
     ///
-    /// A record that can't be read is [`Unreadable`](RecordState::Unreadable); the error of
-    /// [`load_credentials`](Self::load_credentials) says why. A token that can't be sent leaves the state as it is; see
-    /// [`invalid_token`](ConnectionStatus::invalid_token).
+    /// A record that can't be read has the state [`Unreadable`](RecordState::Unreadable), and the error of
+    /// [`load_credentials`](Self::load_credentials) has the reason. A token that can't be sent does not change the
+    /// state; see [`invalid_token`](ConnectionStatus::invalid_token).
     ///
     /// # Errors
     /// When the store fails.
@@ -233,10 +236,10 @@ impl NotionAuthProvider {
         Ok(Some(status))
     }
 
-    /// Returns the connections that the query asks for, in the byte order of their subjects.
+    /// Returns the connections that match the query, in the byte order of their subjects.
     ///
-    /// Nothing is decrypted: a record of which [`status`](Self::status) says that no key decrypts it is listed in the
-    /// state that is stored.
+    /// Nothing is decrypted. A record that no key decrypts is therefore listed in its stored state, while
+    /// [`status`](Self::status) returns it as unreadable.
     ///
     /// ```
     /// # use notion_auth::{store::{Filter, ListQuery}, testing::MockNotion};
@@ -268,11 +271,11 @@ impl NotionAuthProvider {
             .collect())
     }
 
-    /// Makes credentials active again that were marked as needing reauthorization: for an operator who knows that the
-    /// mark is wrong, as after a configuration that was refused. Returns whether they are active now.
+    /// Makes credentials active again that were marked as needing reauthorization. Returns whether they are active now.
     ///
-    /// `lineage` and `generation` are those that [`status`](Self::status), [`list`](Self::list) or
-    /// [`Event::NeedsReauthorization`] named. Credentials that were connected or refreshed since stay as they are.
+    /// Use it if you know that the mark is wrong, for example because Notion refused a wrong configuration. `lineage` and
+    /// `generation` are those of [`status`](Self::status), [`list`](Self::list) or [`Event::NeedsReauthorization`].
+    /// Credentials that were connected or refreshed since then do not change.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -326,8 +329,8 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Removes what the store need not keep: tombstones after 24 hours, and nonces of connection flows. Returns how
-    /// many were removed. Call it about once an hour.
+    /// Removes expired records: tombstones after 24 hours, and nonces of connection flows. Returns their number. Call it
+    /// about once an hour, unless the provider was built by [`start`](super::NotionAuthProviderBuilder::start).
     ///
     /// # Errors
     /// When the store fails.
@@ -336,14 +339,12 @@ impl NotionAuthProvider {
         purged.map_err(StoreError::into_auth_error)
     }
 
-    /// Checks what the store's durability depends on, and the settings of the built-in transport (`HttpsConfig`). Call
-    /// it at the start.
+    /// Checks the store's settings for durability, and the settings of the built-in transport (`HttpsConfig`).
     ///
-    /// Nothing is sent to Notion.
+    /// Call it at the start, and as a readiness check. Nothing is sent to Notion.
     ///
     /// # Errors
-    /// When the store is not reached, or would lose what it is given; when a variable for root certificates or proxies
-    /// can't be used.
+    /// If the store is not reached or could lose writes, or if a variable for root certificates or proxies can't be used.
     pub async fn health(&self) -> Result<(), AuthError> {
         #[cfg(feature = "https")]
         self.check_connections().await?;
@@ -436,7 +437,7 @@ impl NotionAuthProvider {
 /// A tombstone was not written, as far as is known.
 struct NotWritten {
     error: AuthError,
-    /// What it may have replaced all the same, and by which attempt.
+    /// The records that it may have replaced all the same, and the attempt.
     unknown: Option<(Box<Snapshot>, AttemptId)>,
 }
 
@@ -480,7 +481,7 @@ pub(super) async fn revoke(engine: &Engine, subject: &Subject, seen: &Snapshot) 
     }
 }
 
-/// Waits until the store says whether a tombstone was written, and if it was, revokes the tokens that it replaced.
+/// Waits until it is known whether a tombstone was written. If it was, revokes the tokens that it replaced.
 async fn revoke_once_written(
     engine: Arc<Engine>,
     subject: Subject,

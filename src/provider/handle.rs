@@ -7,6 +7,8 @@ use super::{
     NotionAuthProviderBuilder, Session, lookup::Lookup, registry::EntryHandle, shared::Shared,
     unauthorized::Unauthorized,
 };
+#[cfg(feature = "routes")]
+use crate::routes::NotionOAuthServiceBuilder;
 use crate::{
     cache::Fence,
     credentials::{InvalidToken, NotionUserCredentials},
@@ -17,11 +19,10 @@ use crate::{
     subject::{ExplicitCredentials, Mode, Subject},
 };
 
-/// Knows which access token to send for every subject, keeps credentials in a store, and refreshes
-/// them.
+/// Stores the credentials of subjects, refreshes them, and returns their access tokens.
 ///
-/// A handle: clones share everything. Put it into a [`NotionAuthLayer`](crate::NotionAuthLayer), or
-/// ask it directly where another HTTP client or SDK sends the requests:
+/// It is a handle, and clones share everything. A [`NotionAuthLayer`](crate::NotionAuthLayer) uses it for requests of a
+/// Tower service. For another HTTP client or SDK, call it directly:
 ///
 /// ```
 /// # use notion_auth::{testing, Subject};
@@ -31,14 +32,14 @@ use crate::{
 /// # let subject = Subject::new("ann");
 /// # provider.store_credentials(&subject, notion.connect()).await?;
 /// let acquired = provider.acquire(&subject).await?;
-/// // … send a request with `acquired.authorization()`. If the answer is 401:
+/// // … send a request with `acquired.authorization()`. If the response is 401:
 /// let newer = provider.refused(&subject, &acquired).await?;
 /// assert!(newer.generation() > acquired.generation());
 /// # Ok(()) }
 /// ```
 ///
-/// Futures of this type may be dropped at any time. A refresh that was started goes on, and is
-/// saved; a store operation is done whole or not at all.
+/// Futures of this type may be dropped at any time. A refresh that was started continues and is saved. A store operation
+/// takes effect as a whole or not at all.
 #[derive(Clone)]
 pub struct NotionAuthProvider {
     shared: Arc<Shared>,
@@ -85,6 +86,32 @@ impl NotionAuthProvider {
         NotionAuthProviderBuilder::new()
     }
 
+    /// Returns a session, whose requests use this subject's credentials.
+    pub fn session(&self, subject: impl Into<Subject>) -> Session {
+        Session::of_subject(self.clone(), subject.into())
+    }
+
+    /// Returns a session whose requests use these credentials as they are: not stored, and not refreshed.
+    ///
+    /// # Errors
+    /// If the access token is not a valid header value, or its type is not bearer.
+    pub fn with_credentials(
+        &self,
+        credentials: &NotionUserCredentials,
+    ) -> Result<Session, InvalidToken> {
+        let authorization = credentials.to_header_value()?;
+        let explicit = ExplicitCredentials::from_authorization(authorization);
+        Ok(Session::of_credentials(self.clone(), explicit))
+    }
+
+    /// Returns a builder of the routes by which users connect their workspaces.
+    ///
+    /// Their cookies are encrypted with keys that are derived from the provider's.
+    #[cfg(feature = "routes")]
+    pub fn routes(&self) -> NotionOAuthServiceBuilder {
+        NotionOAuthServiceBuilder::new(self.clone())
+    }
+
     /// Returns the URL of an API path, such as `/v1/users/me`, for clients that need absolute URLs.
     ///
     /// ```
@@ -116,8 +143,8 @@ impl NotionAuthProvider {
         &self.shared.engine
     }
 
-    /// The subject's access token: from the cache, from the store, or by a refresh if it has
-    /// expired. An app without an OAuth client has its integration token for every subject.
+    /// Returns the subject's access token: from the cache, from the store, or by a refresh if it has expired. An app
+    /// without an OAuth client uses its integration token for every subject.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
@@ -139,14 +166,13 @@ impl NotionAuthProvider {
         }
     }
 
-    /// Reports that Notion answered 401 to what was acquired for the subject, and waits for what to use
-    /// instead.
+    /// Reports that Notion answered 401 to this token of the subject, and returns the token to use instead.
     ///
-    /// Call it only for a 401 with an `x-notion-request-id` header. Any other one is not Notion's but a
-    /// proxy's: pass it on. Credentials without a refresh token end when this reports two refusals that are
-    /// at least 30 seconds, and at most an hour, apart.
+    /// Call it only for a 401 with an `x-notion-request-id` header. Any other 401 comes from a proxy: return it to the
+    /// caller. Credentials without a refresh token need reauthorization after two such reports that are at least 30
+    /// seconds, and at most an hour, apart.
     ///
-    /// If the answer is of the same generation, there is nothing better: pass the 401 on.
+    /// If the returned token has the same generation, there is no better one: return the 401 to the caller.
     ///
     /// # Errors
     /// As for a request through a refreshing layer, see [`AuthError`].
@@ -172,13 +198,13 @@ impl NotionAuthProvider {
         Ok(self.acquired(subject, renewed.await?))
     }
 
-    /// Refreshes the subject's credentials now, whatever is known of their expiry.
+    /// Refreshes the subject's credentials now, even if they have not expired.
     ///
-    /// Concurrent calls share one refresh. A request never needs this.
+    /// Concurrent calls share one refresh. Requests through the layer don't need it.
     ///
     /// # Errors
-    /// See [`AuthError`]. Credentials without a refresh token answer
-    /// [`needs_reauthorization`](AuthError::needs_reauthorization), and stay as they are.
+    /// See [`AuthError`]. Without a refresh token, the error has a reason in
+    /// [`needs_reauthorization`](AuthError::needs_reauthorization), and the credentials do not change.
     pub async fn refresh(&self, subject: &Subject) -> Result<Acquired, AuthError> {
         let fence = match self.engine().cache.peek(subject) {
             Some(entry) => entry.cached.fence,
@@ -219,39 +245,18 @@ impl NotionAuthProvider {
         })
     }
 
-    /// The calls of Notion's OAuth endpoints for this app.
+    /// Returns the calls of Notion's OAuth endpoints for this app.
     #[must_use]
     pub fn oauth(&self) -> &OAuthFlow {
         &self.engine().oauth
     }
 
-    /// A session whose requests are this subject's.
-    pub fn session(&self, subject: impl Into<Subject>) -> Session {
-        Session::of_subject(self.clone(), subject.into())
-    }
-
-    /// A session whose requests use these credentials as they are: they are not stored and not
-    /// refreshed.
+    /// Starts no more refreshes, and waits for those in progress and for connections that the routes are making.
+    ///
+    /// Tasks that outlast `deadline` continue for as long as the runtime lives. Cached tokens can still be used.
     ///
     /// # Errors
-    /// When a header cannot carry the access token, or its type is not bearer.
-    pub fn with_credentials(
-        &self,
-        credentials: &NotionUserCredentials,
-    ) -> Result<Session, InvalidToken> {
-        let authorization = credentials.to_header_value()?;
-        let explicit = ExplicitCredentials::from_authorization(authorization);
-        Ok(Session::of_credentials(self.clone(), explicit))
-    }
-
-    /// Starts no more refreshes, and waits up to `deadline` for those under way, and for connections that
-    /// are being made through the routes.
-    ///
-    /// What is still under way then goes on for as long as the runtime lives. Tokens that are in
-    /// the cache can still be used.
-    ///
-    /// # Errors
-    /// When the deadline passed first.
+    /// If the deadline passes first.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), AuthError> {
         self.engine().brake.shut_down();
         let idle = {
@@ -267,7 +272,7 @@ impl NotionAuthProvider {
 }
 
 impl Acquired {
-    /// The value of an `Authorization` header, marked as sensitive.
+    /// Returns the value of an `Authorization` header, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> &HeaderValue {
         &self.authorization
@@ -280,13 +285,13 @@ impl Acquired {
         value.strip_prefix("Bearer ").unwrap_or_default()
     }
 
-    /// Whether both are the same token, as far as the store knows.
+    /// Whether both have the same fencing token.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let fence = |it: &Self| it.stored.map(|(fence, _)| fence);
         fence(self) == fence(other)
     }
 
-    /// The generation of the record; 0 for the integration token, which has no record.
+    /// Returns the generation of the record, or 0 for the integration token, which has no record.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.stored.map_or(0, |(fence, _)| fence.generation())

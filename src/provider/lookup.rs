@@ -13,7 +13,7 @@ use crate::{
     subject::{Mode, Subject},
 };
 
-/// What the cache says to a request.
+/// Outcome of a lookup in the cache.
 pub(crate) enum Lookup {
     /// Send this.
     Hit(Grant),
@@ -24,7 +24,7 @@ pub(crate) enum Lookup {
 /// A request's wait for credentials. Dropping it leaves the refresh task alone.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// How long requests go on with a cached token after a load failed because the store is down.
+/// How long requests use a cached token after a load failed because the store is down.
 const BETWEEN_LOADS_WHILE_DOWN: Duration = Duration::from_secs(5);
 
 /// How long a refused token is not sent where it can't be refreshed (`fail_fast`).
@@ -113,7 +113,7 @@ impl Shared {
         })
     }
 
-    /// What is sent while the store does not answer: an entry that was compared with it not too long ago.
+    /// Returns the entry to use while the store does not answer, if it was compared with the store recently.
     fn while_store_is_down(&self, subject: &Subject) -> Option<Grant> {
         let now = self.engine.clock.monotonic();
         let entry = self.engine.cache.peek(subject)?;
@@ -158,7 +158,7 @@ impl Shared {
         }
     }
 
-    /// Waits for a refresh task, no longer than a request waits.
+    /// Waits for a refresh task, at most for `acquire_timeout`.
     pub(crate) async fn wait(self: &Arc<Self>, subject: &Subject, goal: Goal) -> Outcome {
         self.hits.publish();
         let timer = Timer::acquire(subject);

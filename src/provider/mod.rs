@@ -1,28 +1,37 @@
-//! The provider: keeps credentials usable.
+//! The provider: stored credentials, and the access token of each subject.
 //!
-//! [`NotionAuthProvider`] knows for each subject which access token to send now. One that can be sent is in its cache.
-//! For any other, a *refresh task* reads the store and, if need be, spends the refresh token: one task for each
-//! subject, independent of any request. Requests wait for its outcome; none of them can stop it.
+//! [`NotionAuthProvider`] returns the access token that a subject's requests send. A usable token is in its cache. For
+//! any other, a *refresh task* reads the store and, if needed, spends the refresh token. There is at most one task for
+//! each subject. Requests wait for its outcome, and a dropped request does not stop it.
 //!
-//! The steps of a task are in `src/refresh`; `DESIGN.md` explains why.
+//! The steps of a task are in `src/refresh`; `DESIGN.md` explains them.
+
+// rustdoc shows `impl` blocks in this order, which is that in which users meet the methods.
+mod handle;
+
+mod clients;
+
+mod connect;
+
+mod connections;
+
+mod check;
+
+#[cfg(feature = "encryption")]
+mod rotate;
+
+mod builder;
+
+mod start;
 
 mod at_rest;
-mod builder;
-mod check;
-mod clients;
-mod connect;
-mod connections;
-mod handle;
 mod lookup;
 mod refusal;
 mod registry;
-#[cfg(feature = "encryption")]
-mod rotate;
 mod session;
 mod shared;
 #[cfg(feature = "routes")]
 mod shared_bot;
-mod start;
 mod unauthorized;
 
 #[cfg(feature = "routes")]

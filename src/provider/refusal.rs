@@ -1,4 +1,4 @@
-//! What a 401 does to the cached credentials that the request was sent with.
+//! The effect of a 401 on the cached credentials of its request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// Credentials without a refresh token end when they are refused again this long after the first time.
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(30);
 
-/// A refusal this long ago is forgotten: two that happen within a process's life are no pattern.
+/// Age at which a refusal is forgotten. Two refusals count only if they are close together.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(60 * 60);
 
 impl RefusedEntries for Shared {

@@ -1,7 +1,7 @@
-//! How the future of a cache hit finds its entry when a 401 comes: by 16 `Copy` bytes.
+//! How the future of a cache hit finds its entry after a 401: by 16 `Copy` bytes.
 //!
-//! A counted reference in each future would cost 10 to 14 ns for each request, and threads would contend for the count.
-//! So the future holds the provider's number, and this list of providers is read only when a 401 has come.
+//! Threads would contend for the count of a counted reference in each future. Instead, the future holds the provider's
+//! number, and this list of providers is read only after a 401.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ pub(crate) struct ProviderId(NonZeroU32);
 
 const FIRST: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
-/// What the registry calls on a provider.
+/// The registry's calls of a provider.
 pub(super) trait RefusedEntries: Send + Sync {
     /// Records a 401 for the entry of this version, unless the subject has a later entry by now.
     fn refused_by_handle(

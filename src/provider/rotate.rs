@@ -1,4 +1,4 @@
-//! Records encrypted again, when keys have changed.
+//! Re-encryption of records after a change of keys.
 
 use super::{NotionAuthProvider, connections::TRIES};
 use crate::{
@@ -11,19 +11,19 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// Number of records that were encrypted with the first key now.
+    /// Number of records that this call encrypted with the first key.
     pub re_encrypted: usize,
-    /// Number of records that were encrypted with it before.
+    /// Number of records that were already encrypted with it.
     pub current: usize,
     /// Subjects whose record was skipped because it was being refreshed, or changed again and again.
     ///
-    /// A refresh encrypts with its own process's first key, so another run may find nothing left to do. One that stays
-    /// here belongs to a process that died during its refresh: [`refresh`](NotionAuthProvider::refresh) it.
+    /// A refresh encrypts with its own process's first key, so another run may find nothing left to do. If a subject
+    /// stays pending, a process died during its refresh: call [`refresh`](NotionAuthProvider::refresh) for it.
     pub pending: Vec<Subject>,
     /// One error for each record that can't be read, with its [`subject`](AuthError::subject), and the reason as its
     /// source. The records stay as they are.
     pub unreadable: Vec<AuthError>,
-    /// The last subject of the page, behind which the next page begins; `None` after the last page.
+    /// The last subject of the page, after which the next page begins. `None` after the last page.
     pub next: Option<Subject>,
 }
 
@@ -36,21 +36,19 @@ enum ReEncrypted {
 }
 
 impl NotionAuthProvider {
-    /// Encrypts up to `limit` records (at least one) behind `after` with the first key: those that another key
-    /// encrypted, and plaintext if that is read at all
-    /// ([`plaintext_at_rest`](super::NotionAuthProviderBuilder::plaintext_at_rest)).
+    /// Encrypts records with the first key, up to `limit` (at least one) of those after `after`.
     ///
-    /// Keys are changed in three steps, each on all replicas before the next:
+    /// It encrypts records of other keys, and plaintext records if
+    /// [`plaintext_at_rest`](super::NotionAuthProviderBuilder::plaintext_at_rest) is set. To change a key, finish each step
+    /// on all replicas before the next one:
     ///
-    /// 1. Add the new key at the end of the keyring. Nothing is encrypted with it yet, but a replica without it could
-    ///    not read what others will encrypt with it.
-    /// 2. Move it to the front: new and refreshed records are encrypted with it.
-    /// 3. Call this on one replica, page after page, until it has gone through with nothing `pending`. Then no record
-    ///    needs the old key, and it can be removed; not before, or records can't be read until it is back. Keep a copy
-    ///    for as long as an older backup may be restored.
+    /// 1. Append the new key to the keyring, so that every replica can read what others will encrypt with it.
+    /// 2. Move it to the front. New and refreshed records are now encrypted with it.
+    /// 3. Call this on one replica, page by page, until a run leaves nothing `pending` or `unreadable`.
+    /// 4. Remove the old key. Keep a copy for as long as an older backup may be restored.
     ///
-    /// The other replicas go on. Run it again if it began before all of them had the new key in front: some may have
-    /// encrypted with the old key since.
+    /// Other replicas work as usual. If this began before all of them had the new key in front, run it again, because
+    /// some may have encrypted with the old key since.
     ///
     /// ```
     /// # use notion_auth::{Keyring, testing::MockNotion};
@@ -70,11 +68,11 @@ impl NotionAuthProvider {
     /// # Ok(()) }
     /// ```
     ///
-    /// It can be stopped at any time, by dropping the future too, and started again: each record is encrypted again or
-    /// as it was.
+    /// It can be stopped at any time, also by dropping the future, and started again. Each record is either unchanged or
+    /// re-encrypted.
     ///
     /// # Errors
-    /// When the provider has no keys, and when the store fails; some of the page may be done then.
+    /// If the provider has no keys, or the store fails. Part of the page may be re-encrypted then.
     pub async fn rotate(
         &self,
         after: Option<&Subject>,
@@ -115,7 +113,7 @@ impl NotionAuthProvider {
                 Ok(Found::Record(record)) if record.state != RecordState::Disconnected => record,
                 Ok(Found::Unreadable(reason)) => return unreadable(records.unreadable(reason)),
                 Ok(Found::Absent | Found::Record(_)) => return Ok(ReEncrypted::Gone),
-                // The record's fault, and not the next one's.
+                // The next record may be readable.
                 Err(error) if error.is_of_one_record() => {
                     return Ok(ReEncrypted::Unreadable(failed(error)));
                 }

@@ -1,10 +1,9 @@
 use super::NotionAuthProvider;
 use crate::subject::{ExplicitCredentials, Subject};
 
-/// For whom requests are sent: wraps a client so that every request it sends is one subject's.
+/// Credentials for all requests of a client: those of one subject, or explicit ones.
 ///
-/// Made by [`NotionAuthProvider::session`] and [`NotionAuthProvider::with_credentials`]; see
-/// [`wrap`](Self::wrap).
+/// Made by [`NotionAuthProvider::session`] and [`NotionAuthProvider::with_credentials`]. See [`wrap`](Self::wrap).
 #[derive(Debug, Clone)]
 pub struct Session {
     pub(crate) provider: NotionAuthProvider,

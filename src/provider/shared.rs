@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(super) has_oauth_client: bool,
     /// Whether a request without credentials gets the integration token without asking for it.
     pub(crate) falls_back_to_integration_token: bool,
-    /// What the OAuth calls connect with, unless the application gave a transport.
+    /// Connector of the OAuth calls, unless the application set a transport.
     #[cfg(feature = "https")]
     pub(super) built_in: Option<Connector>,
     pub(super) last_purge: LastPurge,
@@ -40,7 +40,7 @@ impl Shared {
     }
 }
 
-/// Tasks that only wait end. One that has a new pair commits it first.
+/// Tasks that only wait end. A task that has a new pair commits it first.
 impl Drop for Shared {
     fn drop(&mut self) {
         self.id.unregister();

@@ -1,4 +1,4 @@
-//! Connections of one Notion user under several subjects. Each of them may end the others.
+//! Connections of one Notion user under several subjects. A revocation of one may revoke the others.
 
 use super::NotionAuthProvider;
 use crate::{event::Event, subject::Subject};

@@ -24,13 +24,13 @@ impl NotionAuthProviderBuilder {
     /// depends on. If the store does not answer, waits for it for up to a minute.
     ///
     /// From then on, expired records are [purged](NotionAuthProvider::purge_expired) every hour, until the last handle
-    /// is dropped. Needs a tokio runtime.
+    /// is dropped. It must be called in a tokio runtime.
     ///
     /// # Errors
     /// Those of [`build`](Self::build) and [`health`](NotionAuthProvider::health).
     ///
     /// # Cancel safety
-    /// Dropping the future leaves nothing behind but tables.
+    /// Dropping the future is safe. Tables that were created remain.
     pub async fn start(self) -> Result<NotionAuthProvider, AuthError> {
         let provider = self.build()?;
         provider.prepare_store().await?;

@@ -17,8 +17,8 @@ pub(crate) enum Unauthorized {
 }
 
 impl Unauthorized {
-    /// `None` for any other answer. A 401 with neither a request id nor JSON is only counted: a proxy's sign-in page
-    /// says nothing about the token.
+    /// `None` for any other response. A 401 with neither a request id nor JSON is only counted, because a proxy's
+    /// sign-in page says nothing about the token.
     #[inline]
     pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Option<Self> {
         if status == StatusCode::UNAUTHORIZED {

@@ -1,4 +1,4 @@
-//! How an attempt ends: the new pair is committed, or the lease released, or the credentials invalidated.
+//! End of an attempt: commit of the new pair, release of the lease, or invalidation of the credentials.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// Saves the new pair, then lets it be used. `None` if another change stands.
+/// Saves the new pair, then publishes it. `None` if another change stands.
 ///
-/// This attempt may hold the only living pair, so it tries until the commit has an answer: one that comes late still
-/// wins unless the record has moved.
+/// This attempt may hold the only valid pair, so it tries until the store answers. A late commit succeeds unless the
+/// record has moved.
 pub(super) async fn commit(
     task: &Task,
     loaded: &Loaded,
@@ -30,7 +30,7 @@ pub(super) async fn commit(
     let (engine, subject) = (&task.engine, &task.subject);
     let next = lease.fence.next();
     let credentials = answer.refresh(loaded.credentials.clone());
-    // Another than the record's where the provider adopts other issuers' credentials.
+    // Not the record's issuer if the provider adopts credentials of other issuers.
     let issuer = engine.issuers.own.as_ref().unwrap_or(&loaded.record.issuer);
     let new = NewGeneration {
         issuer: issuer.clone(),
@@ -98,8 +98,8 @@ pub(super) async fn commit(
     published
 }
 
-/// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use what
-/// was just obtained. It is revoked in a task that a shutdown waits for, while requests go on.
+/// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use the new
+/// pair. A task that a shutdown waits for revokes it, while requests continue.
 fn revoke_if_unused(task: &Task, credentials: NotionUserCredentials) {
     let (engine, subject) = (Arc::clone(&task.engine), task.subject.clone());
     let tracked = engine.tasks.track();
@@ -167,8 +167,8 @@ pub(super) async fn invalidate(
     Some(AuthError::reauthorize(reason).with_subject(subject))
 }
 
-/// Ends this attempt's lease, and returns whether the record is known to have moved. If that fails, the lease expires, and
-/// the next attempt waits until it may take it over.
+/// Releases this attempt's lease. Returns whether the record is known to have moved. If the release fails, the next
+/// attempt waits until it may take over the expired lease.
 pub(super) async fn release(task: &Task, attempt: AttemptId, back_off: Option<Duration>) -> bool {
     task.failpoint(Failpoint::Releasing).await;
     let records = &task.engine.records;

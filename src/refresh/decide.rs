@@ -1,16 +1,16 @@
-//! What a task does with the record that it read: one table.
+//! The decision of a task about the record that it read: one table.
 
 use std::time::Duration;
 
 use super::goal::{Goal, Trigger};
 use crate::{cache::Fence, credentials::ReauthorizationReason, store::refusal_delay};
 
-/// What a decision depends on.
+/// Inputs of a decision.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Situation {
     pub(super) goal: Goal,
     pub(super) fence: Fence,
-    /// How long ago the generation was made, by the store's clock or this process's, whichever says longer.
+    /// Age of the generation: the larger of those by the store's clock and by this process's.
     pub(super) age: Duration,
     /// Whether a refresh made the generation.
     pub(super) is_refreshed: bool,
@@ -30,7 +30,7 @@ pub(super) enum Expiry {
     Past,
 }
 
-/// What the task does.
+/// The task's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// These credentials are sent.
@@ -46,7 +46,7 @@ pub(super) enum Decision {
     FailNoRefreshToken,
 }
 
-/// A server that issues tokens which have already expired must not be called by each request.
+/// Requests must not call a server again and again that issues tokens which have already expired.
 const SHORTEST_USE: Duration = Duration::from_secs(1);
 
 /// The age from which on a decision does not depend on the age.

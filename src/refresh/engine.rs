@@ -1,4 +1,4 @@
-//! What refresh tasks work with, and how credentials become an entry of the cache.
+//! Shared state of refresh tasks, and the conversion of credentials to cache entries.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What the refresh tasks of a provider work with.
+/// Shared state of a provider's refresh tasks.
 pub(crate) struct Engine {
     pub(crate) records: Records,
     /// Whether other processes may write to the store.
@@ -43,7 +43,7 @@ pub(crate) struct Engine {
     pub(crate) failpoint: Option<super::failpoint::FailpointHook>,
 }
 
-/// How long tokens are tried to be revoked again: a user may wait for it.
+/// Time limit for tries to revoke tokens. A user may be waiting.
 const LONGEST_REVOCATION: Duration = Duration::from_secs(10);
 
 impl Engine {
@@ -103,13 +103,13 @@ impl Engine {
         }
     }
 
-    /// Lets the subject's task look at the store again, and forgets failures: the application changed the record.
+    /// Makes the subject's task read the store again, and forgets failures, because the application changed the record.
     pub(crate) fn changed(&self, subject: &Subject) {
         self.failures.forget(subject);
         self.tasks.interrupt(subject);
     }
 
-    /// How long credentials of this age can be used, if that is known, less the leeway.
+    /// Returns how long credentials of this age can be used, less the leeway, if that is known.
     pub(crate) fn usable_for(
         &self,
         credentials: &NotionUserCredentials,
@@ -121,7 +121,8 @@ impl Engine {
         }
     }
 
-    /// The credentials as the cache keeps them. `validated_at` is when their read from the store began, or their write.
+    /// Returns the credentials as a cache entry. `validated_at` is the start of their read from the store, or of their
+    /// write.
     ///
     /// # Errors
     /// When the access token can't be sent.
@@ -152,8 +153,8 @@ impl Engine {
         })
     }
 
-    /// Puts credentials into the cache and returns them ready to be sent. `None` if the application has changed the
-    /// record since `changes` was read.
+    /// Puts credentials into the cache and returns them. `None` if the application has changed the record since `changes`
+    /// was read.
     pub(crate) fn publish(
         &self,
         subject: &Subject,
@@ -190,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// When an entry that was compared with the store at `validated_at` must be compared again.
+    /// Returns when an entry that was compared with the store at `validated_at` must be compared again.
     pub(crate) fn revalidate_at(&self, validated_at: Duration) -> Option<Duration> {
         self.store_is_shared
             .then(|| validated_at.saturating_add(self.policy.revalidation_age))

@@ -21,7 +21,7 @@ use crate::{
     observe::{self, OutcomeLabel},
 };
 
-/// Spends the refresh token and settles the outcome. `None` if the record has moved.
+/// Spends the refresh token, and commits, releases or replays. `None` if the record has moved.
 pub(super) async fn exchange(
     task: &Task,
     loaded: &Loaded,
@@ -119,7 +119,7 @@ async fn call(
     }
 }
 
-/// The first replay comes soon, while a server that remembers the last exchange may repeat its answer; later ones
+/// The first replay comes soon, because a server may still remember the exchange and repeat its answer. Later replays
 /// back off.
 fn replay_pause(engine: &Engine, calls: u32) -> Duration {
     let soon = engine
@@ -157,7 +157,7 @@ async fn wait_in_doubt(
         Err(error) if error.is_of_one_record() => {
             return Err(task.store_failed(error).into());
         }
-        // It may expire during the pause. The attempt that takes it over replays as this one would.
+        // It may expire during the pause. An attempt that takes it over replays in the same way.
         Err(error) => tracing::debug!(%error, "a lease in doubt was not renewed"),
     }
     if task.goal.keeps_token_in_use() || pause >= engine.policy.acquire_timeout {
@@ -207,10 +207,9 @@ async fn wait_in_doubt(
     }
 }
 
-/// The token was certainly not spent: ends the lease. `None` if the record has moved.
+/// Releases the lease after a call that certainly did not spend the token. `None` if the record has moved.
 ///
-/// What the server answered makes a back-off for all processes. A server that was not reached makes one for this
-/// process only.
+/// If the server answered, all processes back off. If it was not reached, only this process does.
 async fn not_spent(
     task: &Task,
     loaded: &Loaded,

@@ -1,4 +1,4 @@
-//! What this process remembers of refreshes that failed, and of what the store's clock may not shorten or lengthen.
+//! This process's memory of failed refreshes, and of durations that a change of the store's clock must not affect.
 
 use std::{
     collections::HashMap,
@@ -29,7 +29,7 @@ struct Memory {
 struct Failure {
     goal: Goal,
     error: AuthError,
-    /// Until when the error is repeated without a look at the store.
+    /// Until when the error is returned without a read of the store.
     repeat_until: Duration,
     /// The credentials that this process doesn't refresh, and until when.
     back_off: Option<(Fence, Duration)>,
@@ -50,11 +50,11 @@ struct Observation {
 pub(super) enum Observed {
     Lease(Lease),
     BackOff(SystemTime),
-    /// A generation that is too young for what is asked.
+    /// A generation that is too young for another refresh.
     Generation(Fence),
 }
 
-/// An error is not repeated from memory for longer than this: another process may have refreshed.
+/// Maximum time for which an error is returned from memory, because another process may have refreshed.
 const LONGEST_REPEAT: Duration = Duration::from_secs(5);
 
 /// How long the number of failures in a row is remembered.

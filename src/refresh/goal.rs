@@ -1,4 +1,4 @@
-//! What a refresh task is to achieve, and what it gives.
+//! Goal and outcome of a refresh task.
 
 use http::HeaderValue;
 
@@ -10,7 +10,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What a refresh task is to achieve.
+/// Goal of a refresh task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// Credentials that can be used, as the store has them.
@@ -21,10 +21,10 @@ pub(crate) enum Goal {
     Renew { fence: Fence, trigger: Trigger },
 }
 
-/// Why credentials are to be replaced.
+/// Reason to replace credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trigger {
-    /// They are good, but about to expire.
+    /// They are valid, but about to expire.
     Due,
     /// The API refused them.
     Refused {
@@ -60,7 +60,7 @@ impl single_flight::Goal for Goal {
 }
 
 impl Goal {
-    /// Whether this record replaced the one that the goal is about.
+    /// Whether this record replaced the one of the goal.
     pub(super) fn is_reached_by(self, fence: Fence) -> bool {
         matches!(self, Self::Renew { fence: old, .. } if old != fence)
     }
@@ -120,7 +120,7 @@ pub(crate) struct Grant {
 
 pub(crate) type Outcome = Result<Grant, AuthError>;
 
-/// How a task ended, and how it came to that.
+/// Result of a task, and its label in metrics.
 pub(super) type TaskOutcome = (Outcome, OutcomeLabel);
 
 /// The running tasks.

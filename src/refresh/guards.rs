@@ -1,4 +1,4 @@
-//! Whether this process refreshes, and whose credentials.
+//! Whether this process may refresh, and the credentials of which issuers.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use crate::{
     store::{Issuer, Record, RecordState, Snapshot},
 };
 
-/// For how long no refresh is started after Notion refused the app's client id and secret.
+/// Pause of all refreshes after Notion refused the app's client id and secret.
 pub(super) const APP_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why no refresh is started.
@@ -61,13 +61,14 @@ impl Brake {
         }
     }
 
-    /// How long refreshes are paused for the whole app.
+    /// Returns how long refreshes are still paused for the whole app.
     pub(super) fn app_pause(&self, now: Duration) -> Duration {
         let until = *self.app_rejected_until();
         until.unwrap_or_default().saturating_sub(now)
     }
 
-    /// Pauses refreshes for the whole app, since Notion refused its client id and secret. Returns whether this is new.
+    /// Pauses refreshes for the whole app, because Notion refused its client id and secret. Returns whether they were
+    /// not paused before.
     pub(super) fn reject_app(&self, now: Duration) -> bool {
         let until = now.saturating_add(APP_PAUSE);
         let before = self.app_rejected_until().replace(until);
@@ -81,7 +82,7 @@ impl Brake {
     }
 }
 
-/// Whose credentials this provider may use.
+/// The issuers whose credentials this provider may use.
 #[derive(Debug)]
 pub(crate) struct Issuers {
     /// The OAuth client and token server of this provider, if the app has an OAuth client.

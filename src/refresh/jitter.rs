@@ -15,7 +15,7 @@ impl Jitter {
         }))
     }
 
-    /// A delay from `low` to `high`.
+    /// Returns a delay from `low` to `high`.
     pub(crate) fn between(&self, low: Duration, high: Duration) -> Duration {
         let share = self.0.lock().unwrap_or_else(PoisonError::into_inner).f64();
         low + high.saturating_sub(low).mul_f64(share)

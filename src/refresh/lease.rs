@@ -1,4 +1,4 @@
-//! The refresh lease: no call of the token endpoint without it.
+//! The refresh lease. The token endpoint is called only while it is held.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ pub(super) enum Leasing {
     Acquired(HeldLease),
     /// The record may have changed: read it again.
     Moved,
-    /// The same, after a wait for another attempt. The error says so.
+    /// The same, after a wait for another attempt, as the error reports.
     Held(AuthError),
     /// This task can't refresh now.
     NotNow(AuthError),
@@ -30,12 +30,14 @@ pub(super) enum Leasing {
 pub(super) struct HeldLease {
     pub(super) attempt: AttemptId,
     pub(super) fence: FencingToken,
+    /// The attempt that committed the record that was read.
+    seen: AttemptId,
     /// Whether the token may have been spent, by this attempt or one before it.
     pub(super) in_doubt: bool,
     since: Moment,
 }
 
-/// Both clocks: the monotonic one may have stood still, the wall clock may have been set.
+/// Readings of both clocks, because the monotonic clock may stop in suspend, and the wall clock may be set.
 #[derive(Clone, Copy)]
 struct Moment {
     monotonic: Duration,
@@ -57,10 +59,10 @@ impl Moment {
     }
 }
 
-/// How long requests use the current token without a look at the cache's times, once a refresh has begun in the background.
+/// How long requests use the current token without another decision while a background refresh runs.
 const KEPT_IN_USE: Duration = Duration::from_secs(1);
 
-/// Acquires the lease, or waits a moment for the attempt that holds it.
+/// Acquires the lease, or waits for a short time for the attempt that holds it.
 pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
     let (engine, subject) = (&task.engine, &task.subject);
     if let Err(error) = engine.brake.may_refresh(engine.clock.monotonic()) {
@@ -72,8 +74,10 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
     }
     let fence = loaded.record.fence();
     let attempt = AttemptId::random();
+    let seen = loaded.record.committed_by;
     let mut request = LeaseRequest {
         attempt,
+        seen,
         duration: engine.policy.timings.lease,
         in_doubt: false,
         take_over: None,
@@ -90,6 +94,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
                 return Leasing::Acquired(HeldLease {
                     attempt,
                     fence,
+                    seen,
                     in_doubt,
                     since,
                 });
@@ -115,7 +120,7 @@ pub(super) async fn acquire(task: &Task, loaded: &Loaded) -> Leasing {
                 Waited::NotNow(error) => return Leasing::NotNow(error),
             },
             Err(error) => {
-                // It may have been acquired: others would wait for nothing.
+                // It may have been acquired. Released, other attempts need not wait for it.
                 if request.take_over.is_none() {
                     let released = engine.records.release(subject, attempt, None).await;
                     if let Err(error) = released {
@@ -143,7 +148,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
     let now = engine.clock.monotonic();
     let what = Observed::Lease(lease);
     let (seen_for, _) = engine.failures.observe(&task.subject, what, remaining, now);
-    // The store's clock may have been set back: then the time for which the lease was seen counts.
+    // If the store's clock was set back, the time for which this process has seen the lease counts.
     let age = age.max(seen_for);
     let remaining = lease.duration.saturating_sub(age);
     let until_take_over = timings
@@ -160,7 +165,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
         return Waited::NotNow(error);
     }
     if remaining.is_zero() && until_take_over.is_zero() {
-        // The store may have come back a moment ago: a holder that was cut off from it commits first.
+        // The store may have just come back. A holder that was cut off from it then commits first.
         let turn = timings.save.saturating_add(LONGEST_COMMIT_PAUSE);
         return match task.pause(turn).await {
             true => Waited::TakeOver,
@@ -168,7 +173,7 @@ async fn wait_for(task: &Task, lease: Lease, store_now: SystemTime) -> Waited {
             false => Waited::ReadAgain(error),
         };
     }
-    // A holder in doubt backs off with a longer lease; a dead one's lease must be waited out.
+    // A holder in doubt backs off with a longer lease. The lease of a dead process must expire.
     let is_long = if remaining.is_zero() {
         until_take_over > engine.policy.acquire_timeout
     } else {
@@ -192,7 +197,7 @@ fn busy(task: &Task, left: Duration) -> AuthError {
 }
 
 impl HeldLease {
-    /// The pre-send check: a process that was suspended must not spend a token that another has replayed since.
+    /// The pre-send check. A process that was suspended must not spend a token that another has replayed since.
     pub(super) fn pre_send_check(&self, engine: &Arc<Engine>) -> SendGate {
         let since = self.since;
         let clock = Arc::clone(&engine.clock);
@@ -208,7 +213,7 @@ impl HeldLease {
         })
     }
 
-    /// Renews the lease once it has held for as long as a holder lets it.
+    /// Renews the lease if its age has reached the renewal interval.
     pub(super) async fn renew_if_due(&mut self, task: &Task) -> Result<(), StoreError> {
         let timings = &task.engine.policy.timings;
         if self
@@ -234,7 +239,7 @@ impl HeldLease {
         }
     }
 
-    /// Lets the lease last for `duration` from now. `Ok(false)` if it is no longer this attempt's.
+    /// Renews the lease for `duration` from now. `Ok(false)` if another attempt has it.
     pub(super) async fn renew(
         &mut self,
         task: &Task,
@@ -244,6 +249,7 @@ impl HeldLease {
         let since = Moment::now(&*engine.clock);
         let request = LeaseRequest {
             attempt: self.attempt,
+            seen: self.seen,
             duration,
             in_doubt: self.in_doubt,
             take_over: None,

@@ -1,4 +1,4 @@
-//! The record as the store has it now.
+//! First step: the current record of the store.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,17 +24,17 @@ pub(super) struct Loaded {
     now: SystemTime,
     /// When the read began (monotonic clock).
     pub(super) read_at: Duration,
-    /// What the cache had seen before the read.
+    /// The cache's change counter before the read.
     changes: Changes,
 }
 
-/// For how long after it was seen a newer record makes an older one in the store an error.
+/// How long an older record in the store is an error after a newer one was seen.
 const REGRESSION_MEMORY: Duration = Duration::from_secs(10 * 60);
 
 /// Reads the subject's record.
 pub(super) async fn load(task: &Task) -> Result<Loaded, AuthError> {
     let (engine, subject) = (&task.engine, &task.subject);
-    // Before the read: a change since then makes what was read old.
+    // Before the read, so that a later change is noticed.
     let changes = engine.cache.changes(subject);
     let seen = engine.cache.peek(subject);
     let read_at = engine.clock.monotonic();
@@ -83,8 +83,8 @@ pub(super) async fn load(task: &Task) -> Result<Loaded, AuthError> {
     })
 }
 
-/// A store that was restored from a backup, or a copy that lags, has an older record than was seen before. Its
-/// refresh token may have been spent.
+/// Checks that the record is not older than one that was seen before. A restored backup and a lagging replica have older
+/// records, whose refresh tokens may have been spent.
 fn check_not_regressed(
     task: &Task,
     seen: Option<&Entry>,
@@ -122,14 +122,14 @@ impl Loaded {
         self.record.fence().into()
     }
 
-    /// How long ago the generation was made.
+    /// Returns the age of the generation.
     fn age(&self) -> Duration {
         let made_at = self.record.generation_made_at();
         self.now.duration_since(made_at).unwrap_or_default()
     }
 
-    /// The same, or the time for which this process has seen the generation if that is longer: the store's clock may
-    /// have been set back.
+    /// Returns the same, or the time for which this process has seen the generation if that is longer, because the
+    /// store's clock may have been set back.
     fn age_by_both_clocks(&self, task: &Task) -> Duration {
         let (age, fence) = (self.age(), self.fence());
         let left = longest_delay(self.record.streak).saturating_sub(age);
@@ -174,7 +174,7 @@ impl Loaded {
                 engine.cache.remove(subject, self.changes);
                 error.with_subject(subject)
             })?;
-        // Only the task of a refusal has decided about it.
+        // Only a task for a refusal has decided about the refusal.
         let ends_refusal = task.goal.is_refusal();
         Ok(engine.publish(subject, self.changes, cached, ends_refusal))
     }
@@ -200,8 +200,8 @@ impl Loaded {
         Ok(engine.publish(subject, self.changes, cached, true))
     }
 
-    /// Lets requests use the cached token for `pause` without a decision, if it is this record's and the goal is not about
-    /// a refusal. The record was seen unmoved at `seen_at`.
+    /// Lets requests use the cached token for `pause` without a decision, if it is this record's and the goal has no
+    /// refusal. The record was seen unmoved at `seen_at`.
     pub(super) fn keep_in_use(&self, task: &Task, seen_at: Duration, pause: Duration) {
         if !task.goal.keeps_token_in_use() {
             return;

@@ -1,16 +1,15 @@
-//! A refresh task: how stored credentials become credentials that can be sent, and how a refresh token that can be
-//! spent only once is spent.
+//! Refresh tasks. A task makes stored credentials usable, and spends a refresh token at most once.
 //!
-//! 1. [`load`]: the record, as the store has it now.
-//! 2. [`decide`]: one table says what is done with it.
-//! 3. [`lease`]: a durable entry that this attempt is about to spend the token; or wait for the attempt that has one.
-//! 4. [`exchange`]: one call of the token endpoint. While its outcome is unknown, the lease stays and the call is
-//!    repeated.
-//! 5. [`commit`]: the new pair is saved before it is used; or the lease is released; or, after a definite
-//!    `invalid_grant` for an unmoved record, the credentials are invalidated.
+//! 1. [`load`]: reads the record.
+//! 2. [`decide`]: chooses the next action from one table.
+//! 3. [`lease`]: writes a durable entry that this attempt is about to spend the token, or waits for the attempt that has
+//!    such an entry.
+//! 4. [`exchange`]: calls the token endpoint. While the outcome is unknown, the lease stays and the call is repeated.
+//! 5. [`commit`]: saves the new pair before it is used, or releases the lease. After a definite `invalid_grant` for an
+//!    unmoved record, it invalidates the credentials.
 //!
-//! Whenever the record turns out to have moved, the task starts again at 1. [`run`] is how requests share a task
-//! over [`single_flight`], and the order of the steps; [`failures`] is what a process remembers between tasks.
+//! If the record has moved, the task starts again at 1. [`run`] has the order of the steps. Requests share a task by
+//! [`single_flight`], and [`failures`] is a process's memory between tasks.
 
 mod commit;
 mod decide;

@@ -1,4 +1,4 @@
-//! From a request's wish for credentials to the steps of a task.
+//! Joining and running a task: the order of its steps.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,9 +24,9 @@ use crate::{
     subject::Subject,
 };
 
-/// Waits for the subject's task, which is started if there is none.
+/// Waits for the subject's task, and starts it if there is none.
 ///
-/// Dropping the future leaves the task alone.
+/// Dropping the future does not affect the task.
 pub(crate) async fn join(engine: &Arc<Engine>, subject: &Subject, goal: Goal) -> TaskOutcome {
     loop {
         let mut waiter = match join_or_start(engine, subject, goal) {
@@ -102,12 +102,12 @@ fn aborted() -> TaskOutcome {
 /// More rounds than a wait for another process takes. A task that needs more makes no progress.
 const ROUNDS: u32 = 1000;
 
-/// What one reading of the record leads to.
+/// Result of one read of the record.
 enum Round {
     Done(Grant, OutcomeLabel),
     /// The record has moved: read it again.
     Moved,
-    /// Another attempt had the lease, as the error says: read the record again.
+    /// Another attempt had the lease, as the error reports: read the record again.
     Held(AuthError),
 }
 

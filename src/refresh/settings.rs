@@ -8,31 +8,31 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(25);
 /// Maximum pause between two tries to commit.
 pub(super) const LONGEST_COMMIT_PAUSE: Duration = Duration::from_millis(1600);
 
-/// How long a presentation of a refresh token may last after the lease, in times of `call`. One is until it is sent, one
-/// until the answer begins, and six while it is read.
+/// Maximum duration of a presentation of a refresh token after the lease, as a multiple of `call`. It is one `call` until
+/// the token is sent, one until the answer begins, and six while the answer is read.
 const LONGEST_PRESENTATION: u32 = 8;
 
 /// Time limits of a refresh's steps.
 ///
-/// A lease must outlive the call and the save that it is for, so `call + save + margin` must be less than
-/// `lease`.
+/// A lease must outlive its call and save, so `call + save + margin` must be less than `lease`.
 ///
-/// A holder that can't reach the store can't renew its lease while it reads an answer. So `8 * call + margin` must be less
-/// than `lease + save_retries + save`, when another process may present the same refresh token.
+/// A holder that can't reach the store can't renew its lease while it reads an answer. After `lease + save_retries + save`,
+/// another process may present the same refresh token. So `8 * call + margin` must be less than that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefreshTimings {
-    /// Time limit of a call of an OAuth endpoint. The answer of an exchange or a refresh need only begin within it; then
-    /// it is read for up to six times as long. Also the longest time from the lease to the first byte of the call. 10
-    /// seconds.
+    /// Time limit of a call of an OAuth endpoint. Default: 10 seconds.
+    ///
+    /// The answer of an exchange or a refresh must begin within it, and is then read for up to six times as long. It is
+    /// also the longest time from the lease to the first byte of the call.
     pub call: Duration,
-    /// One operation of the store, such as one try to save. 5 seconds.
+    /// Time limit of one operation of the store, such as one try to save. Default: 5 seconds.
     pub save: Duration,
-    /// How long another process waits, beyond `lease` and one `save`, before it takes over. 60 seconds.
+    /// How long another process waits, beyond `lease` and one `save`, before it takes over. Default: 60 seconds.
     pub save_retries: Duration,
-    /// What clocks and schedulers may be off by. 5 seconds.
+    /// Tolerance for clocks and schedulers. Default: 5 seconds.
     pub margin: Duration,
-    /// How long a lease keeps other attempts from the refresh token. 30 seconds.
+    /// How long a lease keeps other attempts from the refresh token. Default: 30 seconds.
     pub lease: Duration,
 }
 
@@ -82,7 +82,7 @@ impl RefreshTimings {
         self.lease / 3
     }
 
-    /// How long a process must have seen a lease unchanged before it takes it over: a living holder renews it.
+    /// How long a process must have seen a lease unchanged before it takes over. A running holder renews its lease.
     pub(super) fn unchanged_for(&self) -> Duration {
         let renewed = self.renewal() + Duration::from_secs(2);
         renewed.max(Duration::from_secs(12))
@@ -96,7 +96,7 @@ impl RefreshTimings {
     }
 }
 
-/// When access tokens are refreshed and compared with the store, and how long requests wait for that.
+/// Times at which access tokens are refreshed and compared with the store, and how long requests wait.
 ///
 /// ```
 /// # use notion_auth::testing::MockNotion;
@@ -128,7 +128,7 @@ pub struct RefreshPolicy {
     /// How long after its last comparison with the store a cached token is used while the store does not answer.
     /// Default: 5 minutes.
     pub stale_if_store_down: Duration,
-    /// Maximum time that a request waits for credentials. Loading or refreshing them continues. Default: 15 seconds.
+    /// Maximum time that a request waits for credentials. Loading or refreshing continues afterwards. Default: 15 seconds.
     pub acquire_timeout: Duration,
     /// Time limits of a refresh's steps.
     pub timings: RefreshTimings,

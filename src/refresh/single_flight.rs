@@ -1,4 +1,4 @@
-//! At most one task per key, owned by no caller. It knows nothing of what the tasks do.
+//! Single-flight: at most one task per key, independent of its callers. It does not depend on what the tasks do.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
-/// What a task is to achieve.
+/// Goal of a task.
 pub(crate) trait Goal: Copy {
     /// Whether the outcome of a task with this goal serves a caller with `other`.
     fn covers(self, other: Self) -> bool;
@@ -30,12 +30,12 @@ struct Running<G, O> {
 #[derive(Debug, Clone)]
 enum Progress<O> {
     Running,
-    /// The task goes on but will take long. Waiters get this.
+    /// Outcome for waiters of a task that continues but will take long.
     Delayed(O),
     Done(O),
 }
 
-/// A caller's place at a task.
+/// A caller that waits for a task.
 pub(super) struct Waiter<O> {
     progress: watch::Receiver<Progress<O>>,
     /// Whether the task's goal covers the caller's.
@@ -44,8 +44,8 @@ pub(super) struct Waiter<O> {
     pub(super) is_joined: bool,
 }
 
-/// The task's side. However it ends, by an outcome, a panic or the end of its runtime, waiters get an
-/// outcome and the key is free.
+/// The task's handle. However the task ends, by an outcome, a panic or the end of its runtime, waiters get an outcome and
+/// the key is free.
 pub(super) struct Handle<K: Eq + Hash + Clone, G, O> {
     owner: Arc<SingleFlight<K, G, O>>,
     key: K,
@@ -69,7 +69,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
     /// Joins the key's task, or starts one with `start`.
     ///
     /// # Errors
-    /// That of `start`: then no task runs.
+    /// The error of `start`. No task runs then.
     pub(super) fn join<E>(
         self: &Arc<Self>,
         key: &K,
@@ -111,7 +111,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
             };
             (handle, waiter)
         };
-        // Outside the lock: a handle that is dropped takes it.
+        // Outside the lock, because a dropped handle takes it.
         start(handle)?;
         Ok(waiter)
     }
@@ -141,7 +141,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
 }
 
 impl<O: Clone> Waiter<O> {
-    /// Waits for an outcome of the task, or for word that it takes long (`true`). `None` if the task ended without one.
+    /// Waits for an outcome of the task. `true` is that of a task which continues. `None` if the task ended without one.
     pub(super) async fn outcome(&mut self) -> Option<(O, bool)> {
         let progress = self
             .progress
@@ -156,7 +156,7 @@ impl<O: Clone> Waiter<O> {
 }
 
 impl<K: Eq + Hash + Clone, G, O> Handle<K, G, O> {
-    /// Gives waiters this outcome, while the task goes on.
+    /// Gives waiters this outcome, while the task continues.
     pub(super) fn delay(&self, outcome: O) {
         self.progress.send_replace(Progress::Delayed(outcome));
     }

@@ -1,4 +1,4 @@
-//! One task for each subject, owned by no request.
+//! The task of a subject, independent of any request.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) struct Task {
     pub(super) handle: Handle<Subject, Goal, TaskOutcome>,
 }
 
-/// Why a task ends without credentials.
+/// Failure of a task.
 pub(super) struct Failed {
     pub(super) error: AuthError,
     /// How many calls of the token endpoint have failed in a row, if the task made one.
@@ -45,7 +45,7 @@ pub(super) fn failed(error: AuthError) -> TaskOutcome {
 }
 
 impl Task {
-    /// Gives waiters this error, while the task goes on.
+    /// Gives waiters this error, while the task continues.
     pub(super) fn delay(&self, error: AuthError) {
         self.handle.delay(failed(error));
     }
@@ -84,7 +84,7 @@ impl Task {
     #[expect(clippy::unused_async, reason = "with a test's hook it waits")]
     pub(super) async fn failpoint(&self, _: Failpoint) {}
 
-    /// Lets later tasks of the subject know of a failure.
+    /// Remembers the failure for later tasks of the subject.
     pub(super) fn remember(&self, failed: &Failed) {
         let engine = &self.engine;
         let now = engine.clock.monotonic();

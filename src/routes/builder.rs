@@ -32,17 +32,8 @@ pub struct NotionOAuthServiceBuilder {
     renderer: Option<Renderer>,
 }
 
-impl NotionAuthProvider {
-    /// Returns a builder of the routes by which users connect their workspaces.
-    ///
-    /// Their cookies are encrypted with keys that are derived from the provider's.
-    pub fn routes(&self) -> NotionOAuthServiceBuilder {
-        NotionOAuthServiceBuilder::new(self.clone())
-    }
-}
-
 impl NotionOAuthServiceBuilder {
-    fn new(provider: NotionAuthProvider) -> Self {
+    pub(crate) fn new(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
             default: None,
@@ -76,15 +67,12 @@ impl NotionOAuthServiceBuilder {
     /// route to this service as well. Each path is recognized also if a router or a proxy has removed a prefix of it.
     ///
     /// ```
-    /// # use notion_auth::{Keyring, NotionOAuthService, testing::MockNotion};
+    /// # use notion_auth::{Keyring, testing::MockNotion};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let notion = MockNotion::builder().redirect_uri("https://app.example/oauth/notion/done").in_process();
-    /// # let provider = notion.provider_builder()?.build()?;
+    /// # let provider = notion.provider_builder()?.keys(Keyring::random()).build()?;
     /// // NOTION_REDIRECT_URI=https://app.example/oauth/notion/done
-    /// let routes = NotionOAuthService::builder(provider)
-    ///     .keys(Keyring::random())
-    ///     .mount_path("/notion")
-    ///     .build()?;
+    /// let routes = provider.routes().mount_path("/notion").build()?;
     /// let app: axum::Router = axum::Router::new()
     ///     .nest_service("/notion", routes.clone())
     ///     .route_service("/oauth/notion/done", routes);

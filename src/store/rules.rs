@@ -49,7 +49,7 @@ pub(crate) enum Leased {
     Taken { lease: Lease, now: SystemTime },
     /// No attempt may start a refresh for this long.
     BackingOff { end: SystemTime, left: Duration },
-    /// The record is absent, not active, or has another fencing token.
+    /// The record is absent, not active, has another fencing token, or was reinstated.
     Moved,
 }
 
@@ -152,6 +152,7 @@ pub(super) fn lease(
 ) -> Result<Record, Leased> {
     let record = current
         .filter(|record| record.fence() == fence && record.state == RecordState::Active)
+        .filter(|record| record.committed_by == request.seen)
         .ok_or(Leased::Moved)?;
     let in_doubt = match record.lease {
         Some(lease) if lease.attempt == request.attempt => lease.in_doubt || request.in_doubt,
@@ -182,6 +183,8 @@ pub(super) fn lease(
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LeaseRequest {
     pub(crate) attempt: AttemptId,
+    /// What committed the record that was read. A reinstate since makes what was decided out of date.
+    pub(crate) seen: AttemptId,
     pub(crate) duration: Duration,
     /// Whether this attempt may have spent the token.
     pub(crate) in_doubt: bool,

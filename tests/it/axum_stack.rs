@@ -10,7 +10,7 @@ use axum::{
 use http::{Request, header::RETRY_AFTER};
 use http_body_util::BodyExt as _;
 use notion_auth::{
-    AccessToken, AuthError, NotionAuthProvider, NotionUserCredentials, Subject,
+    AccessToken, AuthError, Keyring, NotionAuthProvider, NotionUserCredentials, Subject,
     integrations::axum::Connection,
     testing::notion::{Call, Fault},
 };
@@ -155,14 +155,22 @@ async fn unavailable_store_is_a_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn missing_session_layer_is_an_error_that_names_it() {
+async fn request_without_a_subject_is_answered_like_the_routes() {
     let world = World::new();
     world.connect("ann").await;
     let request = Request::<Body>::default();
     let response = router(&world.provider).oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 500);
+    assert_eq!(response.status(), 401);
     let body = text(response).await;
-    assert_says(&body, 500, "internal_server_error", "Router::layer");
+    let words = "You are not signed in. Please sign in to this site, then try again.";
+    assert_says(&body, 401, "unauthorized", words);
+    let provider = world.provider_with(|builder| builder.keys(Keyring::random()));
+    let routes = provider.routes().build().unwrap();
+    let request = Request::get("/notion/status").body(Body::default());
+    let response = routes.oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains(words));
 }
 
 #[tokio::test]

@@ -29,14 +29,17 @@ mod mock_notion;
 mod oauth;
 #[cfg(feature = "metrics")]
 mod observe;
-#[cfg(feature = "redis")]
 mod own_process;
+#[cfg(feature = "postgres")]
+#[path = "../programs/process.rs"]
+mod process;
 #[cfg(all(
     feature = "encryption",
     feature = "https",
     any(feature = "postgres", feature = "redis", feature = "sqlite")
 ))]
 mod processes;
+mod programs;
 mod progress;
 mod protocol;
 mod readiness;

@@ -2,8 +2,7 @@
 
 use std::{
     future::{Ready, ready},
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,6 +15,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 
 use crate::support::{Body, World, get};
@@ -100,48 +100,27 @@ async fn no_path_calls_a_service_that_is_not_ready() {
     assert_eq!(answer.status(), 200);
 }
 
-/// A service whose readiness the test controls.
-#[derive(Clone)]
-struct Controlled(Arc<Mutex<Poll<Result<(), &'static str>>>>);
-
-impl Controlled {
-    fn set(&self, readiness: Poll<Result<(), &'static str>>) {
-        *self.0.lock().unwrap() = readiness;
-    }
-}
-
-impl Service<Request<Body>> for Controlled {
-    type Response = Response<Body>;
-    type Error = BoxError;
-    type Future = Ready<Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.lock().unwrap().map_err(BoxError::from)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(request.headers().contains_key("authorization"));
-        ready(Ok(Response::new(Body::default())))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn layer_is_ready_exactly_when_the_inner_service_is() {
     let world = World::new();
     world.connect("ann").await;
-    let inner = Controlled(Arc::new(Mutex::new(Poll::Pending)));
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    handle.allow(0);
     let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
-    let mut service = layer.layer(inner.clone());
-    let mut poll = || service.poll_ready(&mut Context::from_waker(Waker::noop()));
-    assert!(poll().is_pending());
-    assert!(poll().is_pending());
-    inner.set(Poll::Ready(Ok(())));
-    assert!(matches!(poll(), Poll::Ready(Ok(()))));
+    let mut service = layer.layer(service);
+    let mut poll = || task::spawn(()).enter(|cx, _| service.poll_ready(cx));
+    assert_pending!(poll());
+    assert_pending!(poll());
+    handle.allow(1);
+    assert_ready_ok!(poll());
 
-    let answer = service.call(world.get("ann")).await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let call = tokio::spawn(service.call(world.get("ann")));
+    let (request, answer) = handle.next_request().await.unwrap();
+    assert!(request.headers().contains_key("authorization"));
+    answer.send_response(Response::new(Body::default()));
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
 
-    inner.set(Poll::Ready(Err("broken")));
+    handle.send_error("broken");
     let error = service.ready().await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
 }

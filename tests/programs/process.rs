@@ -73,22 +73,22 @@ impl Process {
     }
 
     #[allow(dead_code, reason = "not every test binary does")]
-    /// Asks it to end, as who maintains it does.
+    /// Asks it to end, as an operator does.
     pub(crate) fn terminate(&self) {
-        self.signal("TERM");
+        self.send("TERM");
     }
 
     #[allow(dead_code, reason = "not every test binary does")]
     /// Asks it to read its configuration again.
     pub(crate) fn hang_up(&self) {
-        self.signal("HUP");
+        self.send("HUP");
     }
 
-    #[allow(dead_code, reason = "not every test binary does")]
-    fn signal(&self, name: &str) {
-        // By a program: the standard library knows only `KILL`.
+    /// Sends a signal, such as `INT`.
+    pub(crate) fn send(&self, signal: &str) {
+        // By a program, because the standard library only sends `KILL`.
         let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
+            .args(["-s", signal, &self.child.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()));
     }

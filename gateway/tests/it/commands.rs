@@ -163,11 +163,11 @@ async fn check_config_shows_settings_without_secrets_and_tries_each_part() {
     let (done, said, error) = gateway.run(&["check-config"]);
     assert!(done, "{said}{error}");
     for words in [
-        "GATEWAY_KEYS             6 keys  (GATEWAY_KEYS)",
-        "DATABASE_URL             sqlite:gateway.db  (default)",
-        "store                    good",
-        "encryption keys          decrypt all of 1 records that were tried",
-        "Notion                   accepts NOTION_CLIENT_ID and NOTION_CLIENT_SECRET",
+        "GATEWAY_KEYS                     6 keys  (GATEWAY_KEYS)",
+        "DATABASE_URL                     sqlite:gateway.db  (default)",
+        "store                            good",
+        "encryption keys                  decrypt all of 1 records that were tried",
+        "Notion                           accepts NOTION_CLIENT_ID and NOTION_CLIENT_SECRET",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -205,7 +205,10 @@ async fn check_config_shows_settings_without_secrets_and_tries_each_part() {
     );
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(!output.status.success(), "{said}");
-    assert!(said.contains("Notion                   FAILED: "), "{said}");
+    assert!(
+        said.contains("Notion                           FAILED: "),
+        "{said}"
+    );
     assert!(said.contains("is made at the first start"), "{said}");
     assert!(said.contains("warning: no key may connect"), "{said}");
     assert!(!said.contains("a-wrong-secret"), "{said}");

@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod callers;
 mod clients;
 mod commands;
 mod crash;
@@ -20,13 +21,18 @@ mod forwarding;
 mod gate;
 mod health;
 mod keys;
+mod logs;
 mod methods;
+mod passed;
 #[path = "../../../tests/programs/process.rs"]
 mod process;
 mod program;
 mod proxies;
 mod proxy;
 mod public_url;
+mod recorder;
+mod replicas;
+mod resent;
 mod restart;
 mod rotate;
 #[path = "../../../tests/servers/mod.rs"]
@@ -34,7 +40,9 @@ mod servers;
 mod settings;
 mod shutdown;
 mod streams;
+mod tenants;
 mod tls;
 mod unreached;
 mod visitors;
 mod wait;
+mod wire;

@@ -49,7 +49,8 @@ impl Gateway {
     }
 
     pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_on(port::free(), "/connect/callback", settings).await
+        let port = port::free();
+        Self::start_on(port, port, "/connect/callback", settings).await
     }
 
     /// With a public URL that has this path, and a redirect URI of another path than the default.
@@ -65,11 +66,28 @@ impl Gateway {
                 .map(|it| ("NOTION_REDIRECT_URI", it)),
         );
         let default = format!("{path}/connect/callback");
-        Self::start_on(port, callback.unwrap_or(&default), &settings).await
+        Self::start_on(port, port, callback.unwrap_or(&default), &settings).await
     }
 
-    async fn start_on(port: u16, callback: &str, settings: &[(&str, &str)]) -> Self {
-        let url = format!("http://127.0.0.1:{port}");
+    /// Listens on `port`, behind a proxy on `public_port`.
+    pub(super) async fn start_behind(
+        public_port: u16,
+        port: u16,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let public_url = format!("http://127.0.0.1:{public_port}");
+        let mut all = vec![("GATEWAY_PUBLIC_URL", public_url.as_str())];
+        all.extend(settings);
+        Self::start_on(public_port, port, "/connect/callback", &all).await
+    }
+
+    async fn start_on(
+        public_port: u16,
+        port: u16,
+        callback: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let url = format!("http://127.0.0.1:{public_port}");
         let notion = MockNotion::builder()
             .redirect_uri(format!("{url}{callback}"))
             .start()
@@ -100,6 +118,13 @@ impl Gateway {
             directory,
             settings,
         }
+    }
+
+    /// Starts the program once more, on `port`.
+    pub(super) fn start_replica(&self, port: u16) -> Process {
+        let mut settings = self.settings.clone();
+        settings.push(("GATEWAY_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        start(self.directory.path(), &settings)
     }
 
     /// Ends the program as who maintains it does, if it has not ended, and starts it again where it was,

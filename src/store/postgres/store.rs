@@ -29,7 +29,7 @@ use crate::store::{StoreError, StoreErrorKind, tls};
 /// # Ok(()) }
 /// ```
 ///
-/// With the application's own pool, use [`new`](Self::new). [`sqlx`](crate::sqlx) is re-exported. Its major
+/// With the application's own pool, use [`new`](Self::new). [`sqlx`](crate::integrations::sqlx) is re-exported. Its major
 /// version is part of this crate's API, and this feature requires Rust 1.94 as sqlx does.
 ///
 /// ```no_run

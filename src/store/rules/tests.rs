@@ -19,9 +19,10 @@ fn connected() -> Record {
     connect(None, new, at(0))
 }
 
-fn request(attempt: AttemptId) -> LeaseRequest {
+fn request(record: &Record, attempt: AttemptId) -> LeaseRequest {
     LeaseRequest {
         attempt,
+        seen: record.committed_by,
         duration: 30 * SECOND,
         in_doubt: false,
         take_over: None,
@@ -34,7 +35,7 @@ fn leased(attempt: AttemptId, in_doubt: bool) -> Record {
     let record = connected();
     let request = LeaseRequest {
         in_doubt,
-        ..request(attempt)
+        ..request(&record, attempt)
     };
     lease(Some(&record), record.fence(), request, at(1)).expect("it is free")
 }
@@ -72,7 +73,7 @@ fn lease_of_another_attempt_is_taken_over_only_as_it_was_seen() {
     let record = leased(other, false);
     let fence = record.fence();
     let seen = record.lease.expect("a lease");
-    let taken = lease(Some(&record), fence, request(own), at(1000));
+    let taken = lease(Some(&record), fence, request(&record, own), at(1000));
     assert_eq!(
         taken.err(),
         Some(Leased::Taken {
@@ -82,14 +83,14 @@ fn lease_of_another_attempt_is_taken_over_only_as_it_was_seen() {
     );
     let take_over = LeaseRequest {
         take_over: Some(seen),
-        ..request(own)
+        ..request(&record, own)
     };
     let over = lease(Some(&record), fence, take_over, at(1000)).expect("it was seen");
     let over = over.lease.expect("a lease");
     assert!(over.in_doubt && over.attempt == own && over.since == at(1000));
 
     // The holder has renewed the lease.
-    let renewed = lease(Some(&record), fence, request(other), at(11)).expect("its own");
+    let renewed = lease(Some(&record), fence, request(&record, other), at(11)).expect("its own");
     let refused = lease(Some(&renewed), fence, take_over, at(1000));
     assert!(matches!(refused, Err(Leased::Taken { .. })), "{refused:?}");
 }
@@ -98,7 +99,8 @@ fn lease_of_another_attempt_is_taken_over_only_as_it_was_seen() {
 fn renewal_keeps_a_lease_in_doubt() {
     let own = AttemptId::random();
     let record = leased(own, true);
-    let renewed = lease(Some(&record), record.fence(), request(own), at(9)).expect("its own");
+    let renewed =
+        lease(Some(&record), record.fence(), request(&record, own), at(9)).expect("its own");
     let lease = renewed.lease.expect("a lease");
     assert!(lease.in_doubt && lease.since == at(9));
 }
@@ -112,7 +114,7 @@ fn back_off_refuses_all_attempts_until_its_end() {
     let ask = |past_back_off, now| {
         let request = LeaseRequest {
             past_back_off,
-            ..request(AttemptId::random())
+            ..request(&record, AttemptId::random())
         };
         lease(Some(&backing_off), fence, request, now)
     };
@@ -176,6 +178,8 @@ fn reinstate_undoes_the_invalidation_of_that_generation_only() {
     assert_eq!(active.state, RecordState::Active);
     let other = reinstate(Some(&ended), fence.next(), attempt, at(6));
     assert_eq!(other.err(), Some(Changed::Moved));
+    let late = lease(Some(&active), fence, request(&record, attempt), at(7));
+    assert_eq!(late.err(), Some(Leased::Moved));
     // The invalidation is written again, because its answer was lost.
     assert_eq!(end(&active).err(), Some(Changed::Moved));
 }

@@ -95,6 +95,13 @@ impl MockNotion {
         MockNotionService::new(Arc::clone(&self.shared))
     }
 
+    /// Returns a token that the API accepts, as that of an internal integration: the value for `NOTION_TOKEN`, while
+    /// `NOTION_API_URL` is the [`base_url`](Self::base_url).
+    #[must_use]
+    pub fn integration_token(&self) -> String {
+        self.grant().access_token().to_owned()
+    }
+
     /// Connects a new workspace, as if a user had consented and the code had been exchanged.
     #[must_use]
     pub fn grant(&self) -> Grant {

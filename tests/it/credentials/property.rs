@@ -108,7 +108,6 @@ proptest! {
                 prop_assert_eq!(json["access_token"].as_str(), Some(token));
             }
             let _ = serde_json::from_str::<NotionAppCredentials>(&text);
-            let _ = toml::from_str::<NotionAppCredentials>(&text);
         }
     }
 

@@ -302,6 +302,31 @@ async fn invalidation_written_again_does_not_undo_a_reinstate() {
     assert_eq!(cluster.history.events().invalidations.len(), 1);
 }
 
+/// I1: what was read before an invalidation and its reinstate is read again before the token is presented.
+#[tokio::test(start_paused = true)]
+async fn process_suspended_over_a_reinstate_presents_the_token_once() {
+    let (cluster, subject, _) = refused(MockNotion::in_process()).await;
+    let wrong = || Fault::refuse(400, "invalid_grant");
+    cluster.notion.script(Call::Refresh, [wrong(), wrong()]);
+    let life = &cluster.processes[0].life;
+    life.arm(Failpoint::Leasing, Stop::Sleep(seconds(10)));
+    let request = tokio::spawn(cluster.request(&cluster.processes[0], &subject));
+    sleep(seconds(1)).await;
+    let revoked = Some(ReauthorizationReason::Revoked);
+    let error = cluster.ask(1, &subject).await.unwrap_err();
+    assert_eq!(error.needs_reauthorization(), revoked);
+    let ended = cluster.record(&subject).await.unwrap();
+    let operator = &cluster.operator.provider;
+    let lineage = ended.lineage.parse().unwrap();
+    let reinstated = operator.reinstate(&subject, lineage, ended.generation);
+    assert!(reinstated.await.unwrap());
+
+    request.await.unwrap().unwrap_err();
+    let ended = cluster.record(&subject).await.unwrap();
+    assert_eq!(ended.reason(), revoked);
+    assert_eq!(presentations(&cluster), 2, "once by each process");
+}
+
 /// I1: the pre-send check.
 #[tokio::test(start_paused = true)]
 async fn process_suspended_after_its_lease_does_not_spend_a_replayed_token() {
