@@ -411,9 +411,9 @@ mod tests {
             (&keys, &["ann", "ann"], Err("OtherSubject(\"one\")")),
             (&services, &["bob"], Ok("bob")),
             (&services, &["José"], Ok("José")),
-            (&services, &[], Err("NoSubject")),
-            (&services, &[""], Err("NoSubject")),
-            (&services, &["ann", "bob"], Err("NoSubject")),
+            (&services, &[], Err("NoSubject(\"all\")")),
+            (&services, &[""], Err("NoSubject(\"all\")")),
+            (&services, &["ann", "bob"], Err("NoSubject(\"all\")")),
         ] {
             let checked = keys.check(&headers(KEY, subjects), Rights::CALL, "/v1/users");
             match (checked, expected) {
