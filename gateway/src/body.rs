@@ -273,3 +273,23 @@ impl fmt::Display for Stalled {
 }
 
 impl std::error::Error for Stalled {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use axum::http::HeaderMap;
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn trailers_are_left_out() {
+        let body = Full::new(Bytes::from_static(b"data"))
+            .with_trailers(ready(Some(Ok(HeaderMap::from_iter([])))));
+        let body = DataFrames::new(body, Duration::from_secs(1))
+            .collect()
+            .await;
+        assert!(body.is_ok_and(|body| body.trailers().is_none() && body.to_bytes() == "data"));
+    }
+}

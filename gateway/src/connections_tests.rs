@@ -146,6 +146,16 @@ async fn rest_of_a_refused_upload_is_read_for_a_while() {
     assert!(read.contains("refused"), "{read}");
     assert_eq!(second, 30);
 
+    // A caller that awaits `100 Continue` will not send it. Its next request would be taken for the upload.
+    let mut caller = Caller::of(router());
+    let expecting = head(2).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    caller.write_at(0, &expecting).await;
+    let (read, second) = caller.closed().await;
+    assert!(
+        read.starts_with("HTTP/1.1 200 ") && second == 0,
+        "{second}: {read}"
+    );
+
     let mut caller = Caller::of(router());
     caller.write_at(0, &head(1024 * 1024 * 1024)).await;
     let mut written = 0;
