@@ -20,8 +20,8 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep},
+    sync::Semaphore,
+    time::{Instant, Sleep, sleep},
 };
 use tower::ServiceExt as _;
 
@@ -37,8 +37,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// because a request on a connection that is just being closed fails.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
-/// Time limit for the next piece of a caller's body.
-const UPLOAD_IDLE: Duration = Duration::from_secs(60);
+/// Time limit for the next piece of a caller's body. Shorter than the one for Notion's response, so that the caller is named
+/// as the one that is late.
+const UPLOAD_IDLE: Duration = Duration::from_secs(30);
 
 /// How long a caller may read nothing of its response.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
@@ -48,6 +49,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 
 /// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Between two warnings that the limit of connections is reached.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves connections, at most `limit` at a time, until `end`. Then requests in progress have [`GRACE`] to complete.
 pub(crate) async fn serve<L: Listener>(
@@ -60,8 +64,16 @@ pub(crate) async fn serve<L: Listener>(
     let connections = GracefulShutdown::new();
     let accepting = async {
         let permits = Arc::new(Semaphore::new(limit));
+        let mut warned: Option<Instant> = None;
         loop {
-            let permit = free(&permits, limit).await;
+            if permits.available_permits() == 0
+                && warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE)
+            {
+                tracing::warn!(limit, "the limit of connections is reached; new ones wait");
+                warned = Some(Instant::now());
+            }
+            // The semaphore is never closed.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
             let (stream, _) = listener.accept().await;
             let connection = connection(stream, router.clone(), log, connections.watcher());
             tokio::spawn(async move {
@@ -81,15 +93,6 @@ pub(crate) async fn serve<L: Listener>(
             tracing::warn!("requests that took longer than {GRACE:?} to end were cut off");
         }
     }
-}
-
-/// Waits until there are fewer connections than the limit. Others wait in the system's queue.
-async fn free(permits: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePermit> {
-    if permits.available_permits() == 0 {
-        tracing::warn!(limit, "the limit of connections is reached; new ones wait");
-    }
-    // The semaphore is never closed.
-    Arc::clone(permits).acquire_owned().await.ok()
 }
 
 async fn connection<S>(stream: S, router: Router, log: AccessLog, watcher: Watcher)
