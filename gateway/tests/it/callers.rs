@@ -48,6 +48,15 @@ async fn refusals_reach_clients_that_write_all_before_they_read() {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{head}{answer}"
         );
+        let mut closing = Wire::to(&gateway).await;
+        let head = head.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        closing.write(&head).await;
+        closing.write(vec![b'x'; UPLOAD]).await;
+        let answer = closing.read_to_end().await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{head}{answer}"
+        );
         // The connection is good for the next request.
         wire.write(format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n"))
             .await;
