@@ -92,8 +92,9 @@ where
     }
 }
 
-/// A caller's body. If it is dropped before its end, a background task reads the rest up to a limit: clients that read no
-/// answer before they have sent everything would otherwise see a broken connection in place of the answer.
+/// A caller's body. If it is dropped before its end, a background task reads the rest up to a limit.
+///
+/// Some clients read no response before they have sent everything. They would see a broken connection instead.
 pub(crate) struct RequestBody {
     /// `None` after the end or an error.
     body: Option<DataFrames<Incoming>>,

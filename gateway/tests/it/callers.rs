@@ -1,4 +1,4 @@
-//! What callers can cause before their key is known, and what they are told.
+//! What callers can cause before their key is known, and the responses to it.
 
 use http::StatusCode;
 
