@@ -12,7 +12,12 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use metrics::counter;
 use notion_auth::{Event, Subject};
 
-use crate::{envelope::Reason, keys::Caller, limits::Permit, path};
+use crate::{
+    envelope::Reason,
+    keys::{Caller, Refused},
+    limits::Permit,
+    path,
+};
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
@@ -59,17 +64,6 @@ impl Exchange {
         }
     }
 
-    /// Notes whose request it is. Only the first call has an effect.
-    pub(crate) fn identified(&self, caller: &Caller) {
-        self.has_key(&caller.key_id);
-        let _ = self.subject.set(caller.subject.clone());
-    }
-
-    /// Notes the key of the request. Only the first call has an effect.
-    pub(crate) fn has_key(&self, id: &Arc<str>) {
-        let _ = self.key_id.set(Arc::clone(id));
-    }
-
     /// Holds the permit until the end of the response. Only the first call has an effect.
     pub(crate) fn hold(&self, permit: Permit) {
         let _ = self.permit.set(permit);
@@ -91,6 +85,24 @@ impl Exchange {
             refused,
             notion_request_id: id.cloned(),
         });
+    }
+}
+
+/// Notes whose request it is.
+pub(crate) fn identify<B>(request: &Request<B>, caller: &Caller) {
+    if let Some(exchange) = request.extensions().get::<Arc<Exchange>>() {
+        let _ = exchange.key_id.set(Arc::clone(&caller.key_id));
+        let _ = exchange.subject.set(caller.subject.clone());
+    }
+}
+
+/// Notes the key of a request that is refused, if it is known.
+pub(crate) fn refuse<B>(request: &Request<B>, refused: &Refused) {
+    if let (Some(exchange), Some(id)) = (
+        request.extensions().get::<Arc<Exchange>>(),
+        refused.key_id(),
+    ) {
+        let _ = exchange.key_id.set(Arc::clone(id));
     }
 }
 

@@ -32,8 +32,7 @@ use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    access::Exchange,
-    envelope,
+    access, envelope,
     keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner, Refused, Rights, fingerprint},
     page,
     settings::Site,
@@ -265,9 +264,7 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
                     }
                 }
                 _ => {
-                    if let (Some(exchange), Some(id)) = (exchange(&request), refused.key_id()) {
-                        exchange.has_key(id);
-                    }
+                    access::refuse(&request, &refused);
                     return *connect.keys.refuse(refused).await;
                 }
             }
@@ -278,9 +275,7 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
         }
     };
     if let Some(caller) = caller {
-        if let Some(exchange) = exchange(&request) {
-            exchange.identified(&caller);
-        }
+        access::identify(&request, &caller);
         request.extensions_mut().insert(caller.subject);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
@@ -290,11 +285,6 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
         add_cookie(&mut response, &cookie);
     }
     response
-}
-
-/// What the access log gets to know of the request.
-fn exchange(request: &Request) -> Option<&Arc<Exchange>> {
-    request.extensions().get()
 }
 
 fn has_bearer(headers: &HeaderMap) -> bool {

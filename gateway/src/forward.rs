@@ -20,7 +20,7 @@ use tower::{Layer as _, ServiceExt as _};
 use url::Url;
 
 use crate::{
-    access::Exchange,
+    access::{self, Exchange},
     body::{DataFrames, Stalled},
     envelope::{self, Reason, Refusal},
     headers::{self, RequestHeaders},
@@ -92,30 +92,23 @@ pub(crate) async fn forward(State(Forward(state)): State<Forward>, request: Requ
 
 impl Shared {
     async fn forward(&self, request: Request) -> Result<Response, Refusal> {
-        let (head, body) = request.into_parts();
-        let exchange = head.extensions.get::<Arc<Exchange>>();
-        let checked = self
-            .keys
-            .check(&head.headers, Rights::CALL, head.uri.path());
-        let subject = match checked {
+        let path = request.uri().path();
+        let subject = match self.keys.check(request.headers(), Rights::CALL, path) {
             Ok(caller) => {
-                if let Some(exchange) = exchange {
-                    exchange.identified(&caller);
-                }
+                access::identify(&request, &caller);
                 caller.subject
             }
             Err(refused) => {
-                if let (Some(exchange), Some(id)) = (exchange, refused.key_id()) {
-                    exchange.has_key(id);
-                }
+                access::refuse(&request, &refused);
                 return Err(self.keys.refuse(refused).await);
             }
         };
+        let (head, body) = request.into_parts();
         check_method(&head.method)?;
         path::check(head.uri.path(), head.uri.query())?;
         let permit = self.limits.admit(&subject).map_err(too_many)?;
         // It is held until the response ends.
-        if let Some(exchange) = exchange {
+        if let Some(exchange) = head.extensions.get::<Arc<Exchange>>() {
             exchange.hold(permit);
         }
         let kept = if is_json(&head.headers) {
