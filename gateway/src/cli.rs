@@ -75,8 +75,8 @@ pub(crate) struct List {
     /// Only subjects that begin with this
     #[arg(long)]
     pub(crate) prefix: Option<String>,
-    /// Only connections in this state: active, disconnected, unreadable, revoked, rotation_lost, no_refresh_token,
-    /// expired
+    /// Only connections in this state: active, disconnected, unreadable, needs_reauthorization, or one of its reasons
+    /// revoked, rotation_lost, no_refresh_token and expired
     #[arg(long)]
     pub(crate) state: Option<String>,
     #[command(flatten)]

@@ -18,8 +18,9 @@ use crate::{
 /// Records of one query.
 const PAGE: usize = 500;
 
-const STATES: [&str; 7] = [
+const STATES: [&str; 8] = [
     "active",
+    "needs_reauthorization",
     "disconnected",
     "unreadable",
     "revoked",
@@ -36,6 +37,7 @@ pub(crate) async fn list(provider: &NotionAuthProvider, options: List) -> Result
     }
     let filter = match state {
         Some("active") => Filter::Active,
+        Some("needs_reauthorization") => Filter::NeedsReauthorization,
         _ => Filter::All,
     };
     let prefix = options.prefix.unwrap_or_default();
@@ -54,6 +56,8 @@ pub(crate) async fn list(provider: &NotionAuthProvider, options: List) -> Result
         query = query.after(last);
         for it in page {
             let is_shown = match state {
+                // The query asked for these alone.
+                Some("needs_reauthorization") => true,
                 Some(state) => it.state.code() == state,
                 // A tombstone is no connection.
                 None => it.state != RecordState::Disconnected,

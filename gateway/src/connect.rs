@@ -351,24 +351,27 @@ async fn replace(State(connect): State<Connect>, request: Request) -> Response {
 
 async fn index(State(connect): State<Connect>, request: Request) -> Response {
     let Some(subject) = request.extensions().get::<Subject>() else {
-        return html(page::sign_in(&connect.site, None));
+        return sign_in_page(&connect.site, None);
     };
     let status = connect.provider.status(subject).await;
-    html(page::connection(&connect.site, &status))
+    // Browsers apply `form-action` to the redirect after a form too, and one form leads to Notion.
+    html(page::connection(&connect.site, &status), "")
 }
 
 /// It is one visitor's, no other site's to frame, and loads nothing.
-///
-/// No `form-action`: browsers apply it to the redirect after a form too, which leads to Notion.
-fn html(page: Markup) -> Response {
+fn html(page: Markup, forms: &str) -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'{forms}"
+    );
     let headers = [
-        (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-        ),
+        (CACHE_CONTROL, "no-store".to_owned()),
+        (CONTENT_SECURITY_POLICY, policy),
     ];
     (headers, Html(page.into_string())).into_response()
+}
+
+fn sign_in_page(site: &Site, problem: Option<&str>) -> Response {
+    html(page::sign_in(site, problem), "; form-action 'self'")
 }
 
 #[derive(Deserialize)]
@@ -389,14 +392,14 @@ async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
         if !connect.keys.delay_wrong_key().await {
             return envelope::too_many_wrong_keys();
         }
-        let page = page::sign_in(&connect.site, Some("That is none of the gateway’s keys."));
-        return (StatusCode::UNAUTHORIZED, html(page)).into_response();
+        let page = sign_in_page(&connect.site, Some("That is none of the gateway’s keys."));
+        return (StatusCode::UNAUTHORIZED, page).into_response();
     };
     match visiting(&key) {
         Ok(_) => with_cookie(&connect, &connect.visitor_cookie(&fingerprint, now())),
         Err(problem) => {
-            let page = page::sign_in(&connect.site, Some(problem));
-            (StatusCode::FORBIDDEN, html(page)).into_response()
+            let page = sign_in_page(&connect.site, Some(problem));
+            (StatusCode::FORBIDDEN, page).into_response()
         }
     }
 }

@@ -76,6 +76,17 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), BoxError> {
     let provider = async || vault::open_existing(&ConnectionSettings::from_env()?).await;
+    // With NOTION_TOKEN there is nothing that a connection is used for.
+    let oauth_provider = async || {
+        let settings = ConnectionSettings::from_env()?;
+        match settings.app.has_oauth_client() {
+            true => vault::open_existing(&settings).await,
+            false => Err(
+                "NOTION_CLIENT_ID is not set: this command works on connections of an OAuth client"
+                    .into(),
+            ),
+        }
+    };
     match command {
         Command::Serve => server::serve(Settings::from_env().await?).await,
         Command::CheckConfig => check_config::check().await,
@@ -84,9 +95,11 @@ async fn run(command: Command) -> Result<(), BoxError> {
         } => new_key::print(&options),
         Command::List(options) => commands::list(&provider().await?, options).await,
         Command::Show(options) => commands::show(&provider().await?, options).await,
-        Command::Check(options) => commands::check(&provider().await?, options).await,
-        Command::Refresh(options) => commands::refresh(&provider().await?, options).await,
-        Command::Disconnect(options) => commands::disconnect(&provider().await?, options).await,
+        Command::Check(options) => commands::check(&oauth_provider().await?, options).await,
+        Command::Refresh(options) => commands::refresh(&oauth_provider().await?, options).await,
+        Command::Disconnect(options) => {
+            commands::disconnect(&oauth_provider().await?, options).await
+        }
         Command::Import(options) => import::import(&ConnectionSettings::from_env()?, options).await,
         Command::Rotate => rotate::rotate(&provider().await?).await,
         #[cfg(feature = "demo")]

@@ -62,7 +62,7 @@ fn connected(site: &Site, status: &ConnectionStatus) -> Markup {
                 (replace(site, workspace))
             }
         }
-        form method="post" action=(return_here(site, "/connect/disconnect")) { button { "Disconnect" } }
+        form method="post" action=(return_here(site, "/connect/disconnect")) { button .second { "Disconnect" } }
     }
 }
 
@@ -73,7 +73,7 @@ fn connect(site: &Site, label: &str) -> Markup {
 fn replace(site: &Site, workspace: &str) -> Markup {
     html! {
         form method="post" action=(site.path("/connect/replace")) {
-            button .quiet { "Connect another account or workspace" }
+            button .second { "Connect another account or workspace" }
         }
         p .note { "It takes the place of " strong { (workspace) } " when you have chosen it." }
     }

@@ -102,6 +102,9 @@ async fn refused_check_without_a_refresh_token_ends_nothing() {
         assert!(!check.can_refresh);
         tokio::time::sleep(Duration::from_secs(40)).await;
     }
+    // The first 401 that a request gets is the first one that counts.
+    let status = status(world.client(), world.get("ann")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
     let stored = world.provider.status(&"ann".into()).await.unwrap().unwrap();
     assert_eq!(stored.state, RecordState::Active);
 }

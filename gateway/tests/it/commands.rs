@@ -28,6 +28,7 @@ async fn connections_are_listed_shown_checked_refreshed_and_ended() {
         (&["list", "--json", "--prefix", "b"], &["bob"]),
         (&["list", "--json", "--state", "active"], &["ann", "bob"]),
         (&["list", "--json", "--state", "revoked"], &[]),
+        (&["list", "--json", "--state", "needs_reauthorization"], &[]),
     ] {
         let (done, said, _) = gateway.run(arguments);
         let subjects: Vec<Value> = objects(&said)
@@ -71,6 +72,33 @@ async fn connections_are_listed_shown_checked_refreshed_and_ended() {
         assert!(!done && error.contains(words), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_connection_is_listed_by_its_reason_and_fails_check() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    gateway.connect(BOB).await;
+    assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
+    let call = gateway.notion.ledger().api_calls().pop().expect("a call");
+    gateway.notion.revoke_grant(&call.token.expect("a token"));
+    assert_eq!(
+        gateway.me(ANN).send().await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    for state in ["revoked", "needs_reauthorization"] {
+        let (_, said, _) = gateway.run(&["list", "--json", "--state", state]);
+        let listed = objects(&said);
+        assert!(
+            listed.len() == 1 && listed[0]["subject"] == "ann",
+            "{state}: {said}"
+        );
+    }
+    let (done, said, _) = gateway.run(&["check", "ann"]);
+    assert!(
+        !done && said.starts_with("ann: needs_reauthorization: "),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

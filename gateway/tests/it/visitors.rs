@@ -24,7 +24,11 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     assert!(door.text().contains("Sign in"));
     assert_eq!(door.header("cache-control"), "private, no-store");
     let policy = door.header("content-security-policy");
-    for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ] {
         assert!(policy.contains(part), "{policy}");
     }
 
