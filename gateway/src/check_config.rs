@@ -98,7 +98,7 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     };
     rows.push(("GATEWAY_ACCESS_LOG", access_log.to_owned()));
     for (name, value) in rows {
-        println!("{name:<32} {value}  ({})", origin_of(name)?);
+        println!("{name:<32} {value}  ({})", origin_of(name));
     }
     if !keys.can_connect() && app.has_oauth_client() {
         println!(

@@ -97,6 +97,9 @@ impl ConnectionSettings {
         let accepted = accepted.split(',').map(|name| name.trim().to_owned());
         let accepted: Vec<String> = accepted.filter(|name| !name.is_empty()).collect();
         let database = Database::from_env()?;
+        if matches!(database, Database::Postgres(_)) {
+            variables::check_libpq()?;
+        }
         if !accepted.is_empty() && matches!(database, Database::Sqlite(_)) {
             return Err("GATEWAY_ACCEPT_SETTINGS: SQLite has no such settings: remove it".into());
         }
@@ -348,12 +351,27 @@ fn named<E: Into<BoxError>>(name: &'static str) -> impl Fn(E) -> BoxError {
 }
 
 /// Where a setting is, for people.
-pub(crate) fn origin_of(name: &str) -> Result<String, BoxError> {
-    Ok(match variables::found(name)? {
-        Some((_, Source::Variable)) => name.to_owned(),
-        Some((_, Source::File(path))) => path.display().to_string(),
-        None => "default".to_owned(),
-    })
+pub(crate) fn origin_of(name: &str) -> String {
+    // The first of them that is set counts.
+    let names: &[&str] = match name {
+        "GATEWAY_KEYS" => &["GATEWAY_KEYS", "GATEWAY_KEYS_FILE"],
+        "GATEWAY_LISTEN" => &["GATEWAY_LISTEN", "PORT"],
+        "NOTION_TOKEN" => &["NOTION_TOKEN", "NOTION_INTEGRATION_TOKEN"],
+        _ => &[name],
+    };
+    let mut origins = Vec::new();
+    for name in names {
+        origins.extend(match variables::found(name) {
+            Ok(Some((_, Source::File(path)))) => Some(path.display().to_string()),
+            Ok(None) => None,
+            // `GATEWAY_LISTEN` may name PORT.
+            Ok(Some((_, Source::Variable))) | Err(_) => Some((*name).to_owned()),
+        });
+    }
+    match origins.is_empty() {
+        true => "default".to_owned(),
+        false => origins.join(", "),
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,34 @@ pub(crate) fn check_names() -> Result<(), BoxError> {
     Ok(())
 }
 
+/// The variables of libpq that complete `DATABASE_URL`. They are read elsewhere, and as they are.
+const OF_LIBPQ: [&str; 9] = [
+    "PGDATABASE",
+    "PGHOST",
+    "PGOPTIONS",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGUSER",
+    "PGHOSTADDR",
+];
+
+/// Refuses a variable of libpq that has blanks or quotes around its value, or a reference in it.
+pub(crate) fn check_libpq() -> Result<(), BoxError> {
+    for name in OF_LIBPQ {
+        let Some(text) = trimmed(name)? else { continue };
+        check(name, &text)?;
+        if env::var(name).is_ok_and(|it| it != text) {
+            return Err(format!(
+                "{name}: it has a quote, a blank or a line break around it: remove it"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
 /// Kubernetes sets such variables for each service of the namespace: a service `gateway` has `GATEWAY_SERVICE_HOST`.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_url = value.contains("://");

@@ -263,6 +263,29 @@ fn settings_that_would_go_wrong_quietly_are_refused_by_name() {
     }
 }
 
+#[test]
+fn variables_of_libpq_are_refused_by_name_if_tools_left_something_around_them() {
+    for (name, value) in [
+        ("PGPASSWORD", "hunter2\r"),
+        ("PGHOST", "\"db\""),
+        ("PGUSER", " ann"),
+        ("PGPASSWORD", "${HUNTER2}"),
+    ] {
+        let said = complaint(&[
+            ("GATEWAY_KEYS", &format!("{ANN}=ann")),
+            ("NOTION_CLIENT_ID", "id"),
+            ("NOTION_CLIENT_SECRET", "secret-of-the-client"),
+            ("DATABASE_URL", "postgres://db/app"),
+            (name, value),
+        ]);
+        assert!(
+            said.starts_with(&format!("gateway: {name}: it has ")),
+            "{said}"
+        );
+        assert!(!said.to_lowercase().contains("hunter"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn what_tools_leave_around_values_is_removed_and_secrets_can_be_in_files() {
     let directory = tempfile::tempdir().expect("a directory");
