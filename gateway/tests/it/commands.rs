@@ -118,7 +118,7 @@ async fn a_revoked_token_is_refused_by_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn import_stores_new_subjects_and_leaves_others_alone_unless_told() {
+async fn import_stores_new_subjects_and_replaces_others_only_if_asked() {
     let gateway = Gateway::start().await;
     gateway.connect(ANN).await;
     let ann = gateway.bot(ANN).await;
