@@ -44,8 +44,8 @@ const UPLOAD_IDLE: Duration = Duration::from_secs(30);
 /// How long a caller may read nothing of its response.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
 
-/// Maximum size of a request head, and of the buffer of each connection.
-const HEAD_BYTES: usize = 64 * 1024;
+/// Maximum size of a request head, and of the buffers of each connection. As much as nginx takes by default.
+const HEAD_BYTES: usize = 32 * 1024;
 
 /// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);

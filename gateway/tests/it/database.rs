@@ -35,7 +35,7 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
         ("SQLITE:a.db".to_owned(), "must begin with"),
         ("sqlite:".to_owned(), "the path of a file"),
         (at(""), "the path of a file"),
-        (at("text"), "no SQLite database"),
+        (at("text"), "not an SQLite database"),
         (at("none/a.db"), "its directory must exist"),
         (
             format!("sqlite:{}/a.db", read_only(directory.path()).display()),

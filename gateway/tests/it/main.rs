@@ -19,6 +19,7 @@ mod health;
 mod keys_file;
 mod logs;
 mod methods;
+mod operation;
 mod passed;
 #[path = "../../../tests/programs/process.rs"]
 mod process;
