@@ -45,7 +45,8 @@ fn is_public(authority: &Authority, public_url: &Url) -> bool {
     let is_same_port = requested.port_or_known_default() == public_url.port_or_known_default();
     let is_same_host = requested.host() == public_url.host()
         || (is_loopback(public_url) && is_loopback(&requested));
-    is_same_port && is_same_host && requested.username().is_empty()
+    let has_user = !requested.username().is_empty() || requested.password().is_some();
+    is_same_port && is_same_host && !has_user
 }
 
 fn is_loopback(url: &Url) -> bool {
