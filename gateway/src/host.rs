@@ -28,12 +28,24 @@ pub(crate) async fn only_public(
     if host.is_some_and(|host| is_public(&host, site.url())) {
         return next.run(request).await;
     }
+    // A browser in the local network: GATEWAY_PUBLIC_URL can't be its http:// URL.
+    let way_out = match site.is_https() {
+        true => "",
+        false => {
+            ". By http, only a browser on the gateway's own machine can sign in: for others, put a server that \
+             has TLS in front, and set GATEWAY_PUBLIC_URL to its https:// URL"
+        }
+    };
+    let message = format!(
+        "the Host of the request is not that of GATEWAY_PUBLIC_URL: open {}{way_out}. A server in front must pass on \
+         the Host that it received",
+        site.address("/connect")
+    );
     *envelope::refusal(
         "host",
         StatusCode::MISDIRECTED_REQUEST,
         "invalid_request_url",
-        "the Host of the request is not that of GATEWAY_PUBLIC_URL: open /connect there. A proxy in front \
-         must pass on the Host that it received",
+        &message,
     )
 }
 
