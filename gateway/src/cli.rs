@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Store credentials from a file of JSON lines: {"subject":"…","credentials":{…}}
     Import(Import),
     /// Encrypt all records with the first of NOTION_AUTH_KEYS
-    Rotate,
+    Rotate(Output),
     /// Serve in front of a mock of Notion, with a key and a page to connect
     #[cfg(feature = "demo")]
     Demo,
@@ -102,7 +102,7 @@ pub(crate) struct Import {
     pub(crate) output: Output,
 }
 
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct Output {
     /// Print JSON, one object a line
     #[arg(long)]

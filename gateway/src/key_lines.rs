@@ -85,6 +85,13 @@ fn is_like_a_right(text: &str) -> bool {
 /// Reads the lines of a file. An error has the number of its line.
 pub(crate) fn parse_file(text: &str) -> Result<Vec<(Fingerprint, GatewayKey)>, (usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // An editor may be about to write it.
+    if text.trim().is_empty() {
+        return Err((
+            1,
+            "the file is empty: if there is to be no key, write `# no key`".to_owned(),
+        ));
+    }
     let (mut keys, mut fingerprints, mut ids) = (Vec::new(), HashSet::new(), HashSet::new());
     for (line, text) in (1..).zip(text.lines()) {
         let text = text.trim();
@@ -296,6 +303,15 @@ mod tests {
             let read =
                 parse_file(&format!("\u{feff}# a comment\r\n\r\n{line}\r\n")).expect("a line");
             assert_eq!(read, [(fingerprint("key"), key)], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_key_says_so_in_a_comment() {
+        assert_eq!(parse_file("# no key\n"), Ok(Vec::new()));
+        for text in ["", "\n", "\u{feff}\r\n"] {
+            let (_, reason) = parse_file(text).expect_err("it is empty");
+            assert!(reason.contains("is empty"), "{reason}");
         }
     }
 

@@ -500,6 +500,10 @@ mod tests {
         keys.reload_if_changed();
         assert!(is_known(KEY) && !is_known(other));
 
+        fs::write(file.path(), "").expect("it is ours");
+        keys.reload_if_changed();
+        assert!(is_known(KEY), "an editor is about to write it");
+
         fs::remove_file(file.path()).expect("it was there");
         keys.reload_if_changed();
         assert!(is_known(KEY));

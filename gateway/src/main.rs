@@ -101,7 +101,7 @@ async fn run(command: Command) -> Result<(), BoxError> {
             commands::disconnect(&oauth_provider().await?, options).await
         }
         Command::Import(options) => import::import(&ConnectionSettings::from_env()?, options).await,
-        Command::Rotate => rotate::rotate(&provider().await?).await,
+        Command::Rotate(options) => rotate::rotate(&provider().await?, &options).await,
         #[cfg(feature = "demo")]
         Command::Demo => demo::serve().await,
     }
