@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, ORIGIN, SET_COOKIE},
@@ -29,6 +29,9 @@ use crate::{
     keys::{Fingerprint, GatewayKeys},
     page,
 };
+
+/// Maximum size of a form.
+const FORM: usize = 4 * 1024;
 
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
@@ -124,13 +127,15 @@ impl Connect {
 /// Everything under `/connect`.
 pub(crate) fn router(connect: Connect, routes: NotionOAuthService) -> Router {
     let known = middleware::from_fn_with_state(connect.clone(), know);
+    let own = middleware::from_fn_with_state(connect.clone(), only_own);
     Router::new()
         .route_service("/connect/{route}", routes)
         .route("/connect", get(index))
         .route("/connect/", get(index))
         .layer(known)
-        .route("/connect/sign-in", post(sign_in))
-        .route("/connect/sign-out", post(sign_out))
+        .route("/connect/sign-in", post(sign_in).layer(own.clone()))
+        .route("/connect/sign-out", post(sign_out).layer(own))
+        .layer(DefaultBodyLimit::max(FORM))
         .with_state(connect)
 }
 
@@ -173,14 +178,15 @@ struct SignIn {
     key: String,
 }
 
-async fn sign_in(
-    State(connect): State<Connect>,
-    headers: HeaderMap,
-    Form(form): Form<SignIn>,
-) -> Response {
-    if !connect.is_own(&headers) {
-        return foreign();
+/// Refuses forms of other sites, before they are read.
+async fn only_own(State(connect): State<Connect>, request: Request, next: Next) -> Response {
+    match connect.is_own(request.headers()) {
+        true => next.run(request).await,
+        false => foreign(),
     }
+}
+
+async fn sign_in(State(connect): State<Connect>, Form(form): Form<SignIn>) -> Response {
     match connect.keys.find(form.key.trim()) {
         Some((fingerprint, _)) => with_cookie(&connect.sealed(&fingerprint)),
         None => (
@@ -191,10 +197,7 @@ async fn sign_in(
     }
 }
 
-async fn sign_out(State(connect): State<Connect>, headers: HeaderMap) -> Response {
-    if !connect.is_own(&headers) {
-        return foreign();
-    }
+async fn sign_out(State(connect): State<Connect>) -> Response {
     with_cookie(&connect.cookie(String::new(), Duration::ZERO).to_string())
 }
 

@@ -1,4 +1,4 @@
-//! Answers that the gateway makes itself, in the form of Notion's, so that its clients understand them.
+//! Errors of the gateway itself, in the form of Notion's, so that Notion's clients understand them.
 
 use axum::{
     body::Body,
@@ -7,7 +7,14 @@ use axum::{
 };
 use serde_json::json;
 
-/// An error in Notion's envelope. The codes are Notion's:
+/// A response that refuses a request.
+pub(crate) type Refusal = Box<Response>;
+
+/// Response extension: why the gateway refused the request. For the metrics and the access log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reason(pub(crate) &'static str);
+
+/// Returns an error in Notion's envelope. The codes are Notion's:
 /// <https://developers.notion.com/reference/status-codes>
 pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     let body = json!({
@@ -24,9 +31,22 @@ pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
+/// Returns an error that is counted by its reason.
+pub(crate) fn refusal(
+    reason: &'static str,
+    status: StatusCode,
+    code: &str,
+    message: &str,
+) -> Refusal {
+    let mut response = error(status, code, message);
+    response.extensions_mut().insert(Reason(reason));
+    Box::new(response)
+}
+
 /// The request has no key of the gateway.
 pub(crate) fn no_key() -> Response {
-    error(
+    *refusal(
+        "key",
         StatusCode::UNAUTHORIZED,
         "unauthorized",
         "the request needs one of the gateway's keys (GATEWAY_KEYS), as `Authorization: Bearer KEY`",

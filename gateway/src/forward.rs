@@ -1,165 +1,257 @@
-//! One request's way to Notion and back.
+//! A request's way to Notion and back.
 
-use std::sync::Arc;
+use std::{error::Error as StdError, iter::successors, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, Method, StatusCode, Uri,
-        header::AUTHORIZATION,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
+        header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
         uri::{Authority, PathAndQuery, Scheme},
     },
     response::{IntoResponse as _, Response},
 };
 use notion_auth::{
-    AuthError, BoxError, HttpsClient, HttpsConfig, HttpsError, NotionAuth, NotionAuthLayer,
-    NotionAuthProvider,
+    AuthError, BoxError, HttpsConfig, NotionAuth, NotionAuthLayer, NotionAuthProvider,
+    layer::BufferedBody,
 };
-use percent_encoding::percent_decode_str;
 use tower::{Layer as _, ServiceExt as _};
 use url::Url;
 
 use crate::{
-    envelope,
-    headers::{clean_request, clean_response},
-    keys::GatewayKeys,
-    outgoing::Outgoing,
+    access::Exchange,
+    body::{DataFrames, Stalled},
+    envelope::{self, Reason, Refusal},
+    headers::{self, RequestHeaders},
+    keys::{Fingerprint, GatewayKeys},
+    limits::{Limits, Reached},
+    path,
+    upstream::{RESPONSE_IDLE, Upstream, UpstreamError},
 };
 
-type Copy = fn(&Outgoing) -> Option<Outgoing>;
+/// Bytes of a body that are kept until the response is there, so that it can be sent again after a 401. Notion takes
+/// 500 KB of JSON.
+const KEPT_JSON: usize = 512 * 1024;
+const KEPT: usize = 64 * 1024;
+
+/// Methods of Notion's API. A response to TRACE would show the token.
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PATCH,
+    Method::PUT,
+    Method::DELETE,
+];
 
 /// What every request needs.
 #[derive(Clone)]
-pub(crate) struct Forward {
+pub(crate) struct Forward(Arc<Shared>);
+
+struct Shared {
     keys: Arc<GatewayKeys>,
+    limits: Arc<Limits>,
+    request_headers: RequestHeaders,
+    api_url: Url,
     scheme: Scheme,
     authority: Authority,
-    client: NotionAuth<HttpsClient<Outgoing>, Copy>,
+    client: NotionAuth<Upstream>,
 }
 
 impl Forward {
     pub(crate) fn new(
         provider: NotionAuthProvider,
         keys: Arc<GatewayKeys>,
-        api_url: &Url,
+        limits: Arc<Limits>,
+        request_headers: RequestHeaders,
+        api_url: Url,
         https: &HttpsConfig,
     ) -> Result<Self, BoxError> {
         let origin = api_url.as_str().parse::<Uri>()?.into_parts();
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             keys,
+            limits,
+            request_headers,
+            api_url,
             scheme: origin.scheme.ok_or("the API's URL has no scheme")?,
             authority: origin.authority.ok_or("the API's URL has no host")?,
-            client: NotionAuthLayer::refreshing(provider)
-                .replaying(Outgoing::copy as Copy)
-                .layer(https.client()),
-        })
+            client: NotionAuthLayer::refreshing(provider).layer(Upstream::new(https)),
+        })))
     }
 }
 
 /// `/v1/*`: the caller's key becomes its subject's token.
-pub(crate) async fn forward(State(state): State<Forward>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let Some((_, subject)) = bearer(&head.headers).and_then(|key| state.keys.find(key)) else {
-        return envelope::no_key();
+pub(crate) async fn forward(State(Forward(state)): State<Forward>, request: Request) -> Response {
+    let mut response = match state.forward(request).await {
+        Ok(response) => response,
+        Err(refusal) => *refusal,
     };
-    // An answer to TRACE would show the token, and CONNECT asks for no path.
-    if [Method::TRACE, Method::CONNECT].contains(&head.method) {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
-    }
-    if let Err(refusal) = check_path(head.uri.path()) {
-        return *refusal;
-    }
-    let path = head.uri.path_and_query().cloned();
-    let uri = Uri::builder()
-        .scheme(state.scheme.clone())
-        .authority(state.authority.clone())
-        .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
-        .build();
-    let body = Outgoing::read(&head.headers, body).await;
-    let (Ok(uri), Ok(body)) = (uri, body) else {
-        return envelope::error(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            "the request could not be read to its end",
-        );
-    };
-    // A new one, whose version and extensions are not those of the caller's connection.
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = head.headers;
-    clean_request(request.headers_mut());
-    request.extensions_mut().insert(subject);
-    match state.client.oneshot(request).await {
-        Ok(response) => {
-            let (mut head, body) = response.into_parts();
-            clean_response(&mut head.headers);
-            Response::from_parts(head, Body::new(body))
+    headers::make_private(response.headers_mut(), "authorization, notion-auth-subject");
+    response
+}
+
+impl Shared {
+    async fn forward(&self, request: Request) -> Result<Response, Refusal> {
+        let (head, body) = request.into_parts();
+        let found = bearer(&head.headers).and_then(|key| self.keys.find(key));
+        let Some((key, subject)) = found else {
+            return Err(Box::new(envelope::no_key()));
+        };
+        let exchange = head.extensions.get::<Arc<Exchange>>();
+        if let Some(exchange) = exchange {
+            exchange.identified(key_id(&key), &subject);
         }
-        Err(error) => failed(&error),
+        check_method(&head.method)?;
+        path::check(head.uri.path(), head.uri.query())?;
+        let permit = self.limits.admit(&subject).map_err(too_many)?;
+        // It is held until the response ends.
+        if let Some(exchange) = exchange {
+            exchange.hold(permit);
+        }
+        let kept = if is_json(&head.headers) {
+            KEPT_JSON
+        } else {
+            KEPT
+        };
+        let body = BufferedBody::read(body, kept).await;
+        let body = body.map_err(|error| unread(&error))?;
+        let target = head.uri;
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(
+                target
+                    .path_and_query()
+                    .cloned()
+                    .unwrap_or_else(|| PathAndQuery::from_static("/")),
+            )
+            .build()
+            .map_err(|error| unread(&error))?;
+        // A new one, whose version and extensions are not those of the caller's connection.
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.request_headers.of(&head.headers);
+        request.extensions_mut().insert(subject);
+        let response = self.client.clone().oneshot(request).await;
+        let (head, body) = response.map_err(|error| failed(&error))?.into_parts();
+        let mut response = Response::new(Body::new(DataFrames::new(body, RESPONSE_IDLE)));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = headers::of_response(&head.headers, &self.api_url, &target);
+        Ok(response)
     }
 }
 
-fn failed(error: &BoxError) -> Response {
-    if let Some(error) = AuthError::find(error.as_ref()) {
-        if error.status().is_server_error() {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "a request has no credentials");
-        }
-        return error.to_response().into_response();
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    if METHODS.contains(method) {
+        return Ok(());
     }
-    tracing::warn!(error, "a request got no response");
-    let message = match error.downcast_ref::<HttpsError>() {
-        Some(error) if error.is_not_sent() => error.to_string(),
-        _ => "Notion did not answer; what it was asked for may have been done all the same"
-            .to_owned(),
+    let mut refusal = envelope::refusal(
+        "method",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        "the method is none of Notion's API",
+    );
+    let allowed = HeaderValue::from_static("GET, POST, PATCH, PUT, DELETE");
+    refusal.headers_mut().insert(ALLOW, allowed);
+    Err(refusal)
+}
+
+fn too_many(reached: Reached) -> Refusal {
+    let (reason, message) = match reached {
+        Reached::PerSubject => (
+            "requests_per_subject",
+            "this key's subject has too many requests at a time (GATEWAY_MAX_REQUESTS_PER_SUBJECT)",
+        ),
+        Reached::InAll => (
+            "requests",
+            "the gateway has too many requests at a time (GATEWAY_MAX_REQUESTS)",
+        ),
     };
-    envelope::error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "service_unavailable",
-        &message,
+    let mut refusal = envelope::refusal(
+        reason,
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        message,
+    );
+    let retry_after = HeaderValue::from_static("1");
+    refusal.headers_mut().insert(RETRY_AFTER, retry_after);
+    refusal
+}
+
+/// The caller's request did not arrive.
+fn unread(error: &(dyn StdError + 'static)) -> Refusal {
+    if let Some(stalled) = find::<Stalled>(error) {
+        return envelope::refusal(
+            "stalled",
+            StatusCode::REQUEST_TIMEOUT,
+            "invalid_request",
+            &stalled.to_string(),
+        );
+    }
+    envelope::refusal(
+        "unread",
+        StatusCode::BAD_REQUEST,
+        "invalid_request",
+        "the request could not be read to its end",
     )
 }
 
-/// The OAuth endpoints are the gateway's own to speak with. A path that a server could read as theirs, by
-/// decoding it once more or by tidying it up, is refused too.
-fn check_path(path: &str) -> Result<(), Box<Response>> {
-    let resource = path.strip_prefix("/v1/").unwrap_or_default();
-    let resource = resource.split('/').next().unwrap_or_default();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if resource.is_empty() || !resource.bytes().all(is_plain) || climbs(path) {
-        return Err(Box::new(envelope::error(
-            StatusCode::BAD_REQUEST,
-            "invalid_request_url",
-            "the path is none of Notion's: /v1/, a plain name, and no segment that is `..`",
-        )));
+fn failed(error: &BoxError) -> Refusal {
+    let error: &(dyn StdError + 'static) = error.as_ref();
+    if let Some(auth) = AuthError::find(error) {
+        if auth.status().is_server_error() {
+            tracing::warn!(
+                error = auth as &dyn StdError,
+                "a request has no credentials"
+            );
+        }
+        let mut response = auth.to_response().into_response();
+        response.extensions_mut().insert(Reason("credentials"));
+        return Box::new(response);
     }
-    if resource.eq_ignore_ascii_case("oauth") {
-        return Err(Box::new(envelope::error(
-            StatusCode::FORBIDDEN,
-            "restricted_resource",
-            "the OAuth endpoints are not reached through the gateway: workspaces are connected at /connect",
-        )));
+    if find::<Stalled>(error).is_some() {
+        return unread(error);
     }
-    Ok(())
+    tracing::warn!(error, "a request got no response");
+    match error.downcast_ref() {
+        Some(UpstreamError::NoResponse) => envelope::refusal(
+            "no_response",
+            StatusCode::GATEWAY_TIMEOUT,
+            "gateway_timeout",
+            &error.to_string(),
+        ),
+        Some(UpstreamError::Https(https)) if https.is_not_sent() => envelope::refusal(
+            "not_sent",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            &https.to_string(),
+        ),
+        _ => envelope::refusal(
+            "no_response",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "Notion did not answer; what it was asked for may have been done all the same",
+        ),
+    }
 }
 
-/// Whether a segment is `.` or `..`, whatever parameters it has and however often it is encoded. What is
-/// encoded more often than anybody does counts as one, since a long path can be encoded ten thousand times.
-fn climbs(path: &str) -> bool {
-    let mut path = path.to_owned();
-    for _ in 0..4 {
-        let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
-        if decoded == path {
-            return path
-                .split(['/', '\\'])
-                .filter_map(|segment| segment.split(';').next())
-                .any(|segment| segment == "." || segment == "..");
-        }
-        path = decoded;
-    }
-    true
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// What a key is called in the log: the beginning of its digest.
+fn key_id(key: &Fingerprint) -> Arc<str> {
+    let id: String = key[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    id.into()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The key in `Authorization: Bearer KEY`, if that header is there once.

@@ -1,111 +1,151 @@
-//! Which headers pass, and which are for one connection or for one side only.
+//! Which headers pass. All others stay at the gateway: a list of what must not pass would never be complete.
+
+use std::sync::Arc;
 
 use axum::http::{
-    HeaderMap, HeaderName,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     header::{
-        ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, PUBLIC_KEY_PINS, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCEPT_RANGES, AGE, ALLOW, AUTHORIZATION,
+        CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+        CONTENT_TYPE, COOKIE, DATE, ETAG, EXPECT, FORWARDED, HOST, LAST_MODIFIED, LOCATION,
+        RETRY_AFTER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VARY,
     },
 };
+use notion_auth::BoxError;
+use url::Url;
 
-/// RFC 9110 section 7.6.1.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
+/// `Content-Length` is not among them, because the client sets it by the body.
+const OF_REQUESTS: [HeaderName; 7] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    HeaderName::from_static("notion-version"),
+    USER_AGENT,
 ];
 
-/// What says who called the gateway, and how, which is not Notion's to know.
-const FOR_THE_GATEWAY: [HeaderName; 13] = [
+const OF_RESPONSES: [HeaderName; 19] = [
+    ACCEPT_RANGES,
+    AGE,
+    ALLOW,
+    HeaderName::from_static("cf-ray"),
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    DATE,
+    HeaderName::from_static("deprecation"),
+    ETAG,
+    LAST_MODIFIED,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    RETRY_AFTER,
+    HeaderName::from_static("sunset"),
+    HeaderName::from_static("x-notion-request-id"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// What `GATEWAY_PASS_HEADERS` must not name: headers of the connection, of the gateway's callers, and those by which
+/// some servers take another host, method or path than the request's.
+const NEVER: [HeaderName; 24] = [
     AUTHORIZATION,
+    HeaderName::from_static("connection"),
+    CONTENT_LENGTH,
     COOKIE,
     EXPECT,
     FORWARDED,
     HOST,
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("x-real-ip"),
-    // By these some servers take another path or method than the request's.
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("notion-auth-subject"),
+    HeaderName::from_static("proxy-authorization"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-prefix"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("x-original-method"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// The same, by how names begin: what servers in front that sign users in say of them, with their tokens. These
-/// are the usual ones; there is no list of all.
-const OF_SERVERS_IN_FRONT: [&str; 12] = [
-    "cf-access-",
-    "remote-",
-    "tailscale-user-",
-    "x-amzn-oidc-",
-    "x-auth-request-",
-    "x-authentik-",
-    "x-forwarded-",
-    "x-goog-",
-    "x-ms-client-principal",
-    "x-ms-token-",
-    "x-pomerium-",
-    "x-remote-",
-];
+/// Headers that go on to Notion.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestHeaders(Arc<[HeaderName]>);
 
-/// What tells a browser something about Notion's origin, which it would take for the gateway's.
-const OF_NOTIONS_ORIGIN: [HeaderName; 8] = [
-    ALT_SVC,
-    HeaderName::from_static("clear-site-data"),
-    HeaderName::from_static("nel"),
-    PUBLIC_KEY_PINS,
-    HeaderName::from_static("report-to"),
-    HeaderName::from_static("reporting-endpoints"),
-    SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY,
-];
-
-/// Leaves of a request's headers what goes on to Notion.
-pub(crate) fn clean_request(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    for name in FOR_THE_GATEWAY {
-        headers.remove(name);
+impl RequestHeaders {
+    /// Reads further names, separated by commas.
+    pub(crate) fn and(names: &str) -> Result<Self, BoxError> {
+        let mut passed = OF_REQUESTS.to_vec();
+        for name in names.split(',').map(str::trim) {
+            if name.is_empty() {
+                continue;
+            }
+            let name: HeaderName = name
+                .parse()
+                .map_err(|_| format!("{name:?} is no name of a header: NAME,…"))?;
+            if NEVER.contains(&name) {
+                return Err(format!("{name} never goes on to Notion: leave it out").into());
+            }
+            passed.push(name);
+        }
+        Ok(Self(passed.into()))
     }
-    let forwarded: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            OF_SERVERS_IN_FRONT
-                .iter()
-                .any(|begin| name.as_str().starts_with(begin))
-        })
-        .cloned()
-        .collect();
-    for name in forwarded {
-        headers.remove(name);
+
+    /// Returns the headers that go on to Notion.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> HeaderMap {
+        passed(headers, &self.0)
     }
 }
 
-/// Leaves of an answer's headers what goes back to the caller.
-pub(crate) fn clean_response(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    for name in OF_NOTIONS_ORIGIN {
-        headers.remove(name);
+/// Returns the headers of Notion's response that go back to the caller. `api` is the origin that callers don't reach
+/// themselves.
+pub(crate) fn of_response(headers: &HeaderMap, api: &Url, target: &Uri) -> HeaderMap {
+    let mut passed = passed(headers, &OF_RESPONSES);
+    if let Some(location) = headers
+        .get(LOCATION)
+        .and_then(|location| through_the_gateway(location, api, target))
+    {
+        passed.insert(LOCATION, location);
     }
+    passed
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.into_iter().chain(HOP_BY_HOP) {
-        headers.remove(name);
+/// Marks a response as one caller's.
+pub(crate) fn make_private(headers: &mut HeaderMap, vary: &'static str) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from_static(vary));
+}
+
+fn passed(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut passed = HeaderMap::with_capacity(names.len() + 4);
+    for name in names {
+        for value in headers.get_all(name) {
+            passed.append(name, value.clone());
+        }
     }
+    passed
+}
+
+/// Returns the location as a path of the gateway, if it is one of the API. By any other, a caller would send its key to
+/// Notion or to somewhere else.
+fn through_the_gateway(location: &HeaderValue, api: &Url, target: &Uri) -> Option<HeaderValue> {
+    let requested = api.join(target.path()).ok()?;
+    let location = requested.join(location.to_str().ok()?).ok()?;
+    if location.origin() != api.origin() || !location.path().starts_with("/v1/") {
+        return None;
+    }
+    let mut path = location.path().to_owned();
+    if let Some(query) = location.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    path.parse().ok()
 }

@@ -1,7 +1,10 @@
-//! `/healthz`. Anybody may ask, so the store is asked once for all who do within a second.
+//! `/healthz` and `/readyz`.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,6 +16,7 @@ use axum::{
 use notion_auth::{AuthError, NotionAuthProvider};
 use tokio::sync::Mutex;
 
+/// Anybody may ask for the readiness, so the store is asked once for all questions within this time.
 const FRESH: Duration = Duration::from_secs(1);
 
 type Answered = (Instant, Result<(), AuthError>);
@@ -20,33 +24,64 @@ type Answered = (Instant, Result<(), AuthError>);
 #[derive(Clone)]
 pub(crate) struct Health {
     provider: NotionAuthProvider,
-    last: Arc<Mutex<Option<Answered>>>,
+    store: Arc<Mutex<Option<Answered>>>,
+    is_draining: Arc<AtomicBool>,
+    asked: Arc<std::sync::Mutex<Option<Instant>>>,
 }
 
 impl Health {
     pub(crate) fn of(provider: NotionAuthProvider) -> Self {
         Self {
             provider,
-            last: Arc::default(),
+            store: Arc::default(),
+            is_draining: Arc::default(),
+            asked: Arc::default(),
         }
     }
 
+    /// Makes the gateway not ready from now on.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a load balancer asks for the readiness: it did so within `time`.
+    pub(crate) fn is_watched(&self, time: Duration) -> bool {
+        let asked = self
+            .asked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        asked.is_some_and(|asked| asked.elapsed() <= time)
+    }
+
     async fn ask(self) -> Result<(), AuthError> {
-        // Who comes while it is asked waits here, and finds the answer.
-        let mut last = self.last.lock().await;
-        match &*last {
+        // Questions that come meanwhile wait here, and find the answer.
+        let mut store = self.store.lock().await;
+        match &*store {
             Some((at, answer)) if at.elapsed() <= FRESH => answer.clone(),
             _ => {
                 let answer = self.provider.health().await;
-                *last = Some((Instant::now(), answer.clone()));
+                *store = Some((Instant::now(), answer.clone()));
                 answer
             }
         }
     }
 }
 
-pub(crate) async fn healthz(State(health): State<Health>) -> Response {
-    // In a task, so that who hangs up does not take the answer from those who wait.
+/// The process runs. A failing store is no reason to restart it.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// New requests can be served.
+pub(crate) async fn readyz(State(health): State<Health>) -> Response {
+    *health
+        .asked
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+    if health.is_draining.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    // In a task, so that a caller that goes away does not take the answer from those who wait.
     match tokio::spawn(health.ask()).await {
         Ok(Ok(())) => "ok\n".into_response(),
         Ok(Err(error)) => error.to_response().into_response(),

@@ -8,23 +8,29 @@
 //! token. The gateway knows whose key it is, puts that subject's credentials on the request and sends it
 //! on. A user connects a workspace at `/connect`.
 
+mod access;
+mod body;
 mod connect;
+mod connections;
 mod envelope;
 mod forward;
 mod headers;
 mod health;
+mod host;
 mod keys;
 mod keys_file;
-mod outgoing;
+mod limits;
+mod log;
+mod operation;
 mod page;
+mod path;
 mod rotate;
 mod server;
 mod settings;
+mod upstream;
 mod vault;
 
 use std::{env, process::ExitCode};
-
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::Settings;
 
@@ -43,11 +49,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO)
-        .init();
-    let done = match Settings::from_env().await {
+    let settings = match log::start() {
+        Ok(()) => Settings::from_env().await,
+        Err(error) => Err(error),
+    };
+    let done = match settings {
         Ok(settings) if arguments.is_empty() => server::serve(settings).await,
         Ok(settings) => rotate::rotate(settings).await,
         Err(error) => Err(error),

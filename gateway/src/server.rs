@@ -1,31 +1,43 @@
 //! The gateway as a server: its parts put together, its start and its end.
 
-use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     http::StatusCode,
+    middleware,
     response::Response,
     routing::{any, get},
+    serve::ListenerExt as _,
 };
+use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::{BoxError, NotionAuthProvider, NotionOAuthService};
-use tokio::{net::TcpListener, signal, sync::oneshot};
+use notion_auth::{BoxError, Event, NotionAuthProvider, NotionOAuthService};
+use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
 
 use crate::{
+    access::{self, AccessLog},
     connect::{self, Connect},
-    envelope,
+    connections, envelope,
     forward::{self, Forward},
-    health::{Health, healthz},
+    headers,
+    health::{Health, healthz, readyz},
+    host,
+    limits::Limits,
     settings::Settings,
     vault,
 };
 
-/// Time limit for requests to complete at shutdown.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
 const REFRESHES: Duration = Duration::from_secs(75);
+
+/// How long the gateway goes on to accept connections while `/readyz` says that it is draining, and within which time
+/// somebody must have asked for `/readyz` for that to be of use.
+const DRAIN: Duration = Duration::from_secs(5);
+const WATCHED: Duration = Duration::from_secs(60);
+
+/// Connections to the address of the metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Between two purges of expired records.
 const PURGE: Duration = Duration::from_secs(60 * 60);
@@ -38,15 +50,33 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
+    let operation = settings.operation;
     let listener = TcpListener::bind(&settings.listen[..])
         .await
         .map_err(|error| format!("GATEWAY_LISTEN: {:?}: {error}", settings.listen))?;
-    let metrics = metrics()?;
+    let metrics_listener = match &operation.metrics_listen {
+        None => None,
+        Some(listen) => Some(
+            TcpListener::bind(&listen[..])
+                .await
+                .map_err(|error| format!("GATEWAY_METRICS_LISTEN: {listen:?}: {error}"))?,
+        ),
+    };
+    let limits = Arc::new(Limits::new(
+        operation.max_requests,
+        operation.max_requests_per_subject,
+    ));
+    let metrics = metrics(limits.clone())?;
     let has_oauth_client = settings.app.has_oauth_client();
+    let observed = limits.clone();
     let builder = NotionAuthProvider::builder()
         .app(settings.app)
         .api_url(settings.api_url.as_str().trim_end_matches('/'))
-        .https(settings.https.clone());
+        .https(settings.https.clone())
+        .observer(move |event: &Event| {
+            observed.note(event);
+            access::audit(event);
+        });
     let (builder, cookie_key) = vault::open(builder, &settings.database).await?;
     let provider = builder.build()?;
     vault::check(&provider).await?;
@@ -54,50 +84,106 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     tokio::spawn(purge(provider.clone()));
 
     let keys = Arc::new(settings.keys);
+    let health = Health::of(provider.clone());
     let forward = Forward::new(
         provider.clone(),
         keys.clone(),
-        &settings.api_url,
+        limits,
+        operation.request_headers,
+        settings.api_url,
         &settings.https,
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))
         .with_state(forward)
-        .route("/healthz", get(healthz))
-        .with_state(Health::of(provider.clone()))
-        .route("/metrics", get(async move || metrics.render()));
+        .route("/readyz", get(readyz))
+        .with_state(health.clone())
+        .route("/healthz", get(healthz));
     if has_oauth_client {
         println!("Workspaces are connected at {}connect", settings.public_url);
-        let connect = Connect::new(
-            keys,
-            cookie_key,
-            settings.public_url.clone(),
-            provider.clone(),
-        );
-        router = router.merge(connect::router(connect, routes(&provider)?));
+        let public_url = Arc::new(settings.public_url.clone());
+        let connect = Connect::new(keys, cookie_key, settings.public_url, provider.clone());
+        let connect = connect::router(connect, routes(&provider)?)
+            .layer(middleware::from_fn_with_state(
+                public_url,
+                host::only_public,
+            ))
+            .layer(middleware::map_response(async |mut response: Response| {
+                headers::make_private(response.headers_mut(), "authorization, cookie");
+                response
+            }));
+        router = router.merge(connect);
     }
+    let (end, ended) = watch::channel(());
+    let metrics_server = match metrics_listener {
+        None => {
+            router = router.merge(metrics);
+            None
+        }
+        Some(listener) => {
+            println!("Metrics are at http://{}/metrics", listener.local_addr()?);
+            Some(tokio::spawn(connections::serve(
+                listener,
+                METRICS_CONNECTIONS,
+                metrics,
+                AccessLog::Off,
+                is_ended(ended.clone()),
+            )))
+        }
+    };
     let router = router.fallback(async move || not_found(has_oauth_client));
 
-    let end = signal_to_end()?;
+    let signal = signal_to_end()?;
     println!("Listening on http://{}", listener.local_addr()?);
-    run(listener, router, end).await?;
+    tokio::spawn(async move {
+        signal.await;
+        health.drain();
+        tracing::info!("shutting down");
+        if health.is_watched(WATCHED) {
+            sleep(DRAIN).await;
+        }
+        drop(end);
+    });
+    connections::serve(
+        // Small responses must not wait for acknowledgements.
+        listener.tap_io(|stream| drop(stream.set_nodelay(true))),
+        operation.max_connections,
+        router,
+        operation.access_log,
+        is_ended(ended),
+    )
+    .await;
+    if let Some(server) = metrics_server {
+        server.await?;
+    }
     provider.shutdown(REFRESHES).await?;
     Ok(())
 }
 
-/// Installs the metrics recorder. Call it before the provider is built, because the provider registers its counters then.
-fn metrics() -> Result<PrometheusHandle, BoxError> {
-    let handle = PrometheusBuilder::new()
+async fn is_ended(mut end: watch::Receiver<()>) {
+    // An error: the sender was dropped.
+    while end.changed().await.is_ok() {}
+}
+
+/// Returns the route of the metrics, and installs their recorder. Call it before the provider is built, because the
+/// provider registers its counters then.
+fn metrics(limits: Arc<Limits>) -> Result<Router, BoxError> {
+    let handle: PrometheusHandle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
         .install_recorder()?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            sleep(UPKEEP).await;
             upkeep.run_upkeep();
         }
     });
-    Ok(handle)
+    let render = async move || {
+        let in_flight = u32::try_from(limits.in_flight()).unwrap_or(u32::MAX);
+        gauge!("gateway_requests_in_flight").set(in_flight);
+        handle.render()
+    };
+    Ok(Router::new().route("/metrics", get(render)))
 }
 
 async fn purge(provider: NotionAuthProvider) {
@@ -105,7 +191,7 @@ async fn purge(provider: NotionAuthProvider) {
         if let Err(error) = provider.purge_expired().await {
             tracing::warn!(%error, "expired records stay in the store for another hour");
         }
-        tokio::time::sleep(PURGE).await;
+        sleep(PURGE).await;
     }
 }
 
@@ -114,31 +200,6 @@ fn routes(provider: &NotionAuthProvider) -> Result<NotionOAuthService, BoxError>
         .routes()
         .default_return_target("/connect")
         .build()?)
-}
-
-/// Serves until a signal comes; then what is under way has [`GRACE`] to end.
-async fn run(
-    listener: TcpListener,
-    router: Router,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), BoxError> {
-    let (shutting_down, ended) = oneshot::channel();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async {
-        end.await;
-        tracing::info!("shutting down");
-        let _ = shutting_down.send(());
-    });
-    let limit = async {
-        match ended.await {
-            Ok(()) => tokio::time::sleep(GRACE).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        served = server.into_future() => served?,
-        () = limit => tracing::warn!("requests that took longer than {GRACE:?} to end were cut off"),
-    }
-    Ok(())
 }
 
 /// Returns a future that ends with SIGTERM or SIGINT. Signals are noticed from this call on, not from the first poll.
@@ -165,9 +226,9 @@ fn signal_to_end() -> Result<impl Future<Output = ()>, BoxError> {
 
 fn not_found(has_connect: bool) -> Response {
     let message = match has_connect {
-        true => "here are /v1/… (Notion's API), /connect, /healthz and /metrics",
+        true => "here are /v1/… (Notion's API), /connect, /healthz and /readyz",
         false => {
-            "here are /v1/… (Notion's API), /healthz and /metrics. There is nothing to connect: every key \
+            "here are /v1/… (Notion's API), /healthz and /readyz. There is nothing to connect: every key \
              has the token that NOTION_TOKEN is"
         }
     };

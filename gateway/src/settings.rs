@@ -6,7 +6,7 @@ use notion_auth::{BoxError, HttpsConfig, NotionAppCredentials};
 use tokio::net::lookup_host;
 use url::{Host, Url};
 
-use crate::keys::GatewayKeys;
+use crate::{keys::GatewayKeys, operation::Operation};
 
 /// All settings, checked.
 pub(crate) struct Settings {
@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) database: String,
     pub(crate) app: NotionAppCredentials,
     pub(crate) https: HttpsConfig,
+    pub(crate) operation: Operation,
 }
 
 impl Settings {
@@ -65,6 +66,7 @@ impl Settings {
             app,
             public_url,
             https,
+            operation: Operation::from_env().await?,
             api_url,
             database: text("DATABASE_URL")?.unwrap_or_else(|| "sqlite:gateway.db".to_owned()),
         })

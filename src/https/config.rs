@@ -57,6 +57,7 @@ pub struct HttpsConfig {
     pub(super) roots: Arc<SharedRoots>,
     pub(super) added_roots: Vec<CertificateDer<'static>>,
     pub(super) proxies: Proxies,
+    pub(super) http1_only: bool,
 }
 
 impl HttpsConfig {
@@ -74,7 +75,17 @@ impl HttpsConfig {
             roots: Arc::new(SharedRoots::new(RootPaths::from_vars(&get))),
             added_roots: Vec::new(),
             proxies: Proxies::from_vars(&get),
+            http1_only: false,
         }
+    }
+
+    /// Makes clients speak HTTP/1.1 only. By default they speak HTTP/2 where the server does.
+    ///
+    /// Requests on an HTTP/2 connection share its flow control: responses that are not read hold up all others. A proxy whose
+    /// callers must not affect each other therefore needs HTTP/1.1.
+    pub fn http1_only(mut self) -> Self {
+        self.http1_only = true;
+        self
     }
 
     /// Adds trusted root certificates: one in DER, or any number in PEM.

@@ -86,6 +86,10 @@ impl HttpsConfig {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
+        let protocols: &[&[u8]] = match self.http1_only {
+            true => &[b"http/1.1"],
+            false => &[b"h2", b"http/1.1"],
+        };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -94,7 +98,7 @@ impl HttpsConfig {
             .http2_keep_alive_timeout(PONG)
             // A connection that dies while idle is removed before the next request uses it.
             .http2_keep_alive_while_idle(true)
-            .build(Connector::new(self, &[b"h2", b"http/1.1"]));
+            .build(Connector::new(self, protocols));
         HttpsClient(client)
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod callers;
 mod clients;
 mod crash;
 mod database;
@@ -16,12 +17,17 @@ mod forwarding;
 mod gate;
 mod health;
 mod keys_file;
+mod logs;
 mod methods;
+mod passed;
 #[path = "../../../tests/programs/process.rs"]
 mod process;
 mod program;
 mod proxies;
 mod proxy;
+mod recorder;
+mod replicas;
+mod resent;
 mod restart;
 mod rotate;
 #[path = "../../../tests/servers/mod.rs"]
@@ -29,7 +35,9 @@ mod servers;
 mod settings;
 mod shutdown;
 mod streams;
+mod tenants;
 mod tls;
 mod unreached;
 mod visitors;
 mod wait;
+mod wire;

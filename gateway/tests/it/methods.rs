@@ -13,12 +13,16 @@ use super::{
 };
 
 #[tokio::test]
-async fn trace_which_would_show_the_token_and_connect_are_refused() {
+async fn methods_that_notion_has_not_are_refused() {
     let gateway = Gateway::start().await;
     gateway.connect(ANN).await;
     let url = format!("{}/v1/users/me", gateway.url);
-    let answer = ask::request(Method::TRACE, &url).bearer(ANN).send().await;
-    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    let others = ["FIND", "OPTIONS", "PROPFIND", "TRACE", "get"];
+    for method in others.map(|method| Method::from_bytes(method.as_bytes()).expect("a token")) {
+        let answer = ask::request(method, &url).bearer(ANN).send().await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.header("allow"), "GET, POST, PATCH, PUT, DELETE");
+    }
     let refused = connect(&gateway).await;
     assert!(refused.starts_with("HTTP/1.1 405 "), "{refused}");
     assert!(gateway.notion.ledger().api_calls().is_empty());

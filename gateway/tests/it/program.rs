@@ -45,7 +45,16 @@ impl Gateway {
 
     pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let port = port::free();
-        let url = format!("http://127.0.0.1:{port}");
+        Self::start_behind(port, port, settings).await
+    }
+
+    /// Listens on `port`, behind a proxy on `public_port`.
+    pub(super) async fn start_behind(
+        public_port: u16,
+        port: u16,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let url = format!("http://127.0.0.1:{public_port}");
         let notion = MockNotion::builder()
             .redirect_uri(format!("{url}/connect/callback"))
             .start()
@@ -54,6 +63,7 @@ impl Gateway {
         let directory = tempfile::tempdir().expect("a directory");
         let own = [
             ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
+            ("GATEWAY_PUBLIC_URL", url.clone()),
             (
                 "GATEWAY_KEYS",
                 format!("{ANN}=ann, {BOB}=bob, {CLEO}=cleo,"),
@@ -71,6 +81,13 @@ impl Gateway {
             directory,
             settings,
         }
+    }
+
+    /// Starts the program once more, on `port`.
+    pub(super) fn start_replica(&self, port: u16) -> Process {
+        let mut settings = self.settings.clone();
+        settings.push(("GATEWAY_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        start(self.directory.path(), &settings)
     }
 
     /// Ends the program as who maintains it does, if it has not ended, and starts it again where it was,

@@ -25,7 +25,7 @@ async fn assert_outlived(settings: &[(&str, &str)]) {
     let ledger = gateway.notion.ledger();
     assert_eq!(ledger.refreshes().len(), 1);
     assert!(ledger.refresh_token_reuses().is_empty());
-    let health = ask::get(&format!("{}/healthz", gateway.url)).send().await;
+    let health = ask::get(&format!("{}/readyz", gateway.url)).send().await;
     assert_eq!(health.status, StatusCode::OK);
 }
 

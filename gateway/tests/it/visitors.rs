@@ -22,7 +22,7 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let page = format!("{}/connect", gateway.url);
     let door = ask::get(&page).send().await;
     assert!(door.text().contains("Sign in"));
-    assert_eq!(door.header("cache-control"), "no-store");
+    assert_eq!(door.header("cache-control"), "private, no-store");
     let policy = door.header("content-security-policy");
     for part in ["default-src 'none'", "frame-ancestors 'none'"] {
         assert!(policy.contains(part), "{policy}");

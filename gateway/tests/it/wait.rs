@@ -18,3 +18,12 @@ pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
         .await
         .expect("it comes")
 }
+
+/// The same, for what has to be asked.
+pub(super) async fn eventually_async(holds: impl AsyncFn() -> bool) {
+    let since = Instant::now();
+    while !holds().await {
+        assert!(since.elapsed() < PATIENCE, "it never holds");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

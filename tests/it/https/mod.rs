@@ -10,6 +10,7 @@ mod proxy;
 mod server;
 mod trust;
 mod user_agent;
+mod version;
 
 use std::{ffi::OsString, path::Path};
 

@@ -1,0 +1,306 @@
+//! Callers' connections: HTTP/1.1 only, with limits on what a caller can cause before its key is known.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http::header::EXPECT, serve::Listener};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
+use tower::ServiceExt as _;
+
+use crate::{
+    access::{AccessLog, Exchange},
+    body::{Holding, RequestBody},
+};
+
+/// Time limit for a whole request head, from its first byte.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Time limit for the first byte of a connection's next request. Longer than the idle time of usual load balancers,
+/// because a request on a connection that is just being closed fails.
+const IDLE_TIME: Duration = Duration::from_secs(120);
+
+/// Time limit for the next piece of a caller's body.
+const UPLOAD_IDLE: Duration = Duration::from_secs(60);
+
+/// How long a caller may read nothing of its response.
+const UNREAD_TIME: Duration = Duration::from_secs(60);
+
+/// Maximum size of a request head, and of the buffer of each connection.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// Time limit for requests to complete at shutdown.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Serves connections, at most `limit` at a time, until `end`. Then requests in progress have [`GRACE`] to complete.
+pub(crate) async fn serve<L: Listener>(
+    mut listener: L,
+    limit: usize,
+    router: Router,
+    log: AccessLog,
+    end: impl Future<Output = ()>,
+) {
+    let connections = GracefulShutdown::new();
+    let accepting = async {
+        let permits = Arc::new(Semaphore::new(limit));
+        loop {
+            let permit = free(&permits, limit).await;
+            let (stream, _) = listener.accept().await;
+            let connection = connection(stream, router.clone(), log, connections.watcher());
+            tokio::spawn(async move {
+                connection.await;
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        () = end => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = sleep(GRACE) => {
+            tracing::warn!("requests that took longer than {GRACE:?} to end were cut off");
+        }
+    }
+}
+
+/// Waits until there are fewer connections than the limit. Others wait in the system's queue.
+async fn free(permits: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePermit> {
+    if permits.available_permits() == 0 {
+        tracing::warn!(limit, "the limit of connections is reached; new ones wait");
+    }
+    // The semaphore is never closed.
+    Arc::clone(permits).acquire_owned().await.ok()
+}
+
+async fn connection<S>(stream: S, router: Router, log: AccessLog, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let phase = Arc::new(Phase::default());
+    let socket = Socket::new(stream, Arc::clone(&phase));
+    let service = service_fn(move |request: Request<Incoming>| {
+        respond(request, router.clone(), log, Phase::busy(&phase))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The socket has both limits. This one makes hyper read from it when a response is complete.
+        .header_read_timeout(IDLE_TIME + HEAD_TIME)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service);
+    // An error is the caller's: it went away, was too slow, or sent what is no request.
+    let _ = watcher.watch(connection).await;
+}
+
+type ResponseBody = Holding<Body, (Arc<Exchange>, Busy)>;
+
+async fn respond(
+    request: Request<Incoming>,
+    router: Router,
+    log: AccessLog,
+    busy: Busy,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let exchange = Arc::new(Exchange::begin(log, &request));
+    let awaits_continue = request.headers().contains_key(EXPECT);
+    let mut request = request.map(|body| {
+        Body::new(RequestBody::new(
+            body,
+            UPLOAD_IDLE,
+            awaits_continue,
+            busy.clone(),
+        ))
+    });
+    request.extensions_mut().insert(Arc::clone(&exchange));
+    let response = router.oneshot(request).await?;
+    exchange.responded(&response);
+    Ok(response.map(|body| Holding::new(body, (exchange, busy))))
+}
+
+/// Whether a connection has a request.
+#[derive(Default)]
+struct Phase {
+    /// Requests and responses that are not complete, and uploads whose rest is being read.
+    busy: AtomicUsize,
+    requests: AtomicUsize,
+}
+
+impl Phase {
+    /// For the next request of the connection.
+    fn busy(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+}
+
+/// While it lives, the connection waits for no request head.
+pub(crate) struct Busy(Arc<Phase>);
+
+impl Clone for Busy {
+    fn clone(&self) -> Self {
+        self.0.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection with time limits for what hyper has no limits for: request heads from their first byte, and responses
+/// that are not read.
+struct Socket<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    head: Head,
+    /// The number of requests before `head`.
+    requests: usize,
+    read_deadline: Option<Pin<Box<Sleep>>>,
+    /// Set while a write is awaited.
+    write_deadline: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Head {
+    NotAwaited,
+    Awaited,
+    Begun,
+}
+
+impl<S> Socket<S> {
+    fn new(stream: S, phase: Arc<Phase>) -> Self {
+        Self {
+            stream,
+            phase,
+            head: Head::NotAwaited,
+            requests: 0,
+            read_deadline: None,
+            write_deadline: None,
+        }
+    }
+
+    /// Returns whether a request head is late, after a read that made progress or not.
+    fn poll_late(&mut self, cx: &mut Context<'_>, has_read: bool) -> Poll<()> {
+        let requests = self.phase.requests.load(Ordering::Relaxed);
+        if self.phase.busy.load(Ordering::Relaxed) > 0 {
+            self.head = Head::NotAwaited;
+            return Poll::Pending;
+        }
+        if self.requests != requests {
+            self.requests = requests;
+            self.head = Head::NotAwaited;
+        }
+        let next = if has_read { Head::Begun } else { Head::Awaited };
+        if self.head == Head::NotAwaited || (self.head == Head::Awaited && has_read) {
+            self.head = next;
+            self.read_deadline = None;
+        }
+        if has_read {
+            return Poll::Pending;
+        }
+        let limit = match self.head {
+            Head::Begun => HEAD_TIME,
+            _ => IDLE_TIME,
+        };
+        let deadline = self
+            .read_deadline
+            .get_or_insert_with(|| Box::pin(sleep(limit)));
+        deadline.as_mut().poll(cx)
+    }
+
+    fn written<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.write_deadline = None;
+            return polled;
+        }
+        let deadline = self
+            .write_deadline
+            .get_or_insert_with(|| Box::pin(sleep(UNREAD_TIME)));
+        let late = deadline.as_mut().poll(cx);
+        late.map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match polled {
+            Poll::Ready(Ok(())) => {
+                let _ = self.poll_late(cx, buffer.filled().len() > before);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                if self.poll_late(cx, false).is_ready() {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.written(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;

@@ -1,0 +1,59 @@
+//! The name by which a browser reached the gateway.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, header::HOST, uri::Authority},
+    middleware::Next,
+    response::Response,
+};
+use url::{Host, Url};
+
+use crate::envelope;
+
+/// Refuses requests for another host than the public URL's. Otherwise a page of any site could reach the gateway by a name
+/// that it lets resolve to the gateway's address, and would share its origin.
+pub(crate) async fn only_public(
+    State(public_url): State<Arc<Url>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
+        (Some(authority), _, None) => Some(authority.clone()),
+        (None, Some(host), None) => host.to_str().ok().and_then(|host| host.parse().ok()),
+        _ => None,
+    };
+    if host.is_some_and(|host| is_public(&host, &public_url)) {
+        return next.run(request).await;
+    }
+    *envelope::refusal(
+        "host",
+        StatusCode::MISDIRECTED_REQUEST,
+        "invalid_request_url",
+        "the Host of the request is not that of GATEWAY_PUBLIC_URL: open /connect there. A proxy in front \
+         must pass on the Host that it received",
+    )
+}
+
+fn is_public(authority: &Authority, public_url: &Url) -> bool {
+    let scheme = public_url.scheme();
+    let Ok(requested) = Url::parse(&format!("{scheme}://{authority}/")) else {
+        return false;
+    };
+    let is_same_port = requested.port_or_known_default() == public_url.port_or_known_default();
+    let is_same_host = requested.host() == public_url.host()
+        || (is_loopback(public_url) && is_loopback(&requested));
+    is_same_port && is_same_host && requested.username().is_empty()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let address: IpAddr = match url.host() {
+        Some(Host::Domain(name)) => return name == "localhost",
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        None => return false,
+    };
+    address.is_loopback()
+}

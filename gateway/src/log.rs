@@ -1,0 +1,19 @@
+//! The log on the standard error output, as text or JSON.
+
+use notion_auth::BoxError;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::settings::text;
+
+/// Starts the log in the form that `GATEWAY_LOG` names.
+pub(crate) fn start() -> Result<(), BoxError> {
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(LevelFilter::INFO);
+    match text("GATEWAY_LOG")?.as_deref() {
+        None | Some("text") => log.init(),
+        Some("json") => log.json().flatten_event(true).init(),
+        Some(_) => return Err("GATEWAY_LOG: it is text or json".into()),
+    }
+    Ok(())
+}

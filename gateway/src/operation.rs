@@ -1,0 +1,117 @@
+//! Settings of limits, passed headers, logs and metrics.
+
+use std::net::SocketAddr;
+
+use notion_auth::BoxError;
+use tokio::net::lookup_host;
+
+use crate::{access::AccessLog, headers::RequestHeaders, settings::text};
+
+/// Requests in flight. Each may keep 512 KiB of its body in memory.
+const IN_ALL: usize = 1024;
+const PER_SUBJECT: usize = 128;
+
+/// More connections than these are not accepted even if the system allows them.
+const CONNECTIONS: usize = 16 * 1024;
+
+/// File descriptors for the store, the listeners and files.
+const RESERVED: usize = 128;
+
+/// How the gateway treats its callers and reports on them.
+pub(crate) struct Operation {
+    pub(crate) max_requests: usize,
+    pub(crate) max_requests_per_subject: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) request_headers: RequestHeaders,
+    pub(crate) access_log: AccessLog,
+    /// `None`: the metrics are at the address of everything else.
+    pub(crate) metrics_listen: Option<Vec<SocketAddr>>,
+}
+
+impl Operation {
+    /// Reads the environment. An error names the variable.
+    pub(crate) async fn from_env() -> Result<Self, BoxError> {
+        let max_requests = number("GATEWAY_MAX_REQUESTS", IN_ALL)?;
+        let max_requests_per_subject = number(
+            "GATEWAY_MAX_REQUESTS_PER_SUBJECT",
+            PER_SUBJECT.min(max_requests),
+        )?;
+        if max_requests_per_subject > max_requests {
+            return Err(format!(
+                "GATEWAY_MAX_REQUESTS_PER_SUBJECT: {max_requests_per_subject} is more than \
+                 GATEWAY_MAX_REQUESTS, which is {max_requests}"
+            )
+            .into());
+        }
+        let request_headers = text("GATEWAY_PASS_HEADERS")?.unwrap_or_default();
+        let request_headers = RequestHeaders::and(&request_headers)
+            .map_err(|error| format!("GATEWAY_PASS_HEADERS: {error}"))?;
+        let access_log = match text("GATEWAY_ACCESS_LOG")?.as_deref() {
+            None | Some("on") => AccessLog::On,
+            Some("off") => AccessLog::Off,
+            Some(_) => return Err("GATEWAY_ACCESS_LOG: it is on or off".into()),
+        };
+        let metrics_listen = match text("GATEWAY_METRICS_LISTEN")? {
+            None => None,
+            Some(listen) => {
+                let addresses = lookup_host(&listen).await;
+                let addresses = addresses
+                    .map_err(|error| format!("GATEWAY_METRICS_LISTEN: {listen}: {error}"))?;
+                Some(addresses.collect())
+            }
+        };
+        Ok(Self {
+            max_requests,
+            max_requests_per_subject,
+            max_connections: max_connections(max_requests)?,
+            request_headers,
+            access_log,
+            metrics_listen,
+        })
+    }
+}
+
+fn number(name: &str, default: usize) -> Result<usize, BoxError> {
+    let Some(text) = text(name)? else {
+        return Ok(default);
+    };
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{name}: it is a number of requests, at least 1").into()),
+    }
+}
+
+/// Returns how many connections the process's file descriptors allow, besides one to Notion for each request.
+#[cfg(unix)]
+fn max_connections(requests: usize) -> Result<usize, BoxError> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    // Many systems begin with 1024 for programs that use `select`.
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let descriptors = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let descriptors = descriptors.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    let connections = descriptors.saturating_sub(requests + RESERVED);
+    if connections < requests {
+        return Err(format!(
+            "GATEWAY_MAX_REQUESTS: {requests} requests need more than the {descriptors} file descriptors \
+             that this process may have: raise `ulimit -n`, or set it to at most {}",
+            descriptors.saturating_sub(RESERVED) / 2
+        )
+        .into());
+    }
+    Ok(connections.min(CONNECTIONS))
+}
+
+#[cfg(not(unix))]
+fn max_connections(_: usize) -> Result<usize, BoxError> {
+    Ok(CONNECTIONS)
+}
