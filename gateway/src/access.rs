@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use metrics::counter;
 use notion_auth::{Event, Subject};
 
-use crate::{envelope::Reason, limits::Permit, path};
+use crate::{envelope::Reason, keys::Fingerprint, limits::Permit, path};
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
@@ -30,7 +30,7 @@ pub(crate) struct Exchange {
     begun: Instant,
     method: Method,
     uri: Uri,
-    key_id: OnceLock<Arc<str>>,
+    key_id: OnceLock<String>,
     subject: OnceLock<Subject>,
     /// Held until the end.
     permit: OnceLock<Permit>,
@@ -59,12 +59,6 @@ impl Exchange {
         }
     }
 
-    /// Notes whose request it is. Only the first call has an effect.
-    pub(crate) fn identified(&self, key_id: Arc<str>, subject: &Subject) {
-        let _ = self.key_id.set(key_id);
-        let _ = self.subject.set(subject.clone());
-    }
-
     /// Holds the permit until the end of the response. Only the first call has an effect.
     pub(crate) fn hold(&self, permit: Permit) {
         let _ = self.permit.set(permit);
@@ -89,6 +83,16 @@ impl Exchange {
     }
 }
 
+/// Notes whose request it is.
+pub(crate) fn identify<B>(request: &Request<B>, key: &Fingerprint, subject: &Subject) {
+    if let Some(exchange) = request.extensions().get::<Arc<Exchange>>() {
+        // The beginning of the key's digest.
+        let id: String = key[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let _ = exchange.key_id.set(id);
+        let _ = exchange.subject.set(subject.clone());
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         if self.log == AccessLog::Off {
@@ -104,7 +108,7 @@ impl Drop for Exchange {
             status = response.map(|response| response.status.as_u16()),
             refused = response.and_then(|response| response.refused),
             duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            key = self.key_id.get().map(|id| &**id),
+            key = self.key_id.get().map(String::as_str),
             subject = self.subject.get().map(tracing::field::debug),
             notion_request_id = id.and_then(plain),
             refreshed = self.is_refreshed.load(Ordering::Relaxed),

@@ -92,8 +92,9 @@ where
     }
 }
 
-/// A caller's body. If it is dropped before its end, a background task reads the rest up to a limit: clients that read no
-/// answer before they have sent everything would otherwise see a broken connection in place of the answer.
+/// A caller's body. If it is dropped before its end, a background task reads the rest up to a limit.
+///
+/// Some clients read no response before they have sent everything. They would see a broken connection instead.
 pub(crate) struct RequestBody {
     /// `None` after the end or an error.
     body: Option<DataFrames<Incoming>>,
@@ -273,3 +274,23 @@ impl fmt::Display for Stalled {
 }
 
 impl std::error::Error for Stalled {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use axum::http::HeaderMap;
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn trailers_are_left_out() {
+        let body = Full::new(Bytes::from_static(b"data"))
+            .with_trailers(ready(Some(Ok(HeaderMap::from_iter([])))));
+        let body = DataFrames::new(body, Duration::from_secs(1))
+            .collect()
+            .await;
+        assert!(body.is_ok_and(|body| body.trailers().is_none() && body.to_bytes() == "data"));
+    }
+}

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    envelope,
+    access, envelope,
     forward::bearer,
     keys::{Fingerprint, GatewayKeys},
     page,
@@ -92,7 +92,7 @@ impl Connect {
     }
 
     /// Whose cookie it is. A key that is no longer the gateway's opens nothing.
-    fn visitor(&self, headers: &HeaderMap) -> Option<Subject> {
+    fn visitor(&self, headers: &HeaderMap) -> Option<(Fingerprint, Subject)> {
         let wanted = self.cookie(String::new(), LIFETIME);
         let sent = headers
             .get_all(COOKIE)
@@ -108,7 +108,9 @@ impl Connect {
             return None;
         }
         let fingerprint = BASE64_URL_SAFE_NO_PAD.decode(fingerprint).ok()?;
-        self.keys.subject(&fingerprint.try_into().ok()?)
+        let fingerprint = fingerprint.try_into().ok()?;
+        let subject = self.keys.subject(&fingerprint)?;
+        Some((fingerprint, subject))
     }
 
     /// Whether a page of the gateway sent this form. Otherwise another site could sign its visitors in
@@ -142,12 +144,14 @@ pub(crate) fn router(connect: Connect, routes: NotionOAuthService) -> Router {
 /// Puts the subject into the request's extensions, for the routes.
 async fn know(State(connect): State<Connect>, mut request: Request, next: Next) -> Response {
     if let Some(key) = bearer(request.headers()) {
-        let Some((_, subject)) = connect.keys.find(key) else {
+        let Some((key, subject)) = connect.keys.find(key) else {
             return envelope::no_key();
         };
+        access::identify(&request, &key, &subject);
         request.extensions_mut().insert(subject);
         request.extensions_mut().insert(AuthenticatedByHeader);
-    } else if let Some(subject) = connect.visitor(request.headers()) {
+    } else if let Some((key, subject)) = connect.visitor(request.headers()) {
+        access::identify(&request, &key, &subject);
         request.extensions_mut().insert(subject);
     }
     next.run(request).await

@@ -20,8 +20,8 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Sleep, sleep},
+    sync::Semaphore,
+    time::{Instant, Sleep, sleep},
 };
 use tower::ServiceExt as _;
 
@@ -37,8 +37,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// because a request on a connection that is just being closed fails.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
-/// Time limit for the next piece of a caller's body.
-const UPLOAD_IDLE: Duration = Duration::from_secs(60);
+/// Time limit for the next piece of a caller's body. Shorter than the one for Notion's response, so that the caller is named
+/// as the one that is late.
+const UPLOAD_IDLE: Duration = Duration::from_secs(30);
 
 /// How long a caller may read nothing of its response.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
@@ -48,6 +49,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 
 /// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Between two warnings that the limit of connections is reached.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves connections, at most `limit` at a time, until `end`. Then requests in progress have [`GRACE`] to complete.
 pub(crate) async fn serve<L: Listener>(
@@ -60,8 +64,16 @@ pub(crate) async fn serve<L: Listener>(
     let connections = GracefulShutdown::new();
     let accepting = async {
         let permits = Arc::new(Semaphore::new(limit));
+        let mut warned: Option<Instant> = None;
         loop {
-            let permit = free(&permits, limit).await;
+            if permits.available_permits() == 0
+                && warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE)
+            {
+                tracing::warn!(limit, "the limit of connections is reached; new ones wait");
+                warned = Some(Instant::now());
+            }
+            // The semaphore is never closed.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
             let (stream, _) = listener.accept().await;
             let connection = connection(stream, router.clone(), log, connections.watcher());
             tokio::spawn(async move {
@@ -83,23 +95,14 @@ pub(crate) async fn serve<L: Listener>(
     }
 }
 
-/// Waits until there are fewer connections than the limit. Others wait in the system's queue.
-async fn free(permits: &Arc<Semaphore>, limit: usize) -> Option<OwnedSemaphorePermit> {
-    if permits.available_permits() == 0 {
-        tracing::warn!(limit, "the limit of connections is reached; new ones wait");
-    }
-    // The semaphore is never closed.
-    Arc::clone(permits).acquire_owned().await.ok()
-}
-
 async fn connection<S>(stream: S, router: Router, log: AccessLog, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let phase = Arc::new(Phase::default());
-    let socket = Socket::new(stream, Arc::clone(&phase));
+    let busy = Arc::default();
+    let socket = Socket::new(stream, Arc::clone(&busy));
     let service = service_fn(move |request: Request<Incoming>| {
-        respond(request, router.clone(), log, Phase::busy(&phase))
+        respond(request, router.clone(), log, Busy::with(&busy))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,36 +138,26 @@ async fn respond(
     Ok(response.map(|body| Holding::new(body, (exchange, busy))))
 }
 
-/// Whether a connection has a request.
-#[derive(Default)]
-struct Phase {
-    /// Requests and responses that are not complete, and uploads whose rest is being read.
-    busy: AtomicUsize,
-    requests: AtomicUsize,
-}
+/// A request or response of a connection that is not complete, or an upload whose rest is being read. While there is one, the
+/// connection waits for no request head.
+pub(crate) struct Busy(Arc<AtomicUsize>);
 
-impl Phase {
-    /// For the next request of the connection.
-    fn busy(self: &Arc<Self>) -> Busy {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+impl Busy {
+    fn with(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
     }
 }
 
-/// While it lives, the connection waits for no request head.
-pub(crate) struct Busy(Arc<Phase>);
-
 impl Clone for Busy {
     fn clone(&self) -> Self {
-        self.0.busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&self.0))
+        Self::with(&self.0)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -172,10 +165,9 @@ impl Drop for Busy {
 /// that are not read.
 struct Socket<S> {
     stream: S,
-    phase: Arc<Phase>,
+    /// The number of [`Busy`].
+    busy: Arc<AtomicUsize>,
     head: Head,
-    /// The number of requests before `head`.
-    requests: usize,
     read_deadline: Option<Pin<Box<Sleep>>>,
     /// Set while a write is awaited.
     write_deadline: Option<Pin<Box<Sleep>>>,
@@ -189,12 +181,11 @@ enum Head {
 }
 
 impl<S> Socket<S> {
-    fn new(stream: S, phase: Arc<Phase>) -> Self {
+    fn new(stream: S, busy: Arc<AtomicUsize>) -> Self {
         Self {
             stream,
-            phase,
+            busy,
             head: Head::NotAwaited,
-            requests: 0,
             read_deadline: None,
             write_deadline: None,
         }
@@ -202,14 +193,10 @@ impl<S> Socket<S> {
 
     /// Returns whether a request head is late, after a read that made progress or not.
     fn poll_late(&mut self, cx: &mut Context<'_>, has_read: bool) -> Poll<()> {
-        let requests = self.phase.requests.load(Ordering::Relaxed);
-        if self.phase.busy.load(Ordering::Relaxed) > 0 {
+        // hyper reads at least once while it has a request, to notice a caller that goes away.
+        if self.busy.load(Ordering::Relaxed) > 0 {
             self.head = Head::NotAwaited;
             return Poll::Pending;
-        }
-        if self.requests != requests {
-            self.requests = requests;
-            self.head = Head::NotAwaited;
         }
         let next = if has_read { Head::Begun } else { Head::Awaited };
         if self.head == Head::NotAwaited || (self.head == Head::Awaited && has_read) {

@@ -71,7 +71,8 @@ type Written<'a> = &'a [(u64, &'a str)];
 #[tokio::test(start_paused = true)]
 async fn head_is_limited_from_its_first_byte_and_idle_time_by_itself() {
     let slow: Vec<_> = (0..10).map(|at| (at, "G")).collect();
-    let cases: [(&str, Written<'_>, u64); 8] = [
+    let twice = GET.repeat(2);
+    let cases: [(&str, Written<'_>, u64); 9] = [
         ("nothing", &[], 120),
         ("one byte", &[(0, "G")], 10),
         ("one byte late", &[(119, "G")], 129),
@@ -79,6 +80,7 @@ async fn head_is_limited_from_its_first_byte_and_idle_time_by_itself() {
         ("a request", &[(0, GET)], 120),
         ("a request late", &[(100, GET)], 220),
         ("two requests", &[(0, GET), (119, GET)], 239),
+        ("two at once", &[(0, &twice)], 120),
         ("a second head late", &[(0, GET), (119, "GET /")], 129),
     ];
     for (name, written, closed) in cases {
@@ -88,7 +90,10 @@ async fn head_is_limited_from_its_first_byte_and_idle_time_by_itself() {
         }
         let (read, second) = caller.closed().await;
         assert_eq!(second, closed, "{name}");
-        let requests = written.iter().filter(|(_, text)| *text == GET).count();
+        let requests: usize = written
+            .iter()
+            .map(|(_, text)| text.matches(GET).count())
+            .sum();
         assert_eq!(read.matches("fine").count(), requests, "{name}");
     }
 }
@@ -96,18 +101,14 @@ async fn head_is_limited_from_its_first_byte_and_idle_time_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn upload_is_limited_by_its_pauses_and_not_as_a_whole() {
     let head = "POST /read HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 4\r\n\r\n";
+    let slow: Written<'_> = &[(0, head), (29, "a"), (58, "a"), (87, "a"), (116, "a")];
     let cases: [(&str, Written<'_>, u64, &str); 3] = [
-        (
-            "slow",
-            &[(0, head), (59, "a"), (118, "a"), (177, "a"), (236, "a")],
-            236,
-            "4",
-        ),
-        ("stalled at once", &[(0, head)], 60, "no more of the body"),
+        ("slow", slow, 116, "4"),
+        ("stalled at once", &[(0, head)], 30, "no more of the body"),
         (
             "stalled",
-            &[(0, head), (59, "a")],
-            119,
+            &[(0, head), (29, "a")],
+            59,
             "no more of the body",
         ),
     ];
@@ -141,10 +142,21 @@ async fn rest_of_a_refused_upload_is_read_for_a_while() {
     assert_eq!(second, 29 + 120);
 
     let mut caller = Caller::of(router());
-    caller.write_at(0, &head(2)).await;
+    caller.write_at(0, &head(3)).await;
+    caller.write_at(20, "a").await;
     let (read, second) = caller.closed().await;
     assert!(read.contains("refused"), "{read}");
     assert_eq!(second, 30);
+
+    // A caller that awaits `100 Continue` will not send it. Its next request would be taken for the upload.
+    let mut caller = Caller::of(router());
+    let expecting = head(2).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    caller.write_at(0, &expecting).await;
+    let (read, second) = caller.closed().await;
+    assert!(
+        read.starts_with("HTTP/1.1 200 ") && second == 0,
+        "{second}: {read}"
+    );
 
     let mut caller = Caller::of(router());
     caller.write_at(0, &head(1024 * 1024 * 1024)).await;
@@ -190,5 +202,78 @@ impl http_body::Body for Endless {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = Bytes::from_static(&[b'x'; 1024]);
         Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+/// Connections that a test hands over.
+struct Handed(mpsc::Receiver<DuplexStream>);
+
+impl Listener for Handed {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        match self.0.recv().await {
+            Some(stream) => (stream, ()),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn is_served(stream: &mut DuplexStream) -> bool {
+    let mut some = [0; 1024];
+    let asked = async {
+        stream.write_all(GET.as_bytes()).await?;
+        stream.read(&mut some).await
+    };
+    let answered = timeout(Duration::from_secs(1), asked).await;
+    matches!(answered, Ok(Ok(1..)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_over_the_limit_wait_for_others_to_end() {
+    let (hand, handed) = mpsc::channel(10);
+    tokio::spawn(async {
+        let end = std::future::pending();
+        serve(Handed(handed), 2, router(), AccessLog::Off, end).await;
+    });
+    let mut callers = Vec::new();
+    for _ in 0..3 {
+        let (caller, server) = duplex(1024);
+        assert!(hand.send(server).await.is_ok());
+        callers.push(caller);
+    }
+    let mut third = callers.remove(2);
+    for caller in &mut callers {
+        assert!(is_served(caller).await);
+    }
+    assert!(!is_served(&mut third).await);
+    drop(callers.remove(0));
+    assert!(is_served(&mut third).await);
+    assert!(is_served(&mut callers[0]).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_idle_connections_at_once_and_others_after_a_while() {
+    for (target, second) in [("", 0), ("/", 0), ("/slow", 20), ("/hung", 30)] {
+        let router = router()
+            .route("/slow", get(async || sleep(Duration::from_secs(20)).await))
+            .route("/hung", get(async || sleep(NEVER).await));
+        let (hand, handed) = mpsc::channel(1);
+        let (mut caller, server) = duplex(1024);
+        assert!(hand.send(server).await.is_ok());
+        if !target.is_empty() {
+            let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n");
+            assert!(caller.write_all(request.as_bytes()).await.is_ok());
+        }
+        let begun = Instant::now();
+        // After it was read.
+        let end = sleep(Duration::from_millis(1));
+        serve(Handed(handed), 2, router, AccessLog::Off, end).await;
+        assert_eq!(begun.elapsed().as_secs(), second, "{target}");
     }
 }

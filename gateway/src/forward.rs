@@ -20,11 +20,11 @@ use tower::{Layer as _, ServiceExt as _};
 use url::Url;
 
 use crate::{
-    access::Exchange,
+    access::{self, Exchange},
     body::{DataFrames, Stalled},
     envelope::{self, Reason, Refusal},
     headers::{self, RequestHeaders},
-    keys::{Fingerprint, GatewayKeys},
+    keys::GatewayKeys,
     limits::{Limits, Reached},
     path,
     upstream::{RESPONSE_IDLE, Upstream, UpstreamError},
@@ -92,20 +92,17 @@ pub(crate) async fn forward(State(Forward(state)): State<Forward>, request: Requ
 
 impl Shared {
     async fn forward(&self, request: Request) -> Result<Response, Refusal> {
-        let (head, body) = request.into_parts();
-        let found = bearer(&head.headers).and_then(|key| self.keys.find(key));
+        let found = bearer(request.headers()).and_then(|key| self.keys.find(key));
         let Some((key, subject)) = found else {
             return Err(Box::new(envelope::no_key()));
         };
-        let exchange = head.extensions.get::<Arc<Exchange>>();
-        if let Some(exchange) = exchange {
-            exchange.identified(key_id(&key), &subject);
-        }
+        access::identify(&request, &key, &subject);
+        let (head, body) = request.into_parts();
         check_method(&head.method)?;
         path::check(head.uri.path(), head.uri.query())?;
         let permit = self.limits.admit(&subject).map_err(too_many)?;
         // It is held until the response ends.
-        if let Some(exchange) = exchange {
+        if let Some(exchange) = head.extensions.get::<Arc<Exchange>>() {
             exchange.hold(permit);
         }
         let kept = if is_json(&head.headers) {
@@ -238,12 +235,6 @@ fn failed(error: &BoxError) -> Refusal {
 
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
-}
-
-/// What a key is called in the log: the beginning of its digest.
-fn key_id(key: &Fingerprint) -> Arc<str> {
-    let id: String = key[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    id.into()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

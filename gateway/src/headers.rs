@@ -125,9 +125,9 @@ pub(crate) fn make_private(headers: &mut HeaderMap, vary: &'static str) {
 }
 
 fn passed(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
-    let mut passed = HeaderMap::with_capacity(names.len() + 4);
-    for name in names {
-        for value in headers.get_all(name) {
+    let mut passed = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if names.contains(name) {
             passed.append(name, value.clone());
         }
     }

@@ -54,7 +54,7 @@ impl Health {
     }
 
     async fn ask(self) -> Result<(), AuthError> {
-        // Questions that come meanwhile wait here, and find the answer.
+        // Concurrent questions wait here, and find the answer.
         let mut store = self.store.lock().await;
         match &*store {
             Some((at, answer)) if at.elapsed() <= FRESH => answer.clone(),

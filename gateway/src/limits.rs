@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use notion_auth::{Event, Subject};
@@ -11,6 +14,8 @@ use notion_auth::{Event, Subject};
 pub(crate) struct Limits {
     in_all: usize,
     per_subject: usize,
+    /// Refreshes of all subjects. While it stays the same, no subject need be looked up.
+    refreshes: AtomicUsize,
     in_flight: Mutex<InFlight>,
 }
 
@@ -39,6 +44,7 @@ impl Limits {
         Self {
             in_all,
             per_subject,
+            refreshes: AtomicUsize::new(0),
             in_flight: Mutex::default(),
         }
     }
@@ -55,12 +61,14 @@ impl Limits {
         }
         of_subject.requests += 1;
         let refreshes = of_subject.refreshes;
+        let refreshes_in_all = self.refreshes.load(Ordering::Relaxed);
         in_flight.requests += 1;
         drop(in_flight);
         Ok(Permit {
             limits: Arc::clone(self),
             subject: subject.clone(),
             refreshes,
+            refreshes_in_all,
         })
     }
 
@@ -75,6 +83,7 @@ impl Limits {
             && let Some(of_subject) = self.lock().subjects.get_mut(subject)
         {
             of_subject.refreshes += 1;
+            self.refreshes.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -90,11 +99,15 @@ pub(crate) struct Permit {
     limits: Arc<Limits>,
     subject: Subject,
     refreshes: usize,
+    refreshes_in_all: usize,
 }
 
 impl Permit {
     /// Whether the subject's credentials were refreshed since the request was admitted.
     pub(crate) fn is_refreshed(&self) -> bool {
+        if self.limits.refreshes.load(Ordering::Relaxed) == self.refreshes_in_all {
+            return false;
+        }
         let in_flight = self.limits.lock();
         let of_subject = in_flight.subjects.get(&self.subject);
         of_subject.is_some_and(|of_subject| of_subject.refreshes != self.refreshes)

@@ -31,7 +31,16 @@ pub(crate) struct Operation {
 impl Operation {
     /// Reads the environment. An error names the variable.
     pub(crate) async fn from_env() -> Result<Self, BoxError> {
-        let max_requests = number("GATEWAY_MAX_REQUESTS", IN_ALL)?;
+        let descriptors = descriptors();
+        let available = descriptors.saturating_sub(RESERVED) / 2;
+        let max_requests = number("GATEWAY_MAX_REQUESTS", IN_ALL.min(available))?;
+        if max_requests > available {
+            return Err(format!(
+                "GATEWAY_MAX_REQUESTS: {max_requests} requests need more than the {descriptors} file \
+                 descriptors that this process may have: raise `ulimit -n`, or set it to at most {available}"
+            )
+            .into());
+        }
         let max_requests_per_subject = number(
             "GATEWAY_MAX_REQUESTS_PER_SUBJECT",
             PER_SUBJECT.min(max_requests),
@@ -63,7 +72,8 @@ impl Operation {
         Ok(Self {
             max_requests,
             max_requests_per_subject,
-            max_connections: max_connections(max_requests)?,
+            // Each request has a connection to Notion as well.
+            max_connections: CONNECTIONS.min(descriptors - RESERVED - max_requests),
             request_headers,
             access_log,
             metrics_listen,
@@ -81,37 +91,34 @@ fn number(name: &str, default: usize) -> Result<usize, BoxError> {
     }
 }
 
-/// Returns how many connections the process's file descriptors allow, besides one to Notion for each request.
+/// Returns how many file descriptors this process may have. Many systems begin with 1024, for programs that use `select`,
+/// and let a process raise the limit.
 #[cfg(unix)]
-fn max_connections(requests: usize) -> Result<usize, BoxError> {
+fn descriptors() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    // Many systems begin with 1024 for programs that use `select`.
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let descriptors = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    let descriptors = descriptors.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    });
-    let connections = descriptors.saturating_sub(requests + RESERVED);
-    if connections < requests {
-        return Err(format!(
-            "GATEWAY_MAX_REQUESTS: {requests} requests need more than the {descriptors} file descriptors \
-             that this process may have: raise `ulimit -n`, or set it to at most {}",
-            descriptors.saturating_sub(RESERVED) / 2
-        )
-        .into());
+    // macOS refuses to set more than its `OPEN_MAX`, even where no limit is known.
+    for wanted in [(2 * CONNECTIONS) as u64, 10_240] {
+        let wanted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        if limit.current.is_none_or(|current| current >= wanted) {
+            break;
+        }
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            break;
+        }
     }
-    Ok(connections.min(CONNECTIONS))
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |current| {
+        usize::try_from(current).unwrap_or(usize::MAX)
+    })
 }
 
 #[cfg(not(unix))]
-fn max_connections(_: usize) -> Result<usize, BoxError> {
-    Ok(CONNECTIONS)
+fn descriptors() -> usize {
+    2 * CONNECTIONS
 }

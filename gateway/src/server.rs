@@ -31,9 +31,10 @@ use crate::{
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
 const REFRESHES: Duration = Duration::from_secs(75);
 
-/// How long the gateway goes on to accept connections while `/readyz` says that it is draining, and within which time
-/// somebody must have asked for `/readyz` for that to be of use.
+/// How long the gateway goes on to accept connections after a signal, while `/readyz` says that it is draining.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// A load balancer asks for `/readyz` at least this often. Without one, there is no reason to wait.
 const WATCHED: Duration = Duration::from_secs(60);
 
 /// Connections to the address of the metrics.

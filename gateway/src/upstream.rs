@@ -26,8 +26,8 @@ pub(crate) const RESPONSE_IDLE: Duration = Duration::from_secs(60);
 /// A request's body, of which short ones are in memory.
 pub(crate) type Upload = BufferedBody<Body>;
 
-/// Client for Notion's API. It speaks HTTP/1.1, so that each response has its own connection and flow control: over
-/// HTTP/2, responses that callers don't read would fill the window that all share.
+/// Client for Notion's API. It speaks HTTP/1.1, so that each response has its own connection and flow control.
+/// Over HTTP/2, responses that callers don't read would fill the window that all share.
 #[derive(Clone)]
 pub(crate) struct Upstream<C = HttpsClient<Noting<Upload>>> {
     client: C,

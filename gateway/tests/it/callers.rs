@@ -1,4 +1,4 @@
-//! What callers can cause before their key is known, and what they are told.
+//! What callers can cause before their key is known, and the responses to it.
 
 use http::StatusCode;
 
@@ -44,6 +44,15 @@ async fn refusals_reach_clients_that_write_all_before_they_read() {
         wire.write(&head).await;
         wire.write(vec![b'x'; UPLOAD]).await;
         let answer = wire.read_until("\r\n\r\n").await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{head}{answer}"
+        );
+        let mut closing = Wire::to(&gateway).await;
+        let head = head.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        closing.write(&head).await;
+        closing.write(vec![b'x'; UPLOAD]).await;
+        let answer = closing.read_to_end().await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{head}{answer}"

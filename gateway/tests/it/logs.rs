@@ -25,6 +25,12 @@ async fn access_log_has_one_line_per_request() {
     gateway.connect(ANN).await;
     // Those of the connection.
     eventually(|| lines(&gateway, "access").len() == 2).await;
+    for line in lines(&gateway, "access") {
+        assert!(
+            line["key"].is_string() && line["subject"].is_string(),
+            "{line}"
+        );
+    }
     let page = "59833787-2cf9-4fdf-8782-e53db20768a5";
     let url = |path: &str| format!("{}{path}", gateway.url);
 
