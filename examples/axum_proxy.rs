@@ -1,13 +1,13 @@
-//! A proxy to Notion's API on axum: its callers have keys of the proxy and never see a Notion token.
+//! A proxy to Notion's API on axum. Its callers have keys of the proxy, and never see a Notion token.
 //!
-//! `cargo run --example axum_proxy` needs no account: it starts a mock Notion server and the proxy on
-//! this machine, sends a few requests through it, and ends.
+//! `cargo run --example axum_proxy` needs no account, because it uses a mock Notion server on this machine. It sends a
+//! few requests through the proxy.
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{FromRef, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -15,20 +15,19 @@ use axum::{
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use notion_auth::{
-    AuthError, BoxError, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
-    https_client, integrations::axum::Connection, testing::MockNotion,
+    BoxError, Connection, HttpsClient, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+    https_client, integrations::axum::HandlerError, testing::MockNotion,
 };
 use tower::{Layer, ServiceExt};
 
 #[derive(Clone)]
 struct Proxy {
     provider: NotionAuthProvider,
-    /// One client for everybody. The body is whole, so that a refused request can be sent again.
+    /// One client for all callers. Bodies are read whole, so that a refused request can be sent again.
     notion: NotionAuth<HttpsClient<Full<Bytes>>>,
-    api_url: String,
 }
 
-/// Lets the extractor `Connection` find the provider.
+/// The extractor `Connection` needs the provider.
 impl FromRef<Proxy> for NotionAuthProvider {
     fn from_ref(proxy: &Proxy) -> Self {
         proxy.provider.clone()
@@ -38,7 +37,7 @@ impl FromRef<Proxy> for NotionAuthProvider {
 fn router(proxy: Proxy) -> Router {
     Router::new()
         .route("/workspace", get(workspace))
-        // Not TRACE, whose answer would show the token.
+        // Not TRACE, because its response repeats the token.
         .route(
             "/v1/{*path}",
             get(forward).post(forward).patch(forward).delete(forward),
@@ -47,11 +46,12 @@ fn router(proxy: Proxy) -> Router {
         .layer(middleware::from_fn(session))
 }
 
-/// Knows the callers, and says whose credentials a request uses.
+/// Authenticates the caller, and inserts its subject.
 async fn session(mut request: Request, next: Next) -> Response {
     let key = request.headers().get(header::AUTHORIZATION);
     let caller = match key.and_then(|key| key.to_str().ok()) {
-        Some("Bearer key-of-ann") => "ann", // in production: keys from a vault, compared in constant time
+        // In production, read keys from a vault, and compare them in constant time.
+        Some("Bearer key-of-ann") => "ann",
         Some("Bearer key-of-ben") => "ben",
         _ => return (StatusCode::UNAUTHORIZED, "no such key").into_response(),
     };
@@ -59,12 +59,12 @@ async fn session(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Not called for who is not connected: the extractor answers that, and says what to do.
+/// The extractor answers requests of callers without a connection.
 async fn workspace(connection: Connection) -> String {
     connection.status.workspace_name.unwrap_or_default()
 }
 
-/// What of the API is forwarded. Not `oauth`, whose calls are the app's own, however it is spelled.
+/// Returns whether the path is forwarded. Calls below `oauth`, in any spelling, are the app's own and are not.
 fn is_forwarded(path: &str) -> bool {
     const RESOURCES: [&str; 5] = ["blocks", "data_sources", "pages", "search", "users"];
     let resource = path.split('/').nth(2).unwrap_or_default();
@@ -73,22 +73,24 @@ fn is_forwarded(path: &str) -> bool {
     RESOURCES.contains(&resource) && !climbs.iter().any(|it| path.contains(it))
 }
 
-async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, Response> {
+async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, HandlerError> {
     let (head, body) = request.into_parts();
     if !is_forwarded(head.uri.path()) {
-        return Err((StatusCode::NOT_FOUND, "not here").into_response());
+        return Ok((StatusCode::NOT_FOUND, "not here").into_response());
     }
-    let body = axum::body::to_bytes(body, 512 * 1024).await;
-    let body = body.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
-    let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
+    let Ok(body) = axum::body::to_bytes(body, 512 * 1024).await else {
+        return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    };
     let mut outgoing = Request::new(Full::new(body));
     *outgoing.method_mut() = head.method;
-    *outgoing.uri_mut() = format!("{}{path}", proxy.api_url).parse().map_err(failed)?;
-    // By name, so that neither cookies nor the caller's key nor headers of one hop go on.
+    // Without a host, which over HTTP/2 is this proxy's. The layer completes it with the API's origin.
+    let path = head.uri.path_and_query().cloned();
+    *outgoing.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    // Only these, and not cookies, the caller's key or hop-by-hop headers.
     let names = ["accept", "content-type", "notion-version"];
     *outgoing.headers_mut() = only(&head.headers, &names);
     *outgoing.extensions_mut() = head.extensions; // the subject
-    let answer = proxy.notion.oneshot(outgoing).await.map_err(failed)?;
+    let answer = proxy.notion.oneshot(outgoing).await?;
     let (mut head, body) = answer.into_parts();
     let names = ["content-type", "retry-after", "x-notion-request-id"];
     head.headers = only(&head.headers, &names);
@@ -98,14 +100,6 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
 fn only(headers: &HeaderMap, names: &[&'static str]) -> HeaderMap {
     let kept = |name: &&'static str| Some((name.parse().ok()?, headers.get(*name)?.clone()));
     names.iter().filter_map(kept).collect()
-}
-
-/// What fails on this side looks like Notion's own errors, so that Notion's clients understand it.
-fn failed(error: impl Into<BoxError>) -> Response {
-    match AuthError::find(&*error.into()) {
-        Some(error) => error.clone().into_response(),
-        None => StatusCode::BAD_GATEWAY.into_response(),
-    }
 }
 
 #[tokio::main]
@@ -121,7 +115,6 @@ async fn main() -> Result<(), BoxError> {
     let router = router(Proxy {
         provider,
         notion: layer.layer(https_client()),
-        api_url: notion.base_url(), // in production: https://api.notion.com
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -145,7 +138,7 @@ async fn main() -> Result<(), BoxError> {
     call(&url, "/v1/users/me", "no-key-at-all", 401).await
 }
 
-/// One of the proxy's callers.
+/// Sends a request of one of the proxy's callers.
 async fn call(url: &str, path: &str, key: &str, expected: u16) -> Result<(), BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request =

@@ -1,7 +1,6 @@
-//! A program that calls Notion for several users with hyper's own client, and no framework.
+//! A program that calls Notion for several users with hyper's own client.
 //!
-//! `cargo run --example hyper_client` needs no account: it talks to a mock Notion server on this
-//! machine, and ends.
+//! `cargo run --example hyper_client` needs no account, because it uses a mock Notion server on this machine.
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -18,7 +17,7 @@ type Notion = NotionAuth<Client<HttpConnector, Full<Bytes>>>;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let notion = MockNotion::start().await?;
-    // In production: NotionAuthProvider::builder().app(NotionAppCredentials::from_env()?).build()?
+    // With the real Notion: `NotionAuthProvider::from_env()`.
     let provider = notion.provider_builder()?.build()?;
     for user in ["ann", "ben"] {
         let credentials = notion.connect();
@@ -31,15 +30,14 @@ async fn main() -> Result<(), BoxError> {
             .await?;
     }
 
-    // hyper's client as it is, with the layer around it. To the real Notion it needs TLS: a connector
-    // such as hyper-rustls', or `notion_auth::https_client()`, which has one.
+    // hyper's client, with the layer around it. For the real Notion it needs a TLS connector, such as that of
+    // hyper-rustls. `notion_auth::https_client()` has one.
     let client = Client::builder(TokioExecutor::new()).build_http();
     let client: Notion = NotionAuthLayer::refreshing(provider.clone()).layer(client);
-    let api = notion.base_url(); // in production: https://api.notion.com
 
-    println!("\nOne client for both; a request says whose it is:");
+    println!("\nOne client for both. The subject of a request selects the credentials:");
     for user in ["ann", "ben"] {
-        let (status, body) = get(&client, &format!("{api}/v1/users/me"), user).await?;
+        let (status, body) = get(&client, "/v1/users/me", user).await?;
         println!(
             "  {user}: {status}, the bot of {}",
             body["bot"]["workspace_name"]
@@ -50,16 +48,19 @@ async fn main() -> Result<(), BoxError> {
     println!("\nAnn's access token ends without notice, as Notion's do:");
     let token = provider.acquire(&"ann".into()).await?;
     notion.revoke_access_token(token.expose());
-    let (status, _) = get(&client, &format!("{api}/v1/users/me"), "ann").await?;
+    let (status, _) = get(&client, "/v1/users/me", "ann").await?;
     let refreshes = notion.ledger().refreshes().len();
     println!("  ann: {status}, after {refreshes} refresh");
     assert_eq!((status, refreshes), (StatusCode::OK, 1));
 
-    println!("\nWhat does not get a token, and why:");
+    println!("\nRequests that get no token:");
     let elsewhere = get(&client, "http://127.0.0.1:9/v1/users/me", "ann").await;
     println!("  another host: {}", refused(elsewhere)?);
-    let nobody = get(&client, &format!("{api}/v1/users/me"), "eve").await;
-    println!("  a stranger: {}", refused(nobody)?);
+    let not_connected = get(&client, "/v1/users/me", "eve").await;
+    println!(
+        "  a subject without a connection: {}",
+        refused(not_connected)?
+    );
     Ok(())
 }
 
@@ -77,7 +78,7 @@ async fn get(
     Ok((status, serde_json::from_slice(&body)?))
 }
 
-/// The error of this side, which every request that gets no token ends with.
+/// Returns the layer's error, which each request without a token ends with.
 fn refused<T>(result: Result<T, BoxError>) -> Result<AuthError, BoxError> {
     match result {
         Ok(_) => Err("this request should have got no token".into()),

@@ -1,7 +1,7 @@
-//! A site whose visitor connects a workspace, with hyper's server alone and no framework.
+//! A site whose visitor connects a workspace, with hyper's server and no framework.
 //!
-//! `cargo run --example hyper_server` needs no account: it uses a mock Notion server on this
-//! machine, and the visitor's by a few lines at the end. Then it ends.
+//! `cargo run --example hyper_server` needs no account, because it uses a mock Notion server on this machine. Its last
+//! lines act as the visitor's browser.
 
 use bytes::Bytes;
 use http::{
@@ -26,16 +26,15 @@ use tower::{Layer, ServiceExt};
 struct Site {
     routes: NotionOAuthService,
     notion: NotionAuth<HttpsClient<Empty<Bytes>>>,
-    api_url: String,
 }
 
 impl Site {
-    /// Answers every request: the session first, which says who it is, then the routes.
+    /// Answers every request. The session's subject is inserted before the routes run.
     async fn answer(
         self,
         mut request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, BoxError> {
-        // In production, from the session's cookie. Here every visitor is Ann.
+        // Replace with your session. Here every visitor is Ann.
         let visitor = Subject::new("ann");
         request.extensions_mut().insert(visitor.clone());
         if request.uri().path().starts_with("/notion/") {
@@ -44,8 +43,8 @@ impl Site {
             let body = body.collect().await?.to_bytes();
             return Ok(Response::from_parts(head, Full::new(body)));
         }
-        let url = format!("{}/v1/users/me", self.api_url);
-        let me = Request::get(url).extension(visitor).body(Empty::new())?;
+        let me = Request::get("/v1/users/me").extension(visitor);
+        let me = me.body(Empty::new())?;
         Ok(match self.notion.oneshot(me).await {
             Ok(answer) => Response::new(answer.into_body().collect().await?.to_bytes().into()),
             Err(error) => match AuthError::find(&*error) {
@@ -78,12 +77,11 @@ async fn main() -> Result<(), BoxError> {
         .redirect_uri(format!("{url}/notion/callback"))
         .start()
         .await?;
-    // One process serves all users here. Several replicas share `Keyring::from_env()?`.
+    // In production: `Keyring::from_env()`, the same keys in all replicas.
     let provider = notion.provider_builder()?.keys(Keyring::random()).build()?;
     let site = Site {
         routes: provider.routes().build()?,
         notion: NotionAuthLayer::refreshing(provider).layer(https_client()),
-        api_url: notion.base_url(), // in production: https://api.notion.com
     };
     tokio::spawn(serve(listener, site));
     println!("The site listens on {url}. Nothing is connected yet:");
@@ -107,7 +105,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What a browser would do; shows the path and the answer, without the secrets of the query.
+/// Sends a browser's request. Prints the path and the response, without the secrets of the query.
 async fn visit(url: &str, cookie: &str) -> Result<Response<String>, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request = Request::get(url)

@@ -45,7 +45,7 @@ use crate::header::retry_after;
 ///     .service(https_client());
 ///
 /// notion.script(Call::Api, [Fault::RateLimited { retry_after: Some(0) }]);
-/// let request = Request::get(format!("{}/v1/users/me", notion.base_url())).extension(Subject::new("ann"));
+/// let request = Request::get("/v1/users/me").extension(Subject::new("ann"));
 /// assert_eq!(client.oneshot(request.body(Empty::<Bytes>::new())?).await?.status(), 200);
 /// # Ok(()) }
 /// ```

@@ -15,6 +15,7 @@ use http::{
     HeaderValue, Request, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
+use http_body_util::Full;
 use notion_auth::{
     AccessToken, MemoryStore, NotionAppCredentials, NotionAuth, NotionAuthLayer,
     NotionAuthProvider, NotionUserCredentials, Subject,
@@ -34,8 +35,12 @@ pub(crate) const API: &str = "https://api.notion.com";
 /// Number of requests that are created before any of them is sent.
 pub(crate) const BATCH: usize = 8;
 
+/// Body of requests with JSON.
+pub(crate) type Json = Full<Bytes>;
+
 thread_local! {
     static SENT: RefCell<Vec<Request<()>>> = RefCell::new(Vec::with_capacity(BATCH));
+    static SENT_JSON: RefCell<Vec<Request<Json>>> = RefCell::new(Vec::with_capacity(BATCH));
 }
 
 /// Inner service that answers immediately and keeps requests. [`forget_sent`] drops them outside of the
@@ -58,6 +63,21 @@ impl Service<Request<()>> for Inner {
     }
 }
 
+impl Service<Request<Json>> for Inner {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Json>) -> Self::Future {
+        SENT_JSON.with_borrow_mut(|sent| sent.push(request));
+        ready(Ok(Response::new(())))
+    }
+}
+
 /// Reserves space for this many requests of the thread, so that keeping them allocates nothing.
 pub(crate) fn reserve_sent(requests: usize) {
     SENT.with_borrow_mut(|sent| sent.reserve(requests));
@@ -70,6 +90,7 @@ pub(crate) fn take_sent() -> Option<Request<()>> {
 
 pub(crate) fn forget_sent() {
     SENT.with_borrow_mut(Vec::clear);
+    SENT_JSON.with_borrow_mut(Vec::clear);
 }
 
 /// Returns the name of a subject: 36 bytes, the length of a UUID.
@@ -89,6 +110,12 @@ pub(crate) fn request(subject: usize) -> Request<()> {
         .expect("a request");
     request.extensions_mut().insert(Subject::new(name(subject)));
     request
+}
+
+/// Creates the same request with 200 bytes of JSON, which nothing else refers to.
+pub(crate) fn request_with_json(subject: usize) -> Request<Json> {
+    let json = format!("{{\"text\":\"{}\"}}", "0123456789".repeat(19));
+    request(subject).map(|()| Full::new(Bytes::from(json)))
 }
 
 /// Creates the same request with a `Notion-Version` header.

@@ -7,9 +7,10 @@ use notion_auth::{NotionAuth, Subject, layer::NoReplay, testing};
 use tower::Service;
 
 use crate::harness::{
-    ALLOCATIONS, API, BEYOND, Case, Goals, Inner, MONTH, NS, Reports, by, by_clones_of,
+    ALLOCATIONS, API, BEYOND, Case, Goals, Inner, Json, MONTH, NS, Reports, by, by_clones_of,
     insert_both, name, number, profile, provider, refreshing, replaying, report_allocations,
-    report_times, request, request_with_version, set_header_if_absent, set_header_twice, table,
+    report_times, request, request_with_json, request_with_version, set_header_if_absent,
+    set_header_twice, table,
 };
 
 const FLOOR: &str = "bare service";
@@ -20,7 +21,10 @@ const TH2_CLONED: &str = "th×2, cloned";
 const TH2_IF_ABSENT: &str = "th×2, version if absent";
 const HIT: &str = "hit";
 const HIT_CLONED: &str = "hit, cloned";
-const HIT_REPLAY: &str = "hit, replay of an empty body";
+const HIT_REPLAY: &str = "default layer, empty body";
+const HIT_JSON: &str = "default layer, `Full<Bytes>`";
+const FLOOR_JSON: &str = "bare service, `Full<Bytes>`";
+const TH2_JSON: &str = "th×2, `Full<Bytes>`";
 const MAKING: &str = "making a subject";
 const LOAD: &str = "a dependent load in 300 MiB";
 
@@ -46,6 +50,7 @@ pub(crate) fn measure() {
     cases.push(Case::new(LOAD, FLOOR, || (), dependent_loads()));
     report_times(cases, ROUNDS, BATCHES, |case| match case.floor {
         FLOOR_CLONED => &[(AGAINST, TH2_CLONED)],
+        FLOOR_JSON => &[(AGAINST, TH2_JSON)],
         _ => &[(AGAINST, TH2)],
     });
 }
@@ -84,6 +89,9 @@ fn cases() -> Vec<Case> {
         ),
         kept("integration token", refreshing(&integration), one),
         kept(HIT_REPLAY, replaying(&cached), one),
+        with_json(FLOOR_JSON, Inner),
+        with_json(TH2_JSON, set_header_twice()),
+        with_json(HIT_JSON, replaying(&cached)),
     ]
 }
 
@@ -112,6 +120,11 @@ fn kept<S: Service<Request<()>> + 'static>(
     make: impl FnMut() -> Request<()> + 'static,
 ) -> Case {
     Case::new(name, FLOOR, make, by(service))
+}
+
+/// Sends requests with a body through one service.
+fn with_json<S: Service<Request<Json>> + 'static>(name: &str, service: S) -> Case {
+    Case::new(name, FLOOR_JSON, || request_with_json(500), by(service))
 }
 
 /// Sends each request through a clone of the service, as `oneshot` does.
@@ -188,8 +201,20 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
     );
     goals.set("any of 1,000,000, against a dependent load", random_loads);
     goals.set(
-        "replay of an empty body, against th×2",
-        over(HIT_REPLAY, TH2),
+        "default layer, empty body, against th×2",
+        reports.get(HIT_REPLAY, AGAINST),
+    );
+    goals.set(
+        "default layer, empty body, allocations",
+        allocations(HIT_REPLAY) - allocations(RAW),
+    );
+    goals.set(
+        "default layer, Full<Bytes>, against th×2",
+        reports.get(HIT_JSON, AGAINST),
+    );
+    goals.set(
+        "default layer, Full<Bytes>, allocations",
+        allocations(HIT_JSON) - allocations(TH2_JSON),
     );
 }
 

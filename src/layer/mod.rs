@@ -1,4 +1,4 @@
-//! The layer and its service.
+//! The layer that authenticates requests, its service, and the policies for replays.
 //!
 //! [`NotionAuthLayer`] wraps any HTTP [`Service`](tower_service::Service). It selects credentials by the request's
 //! extensions, sets `Authorization` and `Notion-Version`, and calls the inner service.

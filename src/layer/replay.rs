@@ -59,7 +59,7 @@ pub trait ReplayBody<B>: Clone {
     fn copy(&self, body: &B) -> Option<B>;
 }
 
-/// Sends no request again.
+/// Replay policy: each request is sent once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NoReplay;
 
@@ -71,8 +71,9 @@ impl<B> ReplayBody<B> for NoReplay {
     }
 }
 
-/// Clones bodies, such as `Full<Bytes>`, `Empty<Bytes>` and `String`, and copies a [`BufferedBody`] that was read to its
-/// end. The default.
+/// Replay policy, and the default: clones bodies.
+///
+/// Such bodies are `Full<Bytes>`, `Empty<Bytes>` and `String`. A [`BufferedBody`] that was read to its end is copied too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CloneBody;
 
@@ -94,7 +95,7 @@ impl<B: Body> ReplayBody<BufferedBody<B>> for CloneBody {
     }
 }
 
-/// Copies empty bodies, such as those of GET requests whose body type is a stream.
+/// Replay policy for bodies that can't be cloned: copies empty ones, such as those of GET requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EmptyBody;
 

@@ -27,8 +27,7 @@ impl Session {
     /// # let provider = notion.provider_builder()?.build()?;
     /// # provider.store_credentials(&"ann".into(), notion.connect()).await?;
     /// let ann = provider.session("ann").wrap(notion_auth::https_client());
-    /// let request = Request::get(format!("{}/v1/users/me", notion.base_url()))
-    ///     .body(Empty::<Bytes>::new())?;
+    /// let request = Request::get("/v1/users/me").body(Empty::<Bytes>::new())?;
     /// assert_eq!(ann.oneshot(request).await?.status(), 200);
     /// # Ok(()) }
     /// ```

@@ -7,7 +7,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What [`rotate`](NotionAuthProvider::rotate) found on one page of records.
+/// Result of [`rotate`](NotionAuthProvider::rotate) for one page of records.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Rotation {

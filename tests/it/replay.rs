@@ -125,7 +125,7 @@ fn uri() -> impl Strategy<Value = Uri> {
     let path = "/[a-zA-Z0-9._~!$&'()*+,;=:@-]{0,300}(/[a-z0-9%25{}\"]{1,9}){0,5}(\\?[a-z0-9/?&=\\[\\]-]{0,40})?";
     (origin, path).prop_filter_map("parsed", |(origin, path)| {
         // Paths in which a URL parser may find a host are refused without an origin.
-        if origin.is_empty() && path.contains(['.', '%']) {
+        if origin.is_empty() && (path.contains(['.', '%']) || path.starts_with("//")) {
             return None;
         }
         format!("{origin}{path}").parse().ok()

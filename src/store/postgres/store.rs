@@ -15,17 +15,15 @@ use crate::store::{StoreError, StoreErrorKind, tls};
 /// Credential store in PostgreSQL, for processes on any number of hosts.
 ///
 /// ```no_run
-/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, PostgresStore};
+/// use notion_auth::{Keyring, NotionAuthProvider, PostgresStore};
 ///
 /// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
-/// let store = PostgresStore::connect("postgres://app@db.internal/app").await?;
-/// store.migrate().await?;
-/// let provider = NotionAuthProvider::builder()
-///     .app(NotionAppCredentials::from_env()?)
-///     .store(store)
+/// let provider = NotionAuthProvider::builder_from_env()?
+///     .store(PostgresStore::connect("postgres://app@db.internal/app").await?)
 ///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
-///     .build()?;
+///     .start() // creates the tables
+///     .await?;
 /// # Ok(()) }
 /// ```
 ///

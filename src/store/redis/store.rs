@@ -26,16 +26,15 @@ use crate::{
 /// Credential store in Redis 7 or newer, or Valkey, shared by processes and hosts.
 ///
 /// ```no_run
-/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, RedisStore};
+/// use notion_auth::{Keyring, NotionAuthProvider, RedisStore};
 ///
 /// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
-/// let provider = NotionAuthProvider::builder()
-///     .app(NotionAppCredentials::from_env()?)
+/// let provider = NotionAuthProvider::builder_from_env()?
 ///     .store(RedisStore::connect("redis://127.0.0.1").await?)
 ///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
-///     .build()?;
-/// provider.health().await?;
+///     .start() // checks the server's settings
+///     .await?;
 /// # Ok(()) }
 /// ```
 ///

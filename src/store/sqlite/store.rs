@@ -25,15 +25,15 @@ use crate::{
 /// Credential store in a file, for the processes of one machine.
 ///
 /// ```no_run
-/// use notion_auth::{Keyring, NotionAppCredentials, NotionAuthProvider, SqliteStore};
+/// use notion_auth::{Keyring, NotionAuthProvider, SqliteStore};
 ///
 /// # #[cfg(feature = "encryption")]
 /// # async fn example() -> Result<(), notion_auth::BoxError> {
-/// let provider = NotionAuthProvider::builder()
-///     .app(NotionAppCredentials::from_env()?)
+/// let provider = NotionAuthProvider::builder_from_env()?
 ///     .store(SqliteStore::open("notion.db").await?)
 ///     .keys(Keyring::from_env()?) // feature `encryption`; or `plaintext_at_rest()`
-///     .build()?;
+///     .start() // checks the file, and purges expired records every hour
+///     .await?;
 /// # Ok(()) }
 /// ```
 ///
