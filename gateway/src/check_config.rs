@@ -88,9 +88,8 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     rows.push(("GATEWAY_MAX_REQUESTS", limit.to_string()));
     let limit = operation.max_requests_per_subject;
     rows.push(("GATEWAY_MAX_REQUESTS_PER_SUBJECT", limit.to_string()));
-    if let Some(addresses) = &operation.metrics_listen {
-        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        rows.push(("GATEWAY_METRICS_LISTEN", addresses.join(", ")));
+    if let Some(listen) = &operation.metrics_listen {
+        rows.push(("GATEWAY_METRICS_LISTEN", listen.addresses()));
     }
     let access_log = match operation.access_log {
         AccessLog::On => "on",

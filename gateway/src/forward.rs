@@ -53,6 +53,8 @@ struct Shared {
     limits: Arc<Limits>,
     request_headers: RequestHeaders,
     api_url: Url,
+    /// The path before `/v1`, as callers see it.
+    prefix: String,
     scheme: Scheme,
     authority: Authority,
     client: NotionAuth<Upstream>,
@@ -66,6 +68,7 @@ impl Forward {
         request_headers: RequestHeaders,
         api_url: Url,
         https: &HttpsConfig,
+        prefix: &str,
     ) -> Result<Self, BoxError> {
         let origin = api_url.as_str().parse::<Uri>()?.into_parts();
         Ok(Self(Arc::new(Shared {
@@ -73,6 +76,7 @@ impl Forward {
             limits,
             request_headers,
             api_url,
+            prefix: prefix.to_owned(),
             scheme: origin.scheme.ok_or("the API's URL has no scheme")?,
             authority: origin.authority.ok_or("the API's URL has no host")?,
             client: NotionAuthLayer::refreshing(provider).layer(Upstream::new(https)),
@@ -140,7 +144,8 @@ impl Shared {
         let (head, body) = response.map_err(|error| failed(&error))?.into_parts();
         let mut response = Response::new(Body::new(DataFrames::new(body, RESPONSE_IDLE)));
         *response.status_mut() = head.status;
-        *response.headers_mut() = headers::of_response(&head.headers, &self.api_url, &target);
+        *response.headers_mut() =
+            headers::of_response(&head.headers, &self.api_url, &target, &self.prefix);
         Ok(response)
     }
 }

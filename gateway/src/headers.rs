@@ -109,11 +109,11 @@ impl RequestHeaders {
 
 /// Returns the headers of Notion's response that go back to the caller. `api` is the origin that callers don't reach
 /// themselves.
-pub(crate) fn of_response(headers: &HeaderMap, api: &Url, target: &Uri) -> HeaderMap {
+pub(crate) fn of_response(headers: &HeaderMap, api: &Url, target: &Uri, prefix: &str) -> HeaderMap {
     let mut passed = passed(headers, &OF_RESPONSES);
     if let Some(location) = headers
         .get(LOCATION)
-        .and_then(|location| through_the_gateway(location, api, target))
+        .and_then(|location| through_the_gateway(location, api, target, prefix))
     {
         passed.insert(LOCATION, location);
     }
@@ -138,13 +138,18 @@ fn passed(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
 
 /// Returns the location as a path of the gateway, if it is one of the API. By any other, a caller would send its key to
 /// Notion or to somewhere else.
-fn through_the_gateway(location: &HeaderValue, api: &Url, target: &Uri) -> Option<HeaderValue> {
+fn through_the_gateway(
+    location: &HeaderValue,
+    api: &Url,
+    target: &Uri,
+    prefix: &str,
+) -> Option<HeaderValue> {
     let requested = api.join(target.path()).ok()?;
     let location = requested.join(location.to_str().ok()?).ok()?;
     if location.origin() != api.origin() || !location.path().starts_with("/v1/") {
         return None;
     }
-    let mut path = location.path().to_owned();
+    let mut path = format!("{prefix}{}", location.path());
     if let Some(query) = location.query() {
         path.push('?');
         path.push_str(query);

@@ -1,4 +1,4 @@
-//! `GATEWAY_LISTEN` and `PORT`: the addresses that the gateway listens on.
+//! `GATEWAY_LISTEN`, `PORT` and `GATEWAY_METRICS_LISTEN`: the addresses that the gateway listens on.
 
 use std::{
     io,
@@ -11,11 +11,14 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use crate::variables;
 
+const LISTEN: &str = "GATEWAY_LISTEN";
 const DEFAULT: &str = "127.0.0.1:8080";
 
 /// The addresses to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {
+    /// The setting.
+    name: &'static str,
     addresses: Vec<SocketAddr>,
     /// Whether one of the addresses is enough: `[::]` includes `0.0.0.0` where the system has IPv6.
     is_any: bool,
@@ -26,9 +29,25 @@ impl Listen {
     pub(crate) async fn from_env() -> Result<Self, BoxError> {
         let port = variables::text("PORT")?;
         let listen = variables::trimmed("GATEWAY_LISTEN")?;
-        let parsed = parse(listen.as_deref(), port.as_deref())?;
+        Self::resolve(LISTEN, parse(listen.as_deref(), port.as_deref())?).await
+    }
+
+    /// Reads the addresses for `/metrics` alone.
+    pub(crate) async fn metrics_from_env() -> Result<Option<Self>, BoxError> {
+        const NAME: &str = "GATEWAY_METRICS_LISTEN";
+
+        match variables::trimmed(NAME)? {
+            Some(text) => Self::resolve(NAME, parse_address(NAME, &text)?)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn resolve(name: &'static str, parsed: Parsed) -> Result<Self, BoxError> {
         match parsed {
             Parsed::Everywhere(port) => Ok(Self {
+                name,
                 addresses: vec![
                     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
                     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
@@ -38,7 +57,7 @@ impl Listen {
             Parsed::Host(host, port) => {
                 let resolved = lookup_host((host.as_str(), port)).await;
                 let mut addresses: Vec<SocketAddr> = resolved
-                    .map_err(|error| format!("GATEWAY_LISTEN: {host}: {error}"))?
+                    .map_err(|error| format!("{name}: {host}: {error}"))?
                     .collect();
                 if host.eq_ignore_ascii_case("localhost") {
                     // Not every system's list of hosts has both.
@@ -49,9 +68,10 @@ impl Listen {
                 }
                 addresses.dedup();
                 if addresses.is_empty() {
-                    return Err(format!("GATEWAY_LISTEN: {host} has no address").into());
+                    return Err(format!("{name}: {host} has no address").into());
                 }
                 Ok(Self {
+                    name,
                     addresses,
                     is_any: false,
                 })
@@ -79,6 +99,7 @@ impl Listen {
     /// Listens on all addresses. An address of a family that this machine doesn't have is left out if another one is
     /// there.
     pub(crate) async fn bind(&self) -> Result<Listeners, BoxError> {
+        let name = self.name;
         let (mut listeners, mut failure) = (Vec::new(), None);
         for &address in &self.addresses {
             match TcpListener::bind(address).await {
@@ -89,12 +110,12 @@ impl Listen {
                     }
                 }
                 Err(error) if is_family_missing(&error) => failure = Some((address, error)),
-                Err(error) => return Err(format!("GATEWAY_LISTEN: {address}: {error}").into()),
+                Err(error) => return Err(format!("{name}: {address}: {error}").into()),
             }
         }
         match failure {
             Some((address, error)) if listeners.is_empty() => {
-                Err(format!("GATEWAY_LISTEN: {address}: {error}").into())
+                Err(format!("{name}: {address}: {error}").into())
             }
             _ => Ok(Listeners(listeners)),
         }
@@ -170,7 +191,6 @@ fn parse(listen: Option<&str>, port: Option<&str>) -> Result<Parsed, BoxError> {
         Some(text) => Some(number(text).ok_or("PORT: it is not a number from 1 to 65535")?),
         None => None,
     };
-    let wrong = |what: &str| -> BoxError { format!("GATEWAY_LISTEN: {what}: {FORM}").into() };
     let listen = match (listen, port) {
         (None, Some(port)) => return Ok(Parsed::Everywhere(port)),
         (None, None) => DEFAULT.to_owned(),
@@ -179,9 +199,16 @@ fn parse(listen: Option<&str>, port: Option<&str>) -> Result<Parsed, BoxError> {
             let port = port.to_string();
             text.replace("${PORT}", &port).replace("$PORT", &port)
         }
-        (Some(_), None) => return Err(wrong("it names PORT, which is not set")),
+        (Some(_), None) => {
+            return Err(format!("{LISTEN}: it names PORT, which is not set: {FORM}").into());
+        }
     };
-    variables::check("GATEWAY_LISTEN", &listen)?;
+    parse_address(LISTEN, &listen)
+}
+
+fn parse_address(name: &str, listen: &str) -> Result<Parsed, BoxError> {
+    let wrong = |what: &str| -> BoxError { format!("{name}: {what}: {FORM}").into() };
+    variables::check(name, listen)?;
     if listen.contains("://") {
         return Err(wrong("it is a URL"));
     }
@@ -198,7 +225,7 @@ fn parse(listen: Option<&str>, port: Option<&str>) -> Result<Parsed, BoxError> {
     let port = match number_text.parse::<u16>() {
         Ok(0) => {
             return Err(wrong(
-                "it needs a port that stays, because browsers return to it",
+                "it needs a port that stays, because clients are configured with it",
             ));
         }
         Ok(port) => port,
@@ -266,6 +293,7 @@ mod tests {
         let port = free.local_addr().expect("an address").port();
         drop(free);
         let listen = Listen {
+            name: LISTEN,
             addresses: vec![
                 SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
                 SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port),

@@ -1,11 +1,8 @@
 //! Settings of limits, passed headers, logs and metrics.
 
-use std::net::SocketAddr;
-
 use notion_auth::BoxError;
-use tokio::net::lookup_host;
 
-use crate::{access::AccessLog, headers::RequestHeaders, settings::text};
+use crate::{access::AccessLog, headers::RequestHeaders, listen::Listen, settings::text};
 
 /// Requests in flight. Each may keep 512 KiB of its body in memory.
 const IN_ALL: usize = 1024;
@@ -25,7 +22,7 @@ pub(crate) struct Operation {
     pub(crate) request_headers: RequestHeaders,
     pub(crate) access_log: AccessLog,
     /// `None`: the metrics are at the address of everything else.
-    pub(crate) metrics_listen: Option<Vec<SocketAddr>>,
+    pub(crate) metrics_listen: Option<Listen>,
 }
 
 impl Operation {
@@ -60,15 +57,6 @@ impl Operation {
             Some("off") => AccessLog::Off,
             Some(_) => return Err("GATEWAY_ACCESS_LOG: it is on or off".into()),
         };
-        let metrics_listen = match text("GATEWAY_METRICS_LISTEN")? {
-            None => None,
-            Some(listen) => {
-                let addresses = lookup_host(&listen).await;
-                let addresses = addresses
-                    .map_err(|error| format!("GATEWAY_METRICS_LISTEN: {listen}: {error}"))?;
-                Some(addresses.collect())
-            }
-        };
         Ok(Self {
             max_requests,
             max_requests_per_subject,
@@ -76,7 +64,7 @@ impl Operation {
             max_connections: CONNECTIONS.min(descriptors - RESERVED - max_requests),
             request_headers,
             access_log,
-            metrics_listen,
+            metrics_listen: Listen::metrics_from_env().await?,
         })
     }
 }

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use crate::envelope::{self, Refusal};
 
 /// Segments of Notion's paths. Any other segment may be an id or a secret, and is not logged.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "authorize",
     "blocks",
     "callback",
@@ -36,6 +36,7 @@ const KNOWN: [&str; 29] = [
     "status",
     "templates",
     "users",
+    "v1",
 ];
 
 /// Refuses what is no path of Notion's API in RFC 3986's characters.
@@ -83,8 +84,7 @@ pub(crate) fn template(path: &str) -> String {
         if at > 0 {
             template.push('/');
         }
-        let is_known = segment.is_empty() || (at == 1 && segment == "v1");
-        template.push_str(match is_known || KNOWN.contains(&segment) {
+        template.push_str(match segment.is_empty() || KNOWN.contains(&segment) {
             true => segment,
             false => "{id}",
         });

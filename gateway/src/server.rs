@@ -14,7 +14,7 @@ use axum::{
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use notion_auth::{BoxError, Event};
-use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
+use tokio::{signal, sync::watch, time::sleep};
 use tower::ServiceExt as _;
 
 use crate::{
@@ -64,11 +64,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let listeners = listen.bind().await?;
     let metrics_listener = match &operation.metrics_listen {
         None => None,
-        Some(listen) => Some(
-            TcpListener::bind(&listen[..])
-                .await
-                .map_err(|error| format!("GATEWAY_METRICS_LISTEN: {listen:?}: {error}"))?,
-        ),
+        Some(listen) => Some(listen.bind().await?),
     };
     let limits = Arc::new(Limits::new(
         operation.max_requests,
@@ -93,6 +89,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         operation.request_headers,
         stored.api_url,
         &stored.https,
+        site.prefix(),
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))
@@ -127,7 +124,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
             None
         }
         Some(listener) => {
-            println!("Metrics are at http://{}/metrics", listener.local_addr()?);
+            println!("Metrics are at http://{}/metrics", listener.first_addr()?);
             Some(tokio::spawn(connections::serve(
                 listener,
                 METRICS_CONNECTIONS,

@@ -16,7 +16,7 @@ fn wrong_setting_of_operation_is_refused_by_name() {
             "1000000",
             "more than GATEWAY_MAX_REQUESTS",
         ),
-        ("GATEWAY_METRICS_LISTEN", "here", "here"),
+        ("GATEWAY_METRICS_LISTEN", "here", "no port"),
         ("GATEWAY_METRICS_LISTEN", "192.0.2.1:80", "192.0.2.1:80"),
         (
             "GATEWAY_PASS_HEADERS",

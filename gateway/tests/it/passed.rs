@@ -7,7 +7,7 @@ use super::{
     ask,
     program::{ANN, BOB, Gateway, KEYS},
     recorder::in_front_of,
-    wait::soon,
+    wait::{eventually, soon},
     wire::Wire,
 };
 
@@ -145,6 +145,24 @@ async fn locations_never_lead_past_the_gateway() {
         let got = got.map(|value| value.to_str().expect("text"));
         assert_eq!(got, expected, "{location}");
     }
+    // Without the prefix, the caller would send its key to another program behind the same server.
+    let respond = async || {
+        let mut response = redirect();
+        let location = HeaderValue::from_static("/v1/pages/2");
+        response.headers_mut().insert("location", location);
+        response
+    };
+    let router = axum::Router::new().fallback(respond);
+    let settings = [("GATEWAY_PUBLIC_URL", "https://example.com/notion")];
+    let gateway = super::recorder::gateway_to(router, &settings).await;
+    let url = format!("{}/notion/v1/users/me", gateway.url);
+    let answer = ask::get(&url).bearer(ANN).send().await;
+    assert_eq!(answer.header("location"), "/notion/v1/pages/2");
+    eventually(|| {
+        let said = gateway.process.said();
+        said.contains("path=\"/{id}/v1/users/me\" status=307")
+    })
+    .await;
 }
 
 #[tokio::test]
