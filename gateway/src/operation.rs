@@ -30,6 +30,13 @@ impl Operation {
     pub(crate) async fn from_env() -> Result<Self, BoxError> {
         let descriptors = descriptors();
         let available = descriptors.saturating_sub(RESERVED) / 2;
+        if available == 0 {
+            return Err(format!(
+                "this process may have only {descriptors} file descriptors: raise `ulimit -n` to {} or more",
+                RESERVED + 2
+            )
+            .into());
+        }
         let max_requests = number("GATEWAY_MAX_REQUESTS", IN_ALL.min(available))?;
         if max_requests > available {
             return Err(format!(

@@ -1,6 +1,11 @@
 //! Settings of limits, logs and metrics.
 
-use super::{program::ANN, settings::complaint};
+use std::process::Command;
+
+use super::{
+    program::{ANN, ended},
+    settings::complaint,
+};
 
 #[test]
 fn wrong_setting_of_operation_is_refused_by_name() {
@@ -44,4 +49,22 @@ fn wrong_setting_of_operation_is_refused_by_name() {
         assert!(said.contains(&format!("{name}: ")), "{said}");
         assert!(said.contains(words), "{value}: {said}");
     }
+}
+
+#[test]
+fn too_few_file_descriptors_are_refused_with_the_number_that_is_enough() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let start = "ulimit -n 100; exec \"$0\"";
+    let output = ended(
+        Command::new("/bin/sh")
+            .args(["-c", start, env!("CARGO_BIN_EXE_notion-auth-gateway")])
+            .current_dir(directory.path())
+            .env_clear()
+            .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+            .env("NOTION_TOKEN", "ntn_of_the_integration"),
+    );
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("only 100 file descriptors"), "{said}");
+    assert!(said.contains("to 130 or more"), "{said}");
 }
