@@ -12,7 +12,12 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use metrics::counter;
 use notion_auth::{Event, Subject};
 
-use crate::{envelope::Reason, keys::Fingerprint, limits::Permit, path};
+use crate::{
+    envelope::Reason,
+    keys::{Caller, Refused},
+    limits::Permit,
+    path,
+};
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
@@ -30,7 +35,7 @@ pub(crate) struct Exchange {
     begun: Instant,
     method: Method,
     uri: Uri,
-    key_id: OnceLock<String>,
+    key_id: OnceLock<Arc<str>>,
     subject: OnceLock<Subject>,
     /// Held until the end.
     permit: OnceLock<Permit>,
@@ -84,12 +89,20 @@ impl Exchange {
 }
 
 /// Notes whose request it is.
-pub(crate) fn identify<B>(request: &Request<B>, key: &Fingerprint, subject: &Subject) {
+pub(crate) fn identify<B>(request: &Request<B>, caller: &Caller) {
     if let Some(exchange) = request.extensions().get::<Arc<Exchange>>() {
-        // The beginning of the key's digest.
-        let id: String = key[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        let _ = exchange.key_id.set(id);
-        let _ = exchange.subject.set(subject.clone());
+        let _ = exchange.key_id.set(Arc::clone(&caller.key_id));
+        let _ = exchange.subject.set(caller.subject.clone());
+    }
+}
+
+/// Notes the key of a request that is refused, if it is known.
+pub(crate) fn refuse<B>(request: &Request<B>, refused: &Refused) {
+    if let (Some(exchange), Some(id)) = (
+        request.extensions().get::<Arc<Exchange>>(),
+        refused.key_id(),
+    ) {
+        let _ = exchange.key_id.set(Arc::clone(id));
     }
 }
 
@@ -108,7 +121,7 @@ impl Drop for Exchange {
             status = response.map(|response| response.status.as_u16()),
             refused = response.and_then(|response| response.refused),
             duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            key = self.key_id.get().map(String::as_str),
+            key = self.key_id.get().map(|id| &**id),
             subject = self.subject.get().map(tracing::field::debug),
             notion_request_id = id.and_then(plain),
             refreshed = self.is_refreshed.load(Ordering::Relaxed),

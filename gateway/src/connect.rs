@@ -1,4 +1,4 @@
-//! Who connects a workspace: the owner of a key, by the key itself or by a cookie that stands for it.
+//! `/connect`: visitors sign in by a key with the right to connect, or by the cookie that stands for it.
 
 use std::{
     sync::Arc,
@@ -7,110 +7,159 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, FromRequest as _, Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, ORIGIN, SET_COOKIE},
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{
+            ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION,
+            ORIGIN, SET_COOKIE,
+        },
+        request::Parts,
     },
     middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use cookie::{Cookie, CookieJar, Key, SameSite};
 use maud::Markup;
-use notion_auth::{NotionAuthProvider, NotionOAuthService, Subject, routes::AuthenticatedByHeader};
+use notion_auth::{
+    BoxError, NotionAuthProvider, NotionOAuthService, Subject,
+    routes::{AnotherIdentityConfirmed, AuthenticatedByHeader},
+};
 use serde::Deserialize;
-use url::Url;
+use tower::ServiceExt as _;
+use url::{Url, form_urlencoded};
 
 use crate::{
     access, envelope,
-    forward::bearer,
-    keys::{Fingerprint, GatewayKeys},
+    keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner, Refused, Rights, fingerprint},
     page,
+    settings::Site,
 };
 
-/// Maximum size of a form.
-const FORM: usize = 4 * 1024;
+/// How long a visitor stays signed in after the last request.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long a visitor stays signed in with requests. A stolen cookie is of no use after that.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// What signs visitors in and knows them again. It keeps nothing: replicas with the same keys know each
-/// other's visitors.
+/// How long a confirmation of another account or workspace holds: as long as the flow that it is for.
+const CONFIRMED: Duration = Duration::from_secs(10 * 60);
+
+/// The longest form, in bytes.
+const LONGEST_FORM: usize = 4096;
+
+/// Signs visitors in and recognizes them. It stores nothing: replicas with the same keys recognize each other's
+/// visitors.
 #[derive(Clone)]
 pub(crate) struct Connect {
     keys: Arc<GatewayKeys>,
     cookie_key: Key,
-    public_url: Arc<Url>,
+    site: Arc<Site>,
     provider: NotionAuthProvider,
+    routes: NotionOAuthService,
+}
+
+/// A visitor who is signed in by a cookie.
+#[derive(Clone)]
+struct Visitor {
+    fingerprint: Fingerprint,
+    /// Unix seconds.
+    signed_in_at: u64,
+    caller: Caller,
 }
 
 impl Connect {
     pub(crate) fn new(
         keys: Arc<GatewayKeys>,
         cookie_key: Key,
-        public_url: Url,
+        site: Site,
         provider: NotionAuthProvider,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, BoxError> {
+        let routes = provider
+            .routes()
+            .mount_path(site.path("/connect"))
+            .default_return_target(site.path("/connect"))
+            .refuse_another_identity()
+            .build()?;
+        Ok(Self {
+            routes,
             keys,
             cookie_key,
-            public_url: Arc::new(public_url),
+            site: Arc::new(site),
             provider,
+        })
+    }
+
+    fn name(&self, name: &'static str) -> String {
+        match self.site.is_https() {
+            true => format!("__Host-{name}"),
+            false => name.to_owned(),
         }
     }
 
-    fn cookie(&self, value: String, lifetime: Duration) -> Cookie<'static> {
-        let is_https = self.public_url.scheme() == "https";
-        let name = if is_https {
-            "__Host-gateway"
-        } else {
-            "gateway"
-        };
+    /// `Set-Cookie` with an encrypted value; one that removes the cookie if the value is empty.
+    fn sealed(&self, name: &'static str, value: String, lifetime: Duration) -> String {
+        let name = self.name(name);
+        let is_removed = value.is_empty();
         let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(0);
-        Cookie::build((name, value))
+        let cookie = Cookie::build((name.clone(), value))
             .path("/")
             .http_only(true)
-            .secure(is_https)
+            .secure(self.site.is_https())
             .same_site(SameSite::Lax)
-            .max_age(cookie::time::Duration::seconds(seconds))
-            .build()
-    }
-
-    /// `Set-Cookie` for who has that key.
-    fn sealed(&self, fingerprint: &Fingerprint) -> String {
-        let value = format!(
-            "{}.{}",
-            now() + LIFETIME.as_secs(),
-            BASE64_URL_SAFE_NO_PAD.encode(fingerprint)
-        );
-        let cookie = self.cookie(value, LIFETIME);
-        let name = cookie.name().to_owned();
+            .max_age(time::Duration::seconds(seconds))
+            .build();
+        if is_removed {
+            return cookie.to_string();
+        }
         let mut jar = CookieJar::new();
         jar.private_mut(&self.cookie_key).add(cookie);
         jar.get(&name).map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Whose cookie it is. A key that is no longer the gateway's opens nothing.
-    fn visitor(&self, headers: &HeaderMap) -> Option<(Fingerprint, Subject)> {
-        let wanted = self.cookie(String::new(), LIFETIME);
-        let sent = headers
+    /// The decrypted value of a cookie.
+    fn opened(&self, headers: &HeaderMap, name: &'static str) -> Option<String> {
+        let name = self.name(name);
+        let mut sent = headers
             .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .find(|cookie| cookie.name() == wanted.name())?;
+            .into_iter()
+            // As bytes, because cookies of other programs may not be text.
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok())
+            .filter_map(|pair| Cookie::parse(pair).ok())
+            .filter(|cookie| cookie.name() == name);
         let jar = CookieJar::new();
-        let opened = jar.private(&self.cookie_key).decrypt(sent.into_owned())?;
-        let (until, fingerprint) = opened.value().split_once('.')?;
+        let jar = jar.private(&self.cookie_key);
+        let opened = sent.find_map(|cookie| jar.decrypt(cookie.into_owned()))?;
+        Some(opened.value().to_owned())
+    }
+
+    /// `Set-Cookie` for the visitor who has that key.
+    fn visitor_cookie(&self, fingerprint: &Fingerprint, signed_in_at: u64) -> String {
+        let until = (now() + LIFETIME.as_secs()).min(signed_in_at + LONGEST.as_secs());
+        let lifetime = Duration::from_secs(until.saturating_sub(now()));
+        let key = BASE64_URL_SAFE_NO_PAD.encode(fingerprint);
+        self.sealed("gateway", format!("{until}.{signed_in_at}.{key}"), lifetime)
+    }
+
+    /// Returns the visitor whose cookie it is. A key that is no longer there signs no one in.
+    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        let value = self.opened(headers, "gateway")?;
+        let (until, rest) = value.split_once('.')?;
+        let (signed_in_at, key) = rest.split_once('.')?;
         if until.parse::<u64>().ok()? < now() {
             return None;
         }
-        let fingerprint = BASE64_URL_SAFE_NO_PAD.decode(fingerprint).ok()?;
+        let fingerprint = BASE64_URL_SAFE_NO_PAD.decode(key).ok()?;
         let fingerprint = fingerprint.try_into().ok()?;
-        let subject = self.keys.subject(&fingerprint)?;
-        Some((fingerprint, subject))
+        let key = self.keys.by_fingerprint(&fingerprint)?;
+        Some(Visitor {
+            fingerprint,
+            signed_in_at: signed_in_at.parse().ok()?,
+            caller: visiting(&key).ok()?,
+        })
     }
 
     /// Whether a page of the gateway sent this form. Otherwise another site could sign its visitors in
@@ -119,62 +168,210 @@ impl Connect {
         if let Some(site) = headers.get("sec-fetch-site") {
             return site == "same-origin";
         }
-        headers
-            .get(ORIGIN)
-            .and_then(|origin| Url::parse(origin.to_str().ok()?).ok())
-            .is_some_and(|origin| origin.origin() == self.public_url.origin())
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        origin.is_some_and(|origin| self.site.is_origin(origin))
+    }
+
+    /// Whether this callback is of the flow for which the visitor confirmed another account or workspace.
+    fn is_confirmed(&self, head: &Parts) -> bool {
+        let confirmed = || {
+            let visitor = head.extensions.get::<Visitor>()?;
+            let value = self.opened(&head.headers, "gateway-replace")?;
+            let (until, expected) = value.split_once('.')?;
+            let is_current = until.parse::<u64>().ok()? >= now();
+            let state = parameter(head.uri.query()?, "state")?;
+            Some(is_current && expected == confirmation(&state, &visitor.fingerprint))
+        };
+        confirmed().unwrap_or(false)
     }
 }
 
-/// Everything under `/connect`.
-pub(crate) fn router(connect: Connect, routes: NotionOAuthService) -> Router {
+/// What a confirmation holds for: a flow, and the key by which the visitor is signed in.
+fn confirmation(state: &str, key: &Fingerprint) -> String {
+    let key = BASE64_URL_SAFE_NO_PAD.encode(key);
+    BASE64_URL_SAFE_NO_PAD.encode(fingerprint(&format!("{key}.{state}")))
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(known, value)| (known == name).then(|| value.into_owned()))
+}
+
+/// Returns the caller that a key signs in on the pages, or why it does not.
+fn visiting(key: &GatewayKey) -> Result<Caller, &'static str> {
+    let Owner::Subject(subject) = &key.owner else {
+        return Err(
+            "That is a key for services. To connect a workspace, use the key of one subject.",
+        );
+    };
+    if key.is_expired() {
+        return Err("That key has expired.");
+    }
+    if !key.rights.connect {
+        return Err(
+            "That key calls Notion and doesn’t connect workspaces. Use one that may connect.",
+        );
+    }
+    Ok(Caller {
+        key_id: Arc::clone(&key.id),
+        subject: subject.clone(),
+    })
+}
+
+/// Everything under `/connect`, and the redirect URI.
+pub(crate) fn router(connect: Connect) -> Router {
     let known = middleware::from_fn_with_state(connect.clone(), know);
-    let own = middleware::from_fn_with_state(connect.clone(), only_own);
-    Router::new()
-        .route_service("/connect/{route}", routes)
+    let mut routes = Router::new()
+        .route("/connect/{route}", any(oauth_route))
         .route("/connect", get(index))
         .route("/connect/", get(index))
-        .layer(known)
-        .route("/connect/sign-in", post(sign_in).layer(own.clone()))
-        .route("/connect/sign-out", post(sign_out).layer(own))
-        .layer(DefaultBodyLimit::max(FORM))
+        .route("/connect/replace", post(replace));
+    let callback = connect.site.inner_path(connect.site.callback());
+    if callback != "/connect/callback" {
+        routes = routes.route(callback, any(oauth_route));
+    }
+    routes
+        .route_layer(known)
+        .route("/connect/sign-in", post(sign_in))
+        .route("/connect/sign-out", post(sign_out))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(connect)
 }
 
-/// Puts the subject into the request's extensions, for the routes.
+/// Puts the subject into the request's extensions, for the routes, and renews the visitor's cookie.
 async fn know(State(connect): State<Connect>, mut request: Request, next: Next) -> Response {
-    if let Some(key) = bearer(request.headers()) {
-        let Some((key, subject)) = connect.keys.find(key) else {
-            return envelope::no_key();
-        };
-        access::identify(&request, &key, &subject);
-        request.extensions_mut().insert(subject);
-        request.extensions_mut().insert(AuthenticatedByHeader);
-    } else if let Some((key, subject)) = connect.visitor(request.headers()) {
-        access::identify(&request, &key, &subject);
-        request.extensions_mut().insert(subject);
+    let visitor = connect.visitor(request.headers());
+    let path = request.uri().path();
+    let caller = match connect.keys.check(request.headers(), Rights::CONNECT, path) {
+        Ok(caller) => {
+            request.extensions_mut().insert(AuthenticatedByHeader);
+            Some(caller)
+        }
+        Err(refused) => {
+            // A server in front may add a bearer of its own to what browsers send.
+            let is_foreign = matches!(refused, Refused::NoKey | Refused::WrongKey);
+            match &visitor {
+                Some(visitor) if is_foreign => {
+                    let visitor = visitor.clone();
+                    request.extensions_mut().insert(visitor);
+                }
+                _ if matches!(refused, Refused::NoKey) && !has_bearer(request.headers()) => {}
+                _ if is_foreign && is_browser(request.headers()) => {
+                    // Delayed as well, or the page would be a way to try keys.
+                    if matches!(refused, Refused::WrongKey) && !connect.keys.delay_wrong_key().await
+                    {
+                        return envelope::too_many_wrong_keys();
+                    }
+                }
+                _ => {
+                    access::refuse(&request, &refused);
+                    return *connect.keys.refuse(refused).await;
+                }
+            }
+            request
+                .extensions()
+                .get::<Visitor>()
+                .map(|it| it.caller.clone())
+        }
+    };
+    if let Some(caller) = caller {
+        access::identify(&request, &caller);
+        request.extensions_mut().insert(caller.subject);
     }
-    next.run(request).await
+    let by_cookie = request.extensions().get::<Visitor>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(visitor) = by_cookie {
+        let cookie = connect.visitor_cookie(&visitor.fingerprint, visitor.signed_in_at);
+        add_cookie(&mut response, &cookie);
+    }
+    response
+}
+
+fn has_bearer(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+}
+
+/// Whether the request asks for a page, as a browser does.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let mut values = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|it| it.to_str().ok());
+    values.any(|accept| accept.to_ascii_lowercase().contains("text/html"))
+}
+
+async fn oauth_route(State(connect): State<Connect>, request: Request) -> Response {
+    let (mut head, body) = request.into_parts();
+    let is_confirmed = connect.is_confirmed(&head);
+    if is_confirmed {
+        head.extensions.insert(AnotherIdentityConfirmed);
+    }
+    let request = Request::from_parts(head, body);
+    let Ok(response) = connect.routes.clone().oneshot(request).await;
+    let mut response = response.into_response();
+    if is_confirmed {
+        let removed = connect.sealed("gateway-replace", String::new(), Duration::ZERO);
+        add_cookie(&mut response, &removed);
+    }
+    response
+}
+
+/// Starts a flow in which the visitor may choose another account or workspace than the one that is connected.
+async fn replace(State(connect): State<Connect>, request: Request) -> Response {
+    let Some(visitor) = request.extensions().get::<Visitor>().cloned() else {
+        return Redirect::to(&connect.site.path("/connect")).into_response();
+    };
+    if !connect.is_own(request.headers()) {
+        return foreign(&connect.site, request.headers());
+    }
+    let (mut head, body) = request.into_parts();
+    let here = connect.site.path("/connect");
+    head.method = Method::GET;
+    let target = format!("/connect/authorize?return_to={here}");
+    let Ok(target) = target.parse() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    head.uri = target;
+    let request = Request::from_parts(head, body);
+    let Ok(response) = connect.routes.clone().oneshot(request).await;
+    let mut response = response.into_response();
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|it| it.to_str().ok());
+    let location = location.and_then(|it| Url::parse(it).ok());
+    if let Some(state) = location.and_then(|it| parameter(it.query()?, "state")) {
+        let until = now() + CONFIRMED.as_secs();
+        let value = format!("{until}.{}", confirmation(&state, &visitor.fingerprint));
+        let cookie = connect.sealed("gateway-replace", value, CONFIRMED);
+        add_cookie(&mut response, &cookie);
+    }
+    response
 }
 
 async fn index(State(connect): State<Connect>, request: Request) -> Response {
     let Some(subject) = request.extensions().get::<Subject>() else {
-        return html(page::sign_in(None));
+        return sign_in_page(&connect.site, None);
     };
-    html(page::connection(&connect.provider.status(subject).await))
+    let status = connect.provider.status(subject).await;
+    // Browsers apply `form-action` to the redirect after a form too, and one form leads to Notion.
+    html(page::connection(&connect.site, &status), "")
 }
 
 /// It is one visitor's, no other site's to frame, and loads nothing.
-fn html(page: Markup) -> Response {
+fn html(page: Markup, forms: &str) -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'{forms}"
+    );
     let headers = [
-        (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; \
-             frame-ancestors 'none'",
-        ),
+        (CACHE_CONTROL, "no-store".to_owned()),
+        (CONTENT_SECURITY_POLICY, policy),
     ];
     (headers, Html(page.into_string())).into_response()
+}
+
+fn sign_in_page(site: &Site, problem: Option<&str>) -> Response {
+    html(page::sign_in(site, problem), "; form-action 'self'")
 }
 
 #[derive(Deserialize)]
@@ -182,43 +379,70 @@ struct SignIn {
     key: String,
 }
 
-/// Refuses forms of other sites, before they are read.
-async fn only_own(State(connect): State<Connect>, request: Request, next: Next) -> Response {
-    match connect.is_own(request.headers()) {
-        true => next.run(request).await,
-        false => foreign(),
+async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
+    // Before the form is read.
+    if !connect.is_own(request.headers()) {
+        return foreign(&connect.site, request.headers());
+    }
+    let form = match Form::<SignIn>::from_request(request, &()).await {
+        Ok(Form(form)) => form,
+        Err(rejected) => return rejected.into_response(),
+    };
+    let Some((fingerprint, key)) = connect.keys.find(form.key.trim()) else {
+        if !connect.keys.delay_wrong_key().await {
+            return envelope::too_many_wrong_keys();
+        }
+        let page = sign_in_page(&connect.site, Some("That is none of the gateway’s keys."));
+        return (StatusCode::UNAUTHORIZED, page).into_response();
+    };
+    match visiting(&key) {
+        Ok(_) => with_cookie(&connect, &connect.visitor_cookie(&fingerprint, now())),
+        Err(problem) => {
+            let page = sign_in_page(&connect.site, Some(problem));
+            (StatusCode::FORBIDDEN, page).into_response()
+        }
     }
 }
 
-async fn sign_in(State(connect): State<Connect>, Form(form): Form<SignIn>) -> Response {
-    match connect.keys.find(form.key.trim()) {
-        Some((fingerprint, _)) => with_cookie(&connect.sealed(&fingerprint)),
-        None => (
-            StatusCode::UNAUTHORIZED,
-            html(page::sign_in(Some("That is none of the gateway’s keys."))),
-        )
-            .into_response(),
+async fn sign_out(State(connect): State<Connect>, headers: HeaderMap) -> Response {
+    if !connect.is_own(&headers) {
+        return foreign(&connect.site, &headers);
     }
+    with_cookie(
+        &connect,
+        &connect.sealed("gateway", String::new(), Duration::ZERO),
+    )
 }
 
-async fn sign_out(State(connect): State<Connect>) -> Response {
-    with_cookie(&connect.cookie(String::new(), Duration::ZERO).to_string())
-}
-
-fn with_cookie(cookie: &str) -> Response {
-    let mut response = Redirect::to("/connect").into_response();
-    if let Ok(value) = HeaderValue::from_str(cookie) {
-        response.headers_mut().insert(SET_COOKIE, value);
-    }
+fn with_cookie(connect: &Connect, cookie: &str) -> Response {
+    let mut response = Redirect::to(&connect.site.path("/connect")).into_response();
+    add_cookie(&mut response, cookie);
     response
 }
 
-fn foreign() -> Response {
-    envelope::error(
-        StatusCode::FORBIDDEN,
-        "restricted_resource",
-        "that form is not the gateway's own: GATEWAY_PUBLIC_URL must be what the browser shows",
-    )
+fn add_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(mut value) = HeaderValue::from_str(cookie) {
+        value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+}
+
+fn foreign(site: &Site, headers: &HeaderMap) -> Response {
+    let origin = headers.get(ORIGIN).and_then(|it| it.to_str().ok());
+    // With one message for a browser in the local network: GATEWAY_PUBLIC_URL would be refused for it too.
+    let message = match origin.filter(|it| it.starts_with("http://")) {
+        Some(_) if !site.is_https() => format!(
+            "by http, only a browser on the gateway's own machine can sign in: open {} there, or put a server that \
+             has TLS in front and set GATEWAY_PUBLIC_URL to its https:// URL",
+            site.address("/connect")
+        ),
+        _ => format!(
+            "that form is not the gateway's own: open {}. If the browser shows another address, set \
+             GATEWAY_PUBLIC_URL to that",
+            site.address("/connect")
+        ),
+    };
+    envelope::error(StatusCode::FORBIDDEN, "restricted_resource", &message)
 }
 
 /// Unix seconds.

@@ -2,7 +2,10 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::Response,
 };
 use serde_json::json;
@@ -49,6 +52,20 @@ pub(crate) fn no_key() -> Response {
         "key",
         StatusCode::UNAUTHORIZED,
         "unauthorized",
-        "the request needs one of the gateway's keys (GATEWAY_KEYS), as `Authorization: Bearer KEY`",
+        "the request needs one of the gateway's keys, as `Authorization: Bearer KEY`",
     )
+}
+
+/// A wrong key, while more of them wait for their answers than are delayed at a time.
+pub(crate) fn too_many_wrong_keys() -> Response {
+    let mut response = *refusal(
+        "wrong_keys",
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        "too many requests have a wrong key",
+    );
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }

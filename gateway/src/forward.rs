@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,
-        header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
         uri::{Authority, PathAndQuery, Scheme},
     },
     response::{IntoResponse as _, Response},
@@ -24,7 +24,7 @@ use crate::{
     body::{DataFrames, Stalled},
     envelope::{self, Reason, Refusal},
     headers::{self, RequestHeaders},
-    keys::GatewayKeys,
+    keys::{GatewayKeys, Rights},
     limits::{Limits, Reached},
     path,
     upstream::{RESPONSE_IDLE, Upstream, UpstreamError},
@@ -92,11 +92,17 @@ pub(crate) async fn forward(State(Forward(state)): State<Forward>, request: Requ
 
 impl Shared {
     async fn forward(&self, request: Request) -> Result<Response, Refusal> {
-        let found = bearer(request.headers()).and_then(|key| self.keys.find(key));
-        let Some((key, subject)) = found else {
-            return Err(Box::new(envelope::no_key()));
+        let path = request.uri().path();
+        let subject = match self.keys.check(request.headers(), Rights::CALL, path) {
+            Ok(caller) => {
+                access::identify(&request, &caller);
+                caller.subject
+            }
+            Err(refused) => {
+                access::refuse(&request, &refused);
+                return Err(self.keys.refuse(refused).await);
+            }
         };
-        access::identify(&request, &key, &subject);
         let (head, body) = request.into_parts();
         check_method(&head.method)?;
         path::check(head.uri.path(), head.uri.query())?;
@@ -243,15 +249,4 @@ fn is_json(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// The key in `Authorization: Bearer KEY`, if that header is there once.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?.to_str().ok()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

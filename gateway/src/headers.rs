@@ -14,6 +14,8 @@ use axum::http::{
 use notion_auth::BoxError;
 use url::Url;
 
+use crate::keys::SUBJECT_HEADER;
+
 /// `Content-Length` is not among them, because the client sets it by the body.
 const OF_REQUESTS: [HeaderName; 7] = [
     ACCEPT,
@@ -58,7 +60,7 @@ const NEVER: [HeaderName; 24] = [
     FORWARDED,
     HOST,
     HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("notion-auth-subject"),
+    SUBJECT_HEADER,
     HeaderName::from_static("proxy-authorization"),
     HeaderName::from_static("proxy-connection"),
     TE,

@@ -10,12 +10,12 @@ use axum::{
 };
 use url::{Host, Url};
 
-use crate::envelope;
+use crate::{envelope, settings::Site};
 
 /// Refuses requests for another host than the public URL's. Otherwise a page of any site could reach the gateway by a name
 /// that it lets resolve to the gateway's address, and would share its origin.
 pub(crate) async fn only_public(
-    State(public_url): State<Arc<Url>>,
+    State(site): State<Arc<Site>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -25,7 +25,7 @@ pub(crate) async fn only_public(
         (None, Some(host), None) => host.to_str().ok().and_then(|host| host.parse().ok()),
         _ => None,
     };
-    if host.is_some_and(|host| is_public(&host, &public_url)) {
+    if host.is_some_and(|host| is_public(&host, site.url())) {
         return next.run(request).await;
     }
     *envelope::refusal(

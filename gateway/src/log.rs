@@ -6,10 +6,10 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::settings::text;
 
 /// Starts the log in the form that `GATEWAY_LOG` names.
-pub(crate) fn start() -> Result<(), BoxError> {
+pub(crate) fn start(level: LevelFilter) -> Result<(), BoxError> {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO);
+        .with_max_level(level);
     match text("GATEWAY_LOG")?.as_deref() {
         None | Some("text") => log.init(),
         Some("json") => log.json().flatten_event(true).init(),

@@ -1,13 +1,18 @@
 //! The page on which a workspace is connected.
 
+use std::time::SystemTime;
+
 use maud::{DOCTYPE, Markup, html};
 use notion_auth::{AuthError, provider::ConnectionStatus, store::RecordState};
+use time::{OffsetDateTime, macros::format_description};
 
-pub(crate) fn sign_in(problem: Option<&str>) -> Markup {
+use crate::settings::Site;
+
+pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
     layout(html! {
-        p { "With a key of the gateway you connect the Notion workspace that its calls go to." }
+        p { "Sign in with a gateway key that may connect. You can then choose the Notion workspace." }
         @if let Some(problem) = problem { p role="alert" { (problem) } }
-        form method="post" action="/connect/sign-in" {
+        form method="post" action=(site.path("/connect/sign-in")) {
             label for="key" { "Gateway key" }
             input #key name="key" type="password" required autocomplete="current-password" autofocus;
             button { "Sign in" }
@@ -15,44 +20,75 @@ pub(crate) fn sign_in(problem: Option<&str>) -> Markup {
     })
 }
 
-pub(crate) fn connection(status: &Result<Option<ConnectionStatus>, AuthError>) -> Markup {
+pub(crate) fn connection(
+    site: &Site,
+    status: &Result<Option<ConnectionStatus>, AuthError>,
+) -> Markup {
     layout(html! {
         @match status {
-            Ok(Some(status)) => (connected(status)),
+            Ok(Some(status)) => (connected(site, status)),
             Ok(None) => {
                 p { "No workspace is connected." }
-                (connect("Connect Notion"))
+                (connect(site, "Connect Notion"))
             }
             Err(error) => p role="alert" { (error) },
         }
-        form method="post" action="/connect/sign-out" { button .quiet { "Sign out" } }
+        form method="post" action=(site.path("/connect/sign-out")) { button .quiet { "Sign out" } }
     })
 }
 
-fn connected(status: &ConnectionStatus) -> Markup {
+fn connected(site: &Site, status: &ConnectionStatus) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     html! {
         @match status.state {
             RecordState::Active if status.invalid_token.is_some() => {
                 p role="alert" { "The connection with " strong { (workspace) } " can’t be used." }
-                (connect("Connect again"))
+                (connect(site, "Connect again"))
             }
-            RecordState::Active => p { strong { (workspace) } " is connected." },
+            RecordState::Active => {
+                p { strong { (workspace) } " is connected." }
+                @if let Some(time) = status.refreshed_at.or(status.connected_at) {
+                    p .note { "Last confirmed by Notion: " (shown(time)) }
+                }
+                (replace(site, workspace))
+            },
             // Connecting again would not help while a key is missing.
             RecordState::Unreadable => p role="alert" {
                 "The connection with " strong { (workspace) } " can’t be read at the moment. Please try again later."
             },
             _ => {
                 p role="alert" { "The connection with " strong { (workspace) } " has ended." }
-                (connect("Connect again"))
+                (connect(site, "Connect again"))
+                (replace(site, workspace))
             }
         }
-        form method="post" action="/connect/disconnect?return_to=/connect" { button { "Disconnect" } }
+        form method="post" action=(return_here(site, "/connect/disconnect")) { button .second { "Disconnect" } }
     }
 }
 
-fn connect(label: &str) -> Markup {
-    html! { p { a .button href="/connect/authorize?return_to=/connect" { (label) } } }
+fn connect(site: &Site, label: &str) -> Markup {
+    html! { p { a .button href=(return_here(site, "/connect/authorize")) { (label) } } }
+}
+
+fn replace(site: &Site, workspace: &str) -> Markup {
+    html! {
+        form method="post" action=(site.path("/connect/replace")) {
+            button .second { "Connect another account or workspace" }
+        }
+        p .note { "It takes the place of " strong { (workspace) } " when you have chosen it." }
+    }
+}
+
+fn return_here(site: &Site, route: &str) -> String {
+    format!("{}?return_to={}", site.path(route), site.path("/connect"))
+}
+
+fn shown(time: SystemTime) -> String {
+    let format =
+        format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    OffsetDateTime::from(time)
+        .format(format)
+        .unwrap_or_default()
 }
 
 fn layout(body: Markup) -> Markup {

@@ -5,20 +5,23 @@ use std::error::Error as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use notion_auth::{AuthError, BoxError, NotionAuthProvider, Subject, store::ListQuery};
 
-use crate::{settings::Settings, vault};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Output,
+    output::{escaped, line},
+    vault,
+};
 
 /// Records between two steps of the bar.
 const PAGE: usize = 100;
 
 /// Encrypts the records of other keys again, while gateways run. Fails if another key than the first is still needed.
-pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
-    vault::exists(&settings.database)?;
-    let builder = NotionAuthProvider::builder().app(settings.app);
-    let (builder, _) = vault::open(builder, &settings.database).await?;
-    let provider = builder.build()?;
-    vault::check(&provider).await?;
-
-    let records = count(&provider)
+pub(crate) async fn rotate(
+    provider: &NotionAuthProvider,
+    options: &Output,
+) -> Result<(), BoxError> {
+    let records = count(provider)
         .await
         .map_err(|error| vault::complaint(&error))?;
     let bar = bar(records)?;
@@ -38,18 +41,44 @@ pub(crate) async fn rotate(settings: Settings) -> Result<(), BoxError> {
     }
     bar.finish_and_clear();
 
-    println!("{re_encrypted} encrypted again, {current} were already encrypted with the first key");
-    for subject in &pending {
-        println!(
-            "{}: it is being refreshed: run this again. If it stays, the process that refreshed it has \
-             died: a request with its gateway key, or connecting it again, ends that",
-            subject.as_str()
-        );
-    }
-    for error in &unreadable {
-        let subject = error.subject().map_or("?", Subject::as_str);
-        let reason = error.source().map_or_else(String::new, ToString::to_string);
-        println!("{subject}: it can't be read: {reason}");
+    let unreadable: Vec<(&str, String)> = unreadable
+        .iter()
+        .map(|error| {
+            let reason = error.source().map_or_else(String::new, ToString::to_string);
+            (error.subject().map_or("?", Subject::as_str), reason)
+        })
+        .collect();
+    if options.json {
+        let pending: Vec<&str> = pending.iter().map(Subject::as_str).collect();
+        let unreadable: Vec<Value> = unreadable
+            .iter()
+            .map(|(subject, reason)| json!({"subject": subject, "reason": reason}))
+            .collect();
+        let report = json!({
+            "re_encrypted": re_encrypted,
+            "current": current,
+            "pending": pending,
+            "unreadable": unreadable,
+        });
+        line(&report.to_string())?;
+    } else {
+        line(&format!(
+            "{re_encrypted} encrypted again, {current} were already encrypted with the first key"
+        ))?;
+        for subject in &pending {
+            line(&format!(
+                "{}: it is being refreshed: run this again. If it stays, the process that refreshed it has \
+                 died: a request with its gateway key, or connecting it again, ends that",
+                escaped(subject.as_str())
+            ))?;
+        }
+        for (subject, reason) in &unreadable {
+            line(&format!(
+                "{}: it can't be read: {}",
+                escaped(subject),
+                escaped(reason)
+            ))?;
+        }
     }
     if pending.is_empty() && unreadable.is_empty() {
         return Ok(());

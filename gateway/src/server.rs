@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::Request,
     http::StatusCode,
     middleware,
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{any, get},
     serve::ListenerExt as _,
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::{BoxError, Event, NotionAuthProvider, NotionOAuthService};
+use notion_auth::{BoxError, Event};
 use tokio::{net::TcpListener, signal, sync::watch, time::sleep};
+use tower::ServiceExt as _;
 
 use crate::{
     access::{self, AccessLog},
@@ -23,6 +25,7 @@ use crate::{
     headers,
     health::{Health, healthz, readyz},
     host,
+    keys::GatewayKeys,
     limits::Limits,
     settings::Settings,
     vault,
@@ -40,8 +43,8 @@ const WATCHED: Duration = Duration::from_secs(60);
 /// Connections to the address of the metrics.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// Between two purges of expired records.
-const PURGE: Duration = Duration::from_secs(60 * 60);
+/// Between two looks at the file of keys.
+const RELOAD: Duration = Duration::from_secs(5);
 
 /// Between two times that the metrics' samples are put together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -51,10 +54,14 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
-    let operation = settings.operation;
-    let listener = TcpListener::bind(&settings.listen[..])
-        .await
-        .map_err(|error| format!("GATEWAY_LISTEN: {:?}: {error}", settings.listen))?;
+    let Settings {
+        listen,
+        keys,
+        site,
+        connections: stored,
+        operation,
+    } = settings;
+    let listeners = listen.bind().await?;
     let metrics_listener = match &operation.metrics_listen {
         None => None,
         Some(listen) => Some(
@@ -68,31 +75,24 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         operation.max_requests_per_subject,
     ));
     let metrics = metrics(limits.clone())?;
-    let has_oauth_client = settings.app.has_oauth_client();
+    let has_oauth_client = stored.app.has_oauth_client();
     let observed = limits.clone();
-    let builder = NotionAuthProvider::builder()
-        .app(settings.app)
-        .api_url(settings.api_url.as_str().trim_end_matches('/'))
-        .https(settings.https.clone())
-        .observer(move |event: &Event| {
-            observed.note(event);
-            access::audit(event);
-        });
-    let (builder, cookie_key) = vault::open(builder, &settings.database).await?;
-    let provider = builder.build()?;
-    vault::check(&provider).await?;
+    let (builder, cookie_key) = vault::open(&stored).await?;
+    let builder = builder.observer(move |event: &Event| {
+        observed.note(event);
+        access::audit(event);
+    });
+    let provider = vault::start(builder).await?;
+    tokio::spawn(reload(keys.clone())?);
 
-    tokio::spawn(purge(provider.clone()));
-
-    let keys = Arc::new(settings.keys);
     let health = Health::of(provider.clone());
     let forward = Forward::new(
         provider.clone(),
         keys.clone(),
         limits,
         operation.request_headers,
-        settings.api_url,
-        &settings.https,
+        stored.api_url,
+        &stored.https,
     )?;
     let mut router = Router::new()
         .route("/v1/{*path}", any(forward::forward))
@@ -101,12 +101,17 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .with_state(health.clone())
         .route("/healthz", get(healthz));
     if has_oauth_client {
-        println!("Workspaces are connected at {}connect", settings.public_url);
-        let public_url = Arc::new(settings.public_url.clone());
-        let connect = Connect::new(keys, cookie_key, settings.public_url, provider.clone());
-        let connect = connect::router(connect, routes(&provider)?)
+        println!("Workspaces are connected at {}", site.address("/connect"));
+        if !keys.can_connect() {
+            tracing::warn!(
+                "no key may connect: add KEY=SUBJECT:connect to GATEWAY_KEYS, or a line by `key new --connect`"
+            );
+        }
+        let public_site = Arc::new(site.clone());
+        let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
+        let connect = connect::router(connect)
             .layer(middleware::from_fn_with_state(
-                public_url,
+                public_site,
                 host::only_public,
             ))
             .layer(middleware::map_response(async |mut response: Response| {
@@ -132,10 +137,20 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
             )))
         }
     };
-    let router = router.fallback(async move || not_found(has_oauth_client));
+    if !site.prefix().is_empty() {
+        // A server in front removes the prefix, or leaves it.
+        router = Router::new()
+            .nest(site.prefix(), router.clone())
+            .merge(router);
+    }
+    let inner = router.clone();
+    let router = router.fallback(async move |request| match without_empty_segments(request) {
+        Some(request) => inner.oneshot(request).await.into_response(),
+        None => not_found(has_oauth_client),
+    });
 
     let signal = signal_to_end()?;
-    println!("Listening on http://{}", listener.local_addr()?);
+    println!("Listening on http://{}", listeners.first_addr()?);
     tokio::spawn(async move {
         signal.await;
         health.drain();
@@ -147,7 +162,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     });
     connections::serve(
         // Small responses must not wait for acknowledgements.
-        listener.tap_io(|stream| drop(stream.set_nodelay(true))),
+        listeners.tap_io(|stream| drop(stream.set_nodelay(true))),
         operation.max_connections,
         router,
         operation.access_log,
@@ -187,20 +202,30 @@ fn metrics(limits: Arc<Limits>) -> Result<Router, BoxError> {
     Ok(Router::new().route("/metrics", get(render)))
 }
 
-async fn purge(provider: NotionAuthProvider) {
-    loop {
-        if let Err(error) = provider.purge_expired().await {
-            tracing::warn!(%error, "expired records stay in the store for another hour");
+/// Reads the file of keys again when it changes: every few seconds, and at once by SIGHUP.
+fn reload(keys: Arc<GatewayKeys>) -> Result<impl Future<Output = ()>, BoxError> {
+    #[cfg(unix)]
+    let mut hang_up = signal::unix::signal(signal::unix::SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            #[cfg(unix)]
+            tokio::select! {
+                () = sleep(RELOAD) => {}
+                _ = hang_up.recv() => {}
+            }
+            #[cfg(not(unix))]
+            sleep(RELOAD).await;
+            keys.reload_if_changed();
         }
-        sleep(PURGE).await;
-    }
+    })
 }
 
-fn routes(provider: &NotionAuthProvider) -> Result<NotionOAuthService, BoxError> {
-    Ok(provider
-        .routes()
-        .default_return_target("/connect")
-        .build()?)
+/// A client whose base URL ends with a slash asks for `//v1/…`.
+fn without_empty_segments(mut request: Request) -> Option<Request> {
+    let target = request.uri().path_and_query()?.as_str();
+    let path = target.strip_prefix("//")?.trim_start_matches('/');
+    *request.uri_mut() = format!("/{path}").parse().ok()?;
+    Some(request)
 }
 
 /// Returns a future that ends with SIGTERM or SIGINT. Signals are noticed from this call on, not from the first poll.

@@ -1,39 +1,32 @@
-//! Where credentials are kept, and what they are sealed with.
+//! The store of credentials, and the keys that encrypt them.
 
-use std::{error::Error as StdError, iter::successors, path::Path};
+use std::{error::Error as StdError, iter::successors};
 
 use cookie::Key;
 use hkdf::Hkdf;
 use notion_auth::{
-    BoxError, Keyring, NotionAuthProvider, PostgresStore, RedisStore, SqliteStore,
+    AuthError, BoxError, Keyring, NotionAuthProvider, PostgresStore, RedisStore, SqliteStore,
     provider::NotionAuthProviderBuilder, store::StoreError,
 };
 use sha2::Sha256;
 
-use crate::{keys_file, settings};
+use crate::{database::Database, encryption_keys, settings::ConnectionSettings};
 
-enum Database<'a> {
-    Sqlite(&'a Path),
-    Postgres(&'a str),
-    Redis(&'a str),
-}
-
-/// Gives the provider its store and its keys. What visitors' cookies are encrypted with comes of the same
-/// keys: when those change, they sign in again.
+/// Returns the builder of a provider with its store and its keys, and the key of visitors' cookies. That one is
+/// derived from the same keys: when they change, visitors sign in again.
 pub(crate) async fn open(
-    builder: NotionAuthProviderBuilder,
-    database: &str,
+    settings: &ConnectionSettings,
 ) -> Result<(NotionAuthProviderBuilder, Key), BoxError> {
-    let database = parse(database)?;
-    let (name, keys) = match (settings::text("NOTION_AUTH_KEYS")?, &database) {
+    let database = &settings.database;
+    let (name, keys) = match (&settings.auth_keys, database) {
         (Some(keys), database) => {
             if let Database::Sqlite(path) = database {
-                keys_file::check_against(path, &keys)?;
+                encryption_keys::check_against(path, keys)?;
             }
-            ("NOTION_AUTH_KEYS", keys)
+            ("NOTION_AUTH_KEYS", keys.clone())
         }
         (None, Database::Sqlite(path)) => {
-            let keys = keys_file::read_or_make(path);
+            let keys = encryption_keys::read_or_make(path);
             let keys = keys.map_err(|error| format!("DATABASE_URL: {error}"))?;
             ("DATABASE_URL: the keys beside the database", keys)
         }
@@ -46,79 +39,86 @@ pub(crate) async fn open(
         }
     };
     let keyring = Keyring::parse(&keys).map_err(|error| format!("{name}: {error}"))?;
-    let builder = store(builder, &database).await;
-    let builder = builder.map_err(|error| complaint(&error))?;
+    let builder = NotionAuthProvider::builder()
+        .app(settings.app.clone())
+        .api_url(settings.api_url.as_str().trim_end_matches('/'))
+        .https(settings.https.clone());
+    let builder = store(builder, settings).await?;
     Ok((builder.keys(keyring), cookie_key(&keys)?))
 }
 
-/// Refuses a file that is not there, where a new one would be of no use.
-pub(crate) fn exists(database: &str) -> Result<(), BoxError> {
-    match parse(database)? {
-        Database::Sqlite(path) if !path.exists() => {
-            Err(format!("DATABASE_URL: there is no {}", path.display()).into())
-        }
-        _ => Ok(()),
+/// Opens an existing store for a command, which doesn't wait for one that doesn't answer.
+pub(crate) async fn open_existing(
+    settings: &ConnectionSettings,
+) -> Result<NotionAuthProvider, BoxError> {
+    if let Database::Sqlite(path) = &settings.database
+        && !path.exists()
+    {
+        return Err(format!("DATABASE_URL: there is no {}", path.display()).into());
+    }
+    let (builder, _) = open(settings).await?;
+    let provider = builder.build()?;
+    match provider.health().await {
+        Ok(()) => Ok(provider),
+        Err(error) => Err(unusable(&error)),
     }
 }
 
-/// Whether the store will keep what it gets.
-pub(crate) async fn check(provider: &NotionAuthProvider) -> Result<(), BoxError> {
-    let Err(error) = provider.health().await else {
-        return Ok(());
-    };
+/// Creates missing tables and checks the store. Waits up to a minute for one that doesn't answer.
+pub(crate) async fn start(
+    builder: NotionAuthProviderBuilder,
+) -> Result<NotionAuthProvider, BoxError> {
+    builder.start().await.map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &AuthError) -> BoxError {
     // Only its cause says what is the matter; that of the connections to Notion names a variable itself.
     match error.source() {
-        Some(cause) if !cause.is::<StoreError>() => Err(cause.to_string().into()),
-        cause => Err(complaint(cause.unwrap_or(&error))),
-    }
-}
-
-fn parse(database: &str) -> Result<Database<'_>, BoxError> {
-    match database.split_once(':') {
-        Some(("sqlite", path)) => {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.contains(['?', ':']) || Path::new(path).is_dir() {
-                return Err(
-                    "DATABASE_URL: after sqlite: comes the path of a file and nothing else".into(),
-                );
-            }
-            Ok(Database::Sqlite(Path::new(path)))
-        }
-        Some(("postgres" | "postgresql", _)) => Ok(Database::Postgres(database)),
-        Some(("redis" | "rediss", _)) => Ok(Database::Redis(database)),
-        // It may hold a password, so it is not shown.
-        _ => Err(
-            "DATABASE_URL: it must begin with sqlite:, postgres:// or redis:// (rediss://)".into(),
-        ),
+        Some(cause) if !cause.is::<StoreError>() => cause.to_string().into(),
+        cause => complaint(cause.unwrap_or(error)),
     }
 }
 
 async fn store(
     builder: NotionAuthProviderBuilder,
-    database: &Database<'_>,
-) -> Result<NotionAuthProviderBuilder, StoreError> {
-    Ok(match database {
-        Database::Sqlite(path) => builder.store(SqliteStore::open(path).await?),
+    settings: &ConnectionSettings,
+) -> Result<NotionAuthProviderBuilder, BoxError> {
+    let failed = |error: StoreError| complaint(&error);
+    let not_accepted = |error: StoreError| format!("GATEWAY_ACCEPT_SETTINGS: {error}");
+    let accepted = &settings.accepted;
+    Ok(match &settings.database {
+        Database::Sqlite(path) => builder.store(SqliteStore::open(path).await.map_err(failed)?),
         Database::Postgres(url) => {
-            let store = PostgresStore::connect(url).await?;
-            store.migrate().await?;
+            let mut store = PostgresStore::connect(url).await.map_err(failed)?;
+            for name in accepted {
+                store = store.accept_setting(name).map_err(not_accepted)?;
+            }
             builder.store(store)
         }
-        Database::Redis(url) => builder.store(RedisStore::connect(url).await?),
+        Database::Redis(url) => {
+            let mut store = RedisStore::connect(url).await.map_err(failed)?;
+            for name in accepted {
+                store = store.accept_setting(name).map_err(not_accepted)?;
+            }
+            builder.store(store)
+        }
     })
 }
 
-/// An error of a store with its causes, in one line. No store tells its password in them.
+/// An error of a store with its causes, in one line. No store shows its password in them.
 pub(crate) fn complaint(error: &(dyn StdError + 'static)) -> BoxError {
     let mut line = "DATABASE_URL".to_owned();
     for error in successors(Some(error), |&error| error.source()) {
         let text = error.to_string().replace(['\r', '\n'], " ");
-        // Some say their cause themselves.
+        // Some have their cause in their own text.
         if !line.ends_with(&text) {
             line += &format!(": {text}");
         }
     }
-    line.into()
+    // The library's name of the call is the gateway's setting.
+    line.replace("`accept_setting(\"", "`GATEWAY_ACCEPT_SETTINGS=")
+        .replace("\")`", "`")
+        .into()
 }
 
 fn cookie_key(keys: &str) -> Result<Key, BoxError> {

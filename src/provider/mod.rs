@@ -15,6 +15,8 @@ mod connect;
 
 mod connections;
 
+mod check;
+
 #[cfg(feature = "encryption")]
 mod rotate;
 
@@ -38,6 +40,7 @@ pub(crate) use self::connect::{Admission, Connecting};
 pub use self::rotate::Rotation;
 pub use self::{
     builder::NotionAuthProviderBuilder,
+    check::{ConnectionCheck, Verdict},
     clients::{CallError, Clients},
     connections::{ConnectionStatus, Revocation},
     handle::{Acquired, NotionAuthProvider},

@@ -71,6 +71,16 @@ impl Shared {
         })
     }
 
+    /// Notes that the authorization server calls the cached token inactive. It counts like a 401 without a request id:
+    /// it may lead to a refresh, and never ends credentials.
+    pub(super) fn refuse_if_cached(&self, subject: &Subject, fence: Fence) {
+        if let Some(entry) = self.engine.cache.peek(subject) {
+            if entry.cached.fence == fence {
+                self.refuse(subject, &entry, Unauthorized::Json);
+            }
+        }
+    }
+
     fn refuse(&self, subject: &Subject, entry: &Entry, unauthorized: Unauthorized) -> Goal {
         let is_identified = unauthorized == Unauthorized::Identified;
         let now = self.engine.clock.monotonic();

@@ -87,7 +87,8 @@ impl NotionOAuthServiceBuilder {
     /// it is accepted, and reported as [`Event::IdentityChanged`](crate::Event::IdentityChanged).
     ///
     /// A `bot_id` or `workspace_id` that is missing on one side is not compared. After a disconnect, any user and
-    /// workspace can be connected.
+    /// workspace can be connected; so they can with
+    /// [`AnotherIdentityConfirmed`](super::AnotherIdentityConfirmed) in the callback's extensions.
     pub fn refuse_another_identity(mut self) -> Self {
         self.admission = Admission::SameIdentity;
         self

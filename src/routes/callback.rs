@@ -8,13 +8,14 @@ use url::form_urlencoded;
 use super::{
     answer::{Answer, Connected, What, wants_page},
     completion::{Completion, FlowOutcome},
-    request_source::check_opened,
+    request_source::{AnotherIdentityConfirmed, check_opened},
     state::{Routes, problem_of},
 };
 use crate::{
     clock::unix_seconds,
     flow_problem::FlowProblem,
     oauth::{CallbackAnswer, Mismatch, OAuthError},
+    provider::Admission,
     store::RecordState,
     subject::Subject,
 };
@@ -84,6 +85,10 @@ async fn complete(routes: &Arc<Routes>, head: &Parts) -> Answer {
         signed_in: signed_in.clone(),
         bound_to,
         answer,
+        admission: match head.extensions.get::<AnotherIdentityConfirmed>() {
+            Some(_) => Admission::Any,
+            None => routes.admission,
+        },
     };
     let answer = match completion.run_in_background(routes).await {
         FlowOutcome::Connected { subject, .. } => {

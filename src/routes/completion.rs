@@ -13,7 +13,7 @@ use crate::{
     credentials::NotionUserCredentials,
     flow_problem::FlowProblem,
     oauth::{CallbackAnswer, OAuthError, PendingFlow},
-    provider::Connecting,
+    provider::{Admission, Connecting},
     subject::Subject,
 };
 
@@ -62,6 +62,7 @@ pub(super) struct Completion {
     pub(super) signed_in: Option<Subject>,
     pub(super) bound_to: Subject,
     pub(super) answer: CallbackAnswer,
+    pub(super) admission: Admission,
 }
 
 impl Completion {
@@ -137,7 +138,7 @@ impl Completion {
         };
         let connect = routes
             .provider
-            .connect(&subject, &credentials, routes.admission);
+            .connect(&subject, &credentials, self.admission);
         match connect.await {
             Ok(Connecting::Done) => Ok(FlowOutcome::Connected {
                 bot_id: credentials.bot_id().map(str::to_owned),

@@ -100,7 +100,7 @@ pub use self::{
     answer::{Body, Connected},
     builder::NotionOAuthServiceBuilder,
     page::{Page, PageKind},
-    request_source::AuthenticatedByHeader,
+    request_source::{AnotherIdentityConfirmed, AuthenticatedByHeader},
     service::NotionOAuthService,
 };
 pub use crate::flow_problem::FlowProblem;

@@ -17,6 +17,14 @@ use crate::flow_problem::FlowProblem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthenticatedByHeader;
 
+/// Request extension that says: in this flow, another Notion user or workspace may replace the one that is connected.
+///
+/// Set it on a callback whose user has confirmed that to your application. The callback then accepts it in spite of
+/// [`refuse_another_identity`](super::NotionOAuthServiceBuilder::refuse_another_identity). Set it for no other flow: a
+/// user who reconnects may choose another workspace by mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnotherIdentityConfirmed;
+
 /// Headers by which a browser or a framework says that it only loads a page in advance, with the words that say so.
 const PURPOSES: [&str; 5] = [
     "sec-purpose",

@@ -8,6 +8,7 @@
 
 mod axum_stack;
 mod cancellation;
+mod check;
 mod clients;
 mod conformance;
 mod connections;

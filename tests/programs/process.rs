@@ -78,6 +78,12 @@ impl Process {
         self.send("TERM");
     }
 
+    #[allow(dead_code, reason = "not every test binary does")]
+    /// Asks it to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        self.send("HUP");
+    }
+
     /// Sends a signal, such as `INT`.
     pub(crate) fn send(&self, signal: &str) {
         // By a program, because the standard library only sends `KILL`.

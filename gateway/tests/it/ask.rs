@@ -45,6 +45,12 @@ impl Sending {
         self
     }
 
+    /// A header that need not be text.
+    pub(super) fn header_value(mut self, name: &str, value: http::HeaderValue) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
     pub(super) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self

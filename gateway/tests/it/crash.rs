@@ -50,6 +50,8 @@ async fn killed_in_the_middle_of_refreshes_it_refreshes_again_or_says_connect_ag
     assert_eq!(bobs.status, StatusCode::UNAUTHORIZED, "{bobs:?}");
     assert_eq!(gateway.bot(ANN).await, ann);
 
+    // The mock has another user for each consent, who takes no one's place without a disconnect.
+    gateway.disconnect(BOB).await;
     gateway.connect(BOB).await;
     assert_ne!(gateway.bot(BOB).await, ann);
     assert_eq!(gateway.bot(ANN).await, ann);

@@ -1,14 +1,18 @@
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     iter,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
 };
 
-use super::{program::ANN, settings::complaint};
+use super::{
+    program::{ANN, command, ended},
+    settings::complaint,
+};
 use crate::servers;
 
 const KEYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -42,20 +46,12 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
             "the right to write there",
         ),
         (
-            "postgres://ann:hunter2@127.0.0.1:1/db".to_owned(),
-            "postgres store: ",
-        ),
-        (
             "postgres://ann:hunter2@127.0.0.1:hunter2/db".to_owned(),
             "postgres store: ",
         ),
         (
             format!("postgres://ann:hunter2@{postgres}/db"),
             "its password",
-        ),
-        (
-            "redis://ann:hunter2@127.0.0.1:1/".to_owned(),
-            "no server listens",
         ),
         (
             "redis://ann:hunter2@127.0.0.1:hunter2/".to_owned(),
@@ -79,6 +75,24 @@ fn a_store_that_cannot_be_used_is_said_in_a_line_that_holds_no_password() {
             "`sslmode=disable`",
         ),
         ("redis://ann:hunter2@db/".to_owned(), "`?sslmode=disable`"),
+        ("valkey://ann:hunter2@db/".to_owned(), "`?sslmode=disable`"),
+        (
+            "postgres://ann:hunter2@a:5432,b:5432/db".to_owned(),
+            "several hosts",
+        ),
+        (
+            "postgres://ann:hun/ter2@db/app".to_owned(),
+            "percent-encode",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?ssl=false".to_owned(),
+            "`sslmode=disable`",
+        ),
+        (
+            "postgres://ann:hunter2@db/app?sslmode=require&sslrootcert=system".to_owned(),
+            "`sslmode=verify-full`",
+        ),
+        ("host=db password=hunter2".to_owned(), "write postgresql://"),
         (
             "rediss://ann:hunter2@db/#insecure".to_owned(),
             "`#insecure`",
@@ -111,6 +125,82 @@ fn a_store_that_would_lose_what_it_gets_is_refused_with_the_setting_to_change() 
     ]);
     assert!(said.starts_with("gateway: DATABASE_URL: "), "{said}");
     assert!(said.contains("maxmemory-policy"), "{said}");
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_waited_for_at_the_start_and_not_by_commands() {
+    for url in [
+        "postgres://ann:hunter2@127.0.0.1:1/db",
+        "redis://ann:hunter2@127.0.0.1:1/",
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let gateway = |arguments: &[&str]| {
+            let mut command = command(directory.path());
+            command
+                .args(arguments)
+                .env(
+                    "GATEWAY_LISTEN",
+                    format!("127.0.0.1:{}", servers::port::free()),
+                )
+                .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+                .env("NOTION_CLIENT_ID", "id")
+                .env("NOTION_CLIENT_SECRET", "secret-of-the-client")
+                .env("NOTION_AUTH_KEYS", KEYS)
+                .env("DATABASE_URL", url);
+            command
+        };
+        let output = ended(&mut gateway(&["list"]));
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(said.starts_with("gateway: DATABASE_URL: "), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+
+        let mut starting = gateway(&[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let errors = BufReader::new(starting.stderr.take().expect("it is piped"));
+        let mut lines = errors.lines().map_while(Result::ok);
+        let said = lines.find(|line| line.contains("waiting up to 60 s for the credential store"));
+        let is_running = starting.try_wait().expect("its state").is_none();
+        starting.kill().expect("it is ours");
+        starting.wait().expect("it ended");
+        assert!(said.is_some() && is_running, "{said:?}");
+        assert!(!said.expect("a line").contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_setting_of_the_server_is_accepted_by_its_name() {
+    let Some(redis) = servers::redis::start_with(&[("appendfsync", "everysec")]) else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let list = |accepted: &str| {
+        let output = ended(
+            command(directory.path())
+                .arg("list")
+                .env("NOTION_CLIENT_ID", "id")
+                .env("NOTION_CLIENT_SECRET", "secret-of-the-client")
+                .env("NOTION_AUTH_KEYS", KEYS)
+                .env("DATABASE_URL", redis.url())
+                .env("GATEWAY_ACCEPT_SETTINGS", accepted),
+        );
+        let said = String::from_utf8(output.stderr).expect("text");
+        (output.status.success(), said)
+    };
+    let (is_accepted, said) = list("");
+    assert!(
+        !is_accepted && said.contains("`GATEWAY_ACCEPT_SETTINGS=appendfsync`"),
+        "{said}"
+    );
+    let (is_accepted, said) = list("maxmemory-policy, appendfsync");
+    assert!(is_accepted, "{said}");
+    let (is_accepted, said) = list("fsink");
+    assert!(
+        !is_accepted && said.starts_with("gateway: GATEWAY_ACCEPT_SETTINGS: "),
+        "{said}"
+    );
 }
 
 /// A directory in there in which nobody can make a file, or one where root cannot either.

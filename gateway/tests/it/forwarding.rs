@@ -1,6 +1,6 @@
 use super::{
     ask::{self, Sending},
-    program::{ANN, BOB, CLEO, Gateway},
+    program::{ANN, BOB, CLEO, Gateway, connecting},
 };
 use http::StatusCode;
 use notion_auth::testing::notion::{Call, Fault};
@@ -81,11 +81,9 @@ async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
 
 #[tokio::test]
 async fn short_body_is_sent_again_after_a_401_and_a_long_one_is_not() {
-    let gateway = Gateway::start_with(&[(
-        "GATEWAY_KEYS",
-        &format!("{ANN}=ann,{BOB}=bob,{CLEO}=cleo,{DORA}=dora"),
-    )])
-    .await;
+    let keys = [(ANN, "ann"), (BOB, "bob"), (CLEO, "cleo"), (DORA, "dora")];
+    let keys = keys.map(|(key, name)| format!("{key}={name},{}={name}:connect", connecting(key)));
+    let gateway = Gateway::start_with(&[("GATEWAY_KEYS", &keys.join(","))]).await;
     let long = json!({ "query": "x".repeat(600 * 1024) }).to_string();
     let cases = [
         (

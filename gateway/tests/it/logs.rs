@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     ask,
-    program::{ANN, BOB, Gateway},
+    program::{ANN, BOB, Gateway, connecting},
     wait::eventually,
 };
 
@@ -96,11 +96,7 @@ async fn access_log_has_one_line_per_request() {
 async fn changes_of_a_connection_are_in_the_audit_log() {
     let gateway = Gateway::start_with(&[("GATEWAY_LOG", "json")]).await;
     gateway.connect(ANN).await;
-    let disconnected = ask::post(&format!("{}/connect/disconnect", gateway.url))
-        .bearer(ANN)
-        .send()
-        .await;
-    assert!(disconnected.status.is_success(), "{disconnected:?}");
+    gateway.disconnect(ANN).await;
     gateway.connect(BOB).await;
     gateway.bot(BOB).await;
     let token = gateway
@@ -138,7 +134,7 @@ async fn logs_contain_no_secret() {
     for form in ["text", "json"] {
         let gateway = Gateway::start_with(&[("GATEWAY_LOG", form)]).await;
         let begun = ask::get(&format!("{}/connect/authorize", gateway.url))
-            .bearer(ANN)
+            .bearer(&connecting(ANN))
             .send()
             .await;
         let consented = gateway
@@ -147,7 +143,7 @@ async fn logs_contain_no_secret() {
             .expect("consent");
         let cookie = begun.cookie().to_owned();
         ask::get(&consented)
-            .bearer(ANN)
+            .bearer(&connecting(ANN))
             .header("cookie", &cookie)
             .send()
             .await;

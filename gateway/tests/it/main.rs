@@ -10,13 +10,17 @@
 mod ask;
 mod callers;
 mod clients;
+mod commands;
 mod crash;
 mod database;
+#[cfg(feature = "demo")]
+mod demo;
+mod encryption_keys;
 mod fed;
 mod forwarding;
 mod gate;
 mod health;
-mod keys_file;
+mod keys;
 mod logs;
 mod methods;
 mod passed;
@@ -25,6 +29,7 @@ mod process;
 mod program;
 mod proxies;
 mod proxy;
+mod public_url;
 mod recorder;
 mod replicas;
 mod resent;

@@ -27,6 +27,11 @@ pub(super) const KEYS: (&str, &str) = (
 /// More than it waits for a store that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The key that connects for the owner of that key.
+pub(super) fn connecting(key: &str) -> String {
+    format!("{key}-connects")
+}
+
 /// A gateway with keys of Ann, Bob and Cleo, and the Notion behind it.
 pub(super) struct Gateway {
     /// Without a slash at its end.
@@ -45,7 +50,23 @@ impl Gateway {
 
     pub(super) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let port = port::free();
-        Self::start_behind(port, port, settings).await
+        Self::start_on(port, port, "/connect/callback", settings).await
+    }
+
+    /// With a public URL that has this path, and a redirect URI of another path than the default.
+    pub(super) async fn start_at(path: &str, callback: Option<&str>) -> Self {
+        let port = port::free();
+        let url = format!("http://127.0.0.1:{port}");
+        let public_url = format!("{url}{path}/");
+        let mut settings = vec![("GATEWAY_PUBLIC_URL", public_url.as_str())];
+        let redirect_uri = callback.map(|callback| format!("{url}{callback}"));
+        settings.extend(
+            redirect_uri
+                .as_deref()
+                .map(|it| ("NOTION_REDIRECT_URI", it)),
+        );
+        let default = format!("{path}/connect/callback");
+        Self::start_on(port, port, callback.unwrap_or(&default), &settings).await
     }
 
     /// Listens on `port`, behind a proxy on `public_port`.
@@ -54,19 +75,35 @@ impl Gateway {
         port: u16,
         settings: &[(&str, &str)],
     ) -> Self {
+        let public_url = format!("http://127.0.0.1:{public_port}");
+        let mut all = vec![("GATEWAY_PUBLIC_URL", public_url.as_str())];
+        all.extend(settings);
+        Self::start_on(public_port, port, "/connect/callback", &all).await
+    }
+
+    async fn start_on(
+        public_port: u16,
+        port: u16,
+        callback: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let url = format!("http://127.0.0.1:{public_port}");
         let notion = MockNotion::builder()
-            .redirect_uri(format!("{url}/connect/callback"))
+            .redirect_uri(format!("{url}{callback}"))
             .start()
             .await
             .expect("a socket");
         let directory = tempfile::tempdir().expect("a directory");
         let own = [
             ("GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
-            ("GATEWAY_PUBLIC_URL", url.clone()),
             (
                 "GATEWAY_KEYS",
-                format!("{ANN}=ann, {BOB}=bob, {CLEO}=cleo,"),
+                format!(
+                    "{ANN}=ann, {BOB}=bob, {CLEO}=cleo,{}=ann:connect,{}=bob:connect,{}=cleo:connect,",
+                    connecting(ANN),
+                    connecting(BOB),
+                    connecting(CLEO)
+                ),
             ),
             ("NOTION_API_URL", notion.base_url()),
             ("NOTION_CLIENT_ID", notion.client_id().to_owned()),
@@ -103,6 +140,7 @@ impl Gateway {
 
     /// Connects a workspace for the owner of that key, as a script would.
     pub(super) async fn connect(&self, key: &str) {
+        let key = &connecting(key);
         let begun = ask::get(&format!("{}/connect/authorize", self.url))
             .bearer(key)
             .send()
@@ -122,6 +160,13 @@ impl Gateway {
         );
     }
 
+    /// Ends the connection of the owner of that key.
+    pub(super) async fn disconnect(&self, key: &str) {
+        let url = format!("{}/connect/disconnect", self.url);
+        let ended = ask::post(&url).bearer(&connecting(key)).send().await;
+        assert_eq!(ended.status, StatusCode::OK, "{ended:?}");
+    }
+
     /// `GET /v1/users/me` with that key.
     pub(super) fn me(&self, key: &str) -> Sending {
         ask::get(&format!("{}/v1/users/me", self.url)).bearer(key)
@@ -139,6 +184,19 @@ impl Gateway {
         let call = self.notion.ledger().api_calls().pop().expect("a call");
         self.notion
             .revoke_access_token(&call.token.expect("a token"));
+    }
+
+    /// Runs a command with the gateway's settings. What it said, and whether it succeeded.
+    pub(super) fn run(&self, arguments: &[&str]) -> (bool, String, String) {
+        let mut command = command(self.directory.path());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let output = ended(command.args(arguments));
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::{
     ask::{self, Answer},
-    program::{ANN, Gateway, refused},
+    program::{ANN, Gateway, connecting, refused},
     proxy::Proxy,
 };
 
@@ -36,7 +36,7 @@ fn to(proxy: &Proxy) -> String {
 /// Comes back from Notion's consent page with a code.
 async fn come_back(gateway: &Gateway) -> Answer {
     let begun = ask::get(&format!("{}/connect/authorize", gateway.url))
-        .bearer(ANN)
+        .bearer(&connecting(ANN))
         .send()
         .await;
     let state = begun.header("location").split("state=").nth(1);
@@ -44,7 +44,7 @@ async fn come_back(gateway: &Gateway) -> Answer {
     let back = format!("{}/connect/callback?code=one&state={state}", gateway.url);
     let cookie = begun.cookie();
     ask::get(&back)
-        .bearer(ANN)
+        .bearer(&connecting(ANN))
         .header("cookie", cookie)
         .send()
         .await

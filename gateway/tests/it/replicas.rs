@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     ask,
-    program::{ANN, BOB, Gateway, KEYS},
+    program::{ANN, BOB, Gateway, KEYS, connecting},
 };
 use crate::servers::{self, port};
 
@@ -63,7 +63,7 @@ async fn two_replicas_behind_a_proxy_are_one_gateway() {
     let signed_in = ask::post(&format!("{}/connect/sign-in", gateway.url))
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", &gateway.url)
-        .body(format!("key={ANN}"))
+        .body(format!("key={}", connecting(ANN)))
         .send()
         .await;
     for _ in 0..2 {

@@ -1,6 +1,7 @@
 //! What a program that is started again finds in each store.
 
 use http::StatusCode;
+use notion_auth::integrations::sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{
     ask,
@@ -44,6 +45,27 @@ async fn credentials_in_postgresql_outlive_the_program() {
     let url = server.url_of("postgres", &database);
     assert_no_keys(&url);
     assert_outlived(&[("DATABASE_URL", &url), KEYS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_every_role_can_read_is_a_warning() {
+    let Some(server) = servers::postgres::shared() else {
+        return;
+    };
+    let database = servers::postgres::fresh_database(server);
+    let url = server.url_of("postgres", &database);
+    let mut gateway = Gateway::start_with(&[("DATABASE_URL", &url), KEYS]).await;
+    let words = "REVOKE ALL ON notion_auth_credentials FROM PUBLIC";
+    assert!(!gateway.process.said().contains(words));
+    let mut connection = PgConnection::connect(&url).await.expect("a database");
+    let grant = "GRANT SELECT ON notion_auth_credentials TO PUBLIC";
+    connection.execute(grant).await.expect("it is ours");
+    gateway.restart_with(&[]);
+    assert!(
+        gateway.process.said().contains(words),
+        "{}",
+        gateway.process.said()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

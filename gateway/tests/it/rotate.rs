@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use serde_json::{Value, json};
+
 use super::program::{ANN, Gateway, command, ended};
 
 const OLD: &str = "b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xkb2w=";
@@ -27,6 +29,24 @@ async fn rotate_encrypts_with_the_new_key_until_the_old_one_can_go() {
     let (done, said) = rotate(&gateway, NEW);
     assert!(done, "{said}");
     assert!(said.contains("0 encrypted again, 1 were already"), "{said}");
+
+    for (keys, expected) in [
+        (
+            NEW,
+            json!({"re_encrypted": 0, "current": 1, "pending": [], "unreadable": 0}),
+        ),
+        (
+            OLD,
+            json!({"re_encrypted": 0, "current": 0, "pending": [], "unreadable": 1}),
+        ),
+    ] {
+        let (_, said) = rotate_with(&gateway, keys, &["rotate", "--json"]);
+        let report = said.lines().next().expect("a line");
+        let mut report: Value = serde_json::from_str(report).expect("JSON");
+        let unreadable = report["unreadable"].as_array().map(Vec::len);
+        report["unreadable"] = unreadable.into();
+        assert_eq!(report, expected, "{said}");
+    }
 }
 
 #[tokio::test]
@@ -49,12 +69,16 @@ async fn a_database_that_is_not_there_is_not_made_for_it() {
 
 /// Runs `notion-auth-gateway rotate` on the database of a running gateway.
 fn rotate(gateway: &Gateway, keys: &str) -> (bool, String) {
+    rotate_with(gateway, keys, &["rotate"])
+}
+
+fn rotate_with(gateway: &Gateway, keys: &str, arguments: &[&str]) -> (bool, String) {
     let Output {
         status,
         stdout,
         stderr,
     } = command(gateway.directory.path())
-        .arg("rotate")
+        .args(arguments)
         .env("GATEWAY_KEYS", format!("{ANN}=ann"))
         .env("GATEWAY_LISTEN", gateway.url.trim_start_matches("http://"))
         .env("NOTION_API_URL", gateway.notion.base_url())

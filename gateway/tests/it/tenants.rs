@@ -68,6 +68,16 @@ async fn stalled_upload(gateway: &Gateway, key: &str, kind: &str, bytes: usize) 
     wire
 }
 
+/// Waits until so many requests are in progress. A request that asks by its own status would take the place of one.
+async fn in_flight(gateway: &Gateway, requests: usize) {
+    let line = format!("gateway_requests_in_flight {requests}\n");
+    eventually_async(async || {
+        let metrics = ask::get(&format!("{}/metrics", gateway.url)).send().await;
+        metrics.text().contains(&line)
+    })
+    .await;
+}
+
 async fn status(gateway: &Gateway, key: &str) -> StatusCode {
     gateway.me(key).send().await.status
 }
@@ -82,11 +92,12 @@ async fn stalled_requests_of_one_key_do_not_hold_up_another() {
         stalled.push(stalled_upload(&gateway, ANN, "application/json", 600_000).await);
         stalled.push(stalled_upload(&gateway, ANN, "image/png", 100_000).await);
     }
-    eventually_async(async || status(&gateway, ANN).await == StatusCode::TOO_MANY_REQUESTS).await;
+    in_flight(&gateway, 128).await;
     let refused = gateway.me(ANN).send().await;
     assert_eq!(refused.json()["code"], "rate_limited");
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(status(&gateway, BOB).await, StatusCode::OK);
+    in_flight(&gateway, 128).await;
 
     let metrics = ask::get(&format!("{}/metrics", gateway.url)).send().await;
     let metrics = metrics.text();
@@ -113,10 +124,13 @@ async fn limit_of_all_requests_is_for_all_keys() {
         unread_response(&gateway, ANN).await,
         unread_response(&gateway, ANN).await,
     ];
-    eventually_async(async || status(&gateway, ANN).await == StatusCode::TOO_MANY_REQUESTS).await;
+    in_flight(&gateway, 2).await;
+    assert_eq!(status(&gateway, ANN).await, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(status(&gateway, BOB).await, StatusCode::OK);
+    in_flight(&gateway, 2).await;
     let last = unread_response(&gateway, BOB).await;
-    eventually_async(async || status(&gateway, BOB).await == StatusCode::TOO_MANY_REQUESTS).await;
+    in_flight(&gateway, 3).await;
+    assert_eq!(status(&gateway, BOB).await, StatusCode::TOO_MANY_REQUESTS);
     drop((stalled, last));
     eventually_async(async || status(&gateway, BOB).await == StatusCode::OK).await;
 }

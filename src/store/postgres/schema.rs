@@ -32,7 +32,10 @@ pub(super) async fn make(transaction: &mut Transaction) -> Result<(), StoreError
         .map_err(failed)?;
     for (name, sql) in TABLES {
         match Table::find(transaction, name).await? {
-            Some(table) => table.check_version()?,
+            Some(table) => {
+                table.check_version()?;
+                table.warn_if_public();
+            }
             None => {
                 let made = sqlx::raw_sql(sql).execute(transaction.connection());
                 made.await.map_err(failed)?;
@@ -66,6 +69,8 @@ struct Table {
     role: String,
     /// The required privileges that the role lacks.
     missing: String,
+    /// Whether each role of the database may read it.
+    is_public: bool,
 }
 
 impl Table {
@@ -77,18 +82,22 @@ impl Table {
             SELECT coalesce(obj_description(oid, 'pg_class'), ''), relpersistence = 'p', current_user::text, \
                    (SELECT coalesce(string_agg(privilege, ', '), '') \
                     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege \
-                    WHERE NOT has_table_privilege(oid, privilege)) \
+                    WHERE NOT has_table_privilege(oid, privilege)), \
+                   has_table_privilege('public'::name, oid, 'SELECT') \
             FROM pg_class WHERE oid = to_regclass($1)";
         let found = sqlx::query_as(FIND).persistent(false).bind(name);
         let found = found.fetch_optional(transaction.connection()).await;
         let table = found.map_err(failed)?;
-        Ok(table.map(|(comment, is_logged, role, missing)| Self {
-            name,
-            comment,
-            is_logged,
-            role,
-            missing,
-        }))
+        Ok(
+            table.map(|(comment, is_logged, role, missing, is_public)| Self {
+                name,
+                comment,
+                is_logged,
+                role,
+                missing,
+                is_public,
+            }),
+        )
     }
 
     /// Checks that the table belongs to this crate and has this version.
@@ -105,12 +114,26 @@ impl Table {
                 "the table {name} has schema {newer}, of a newer version of this crate, which knows only \
                  {VERSION}: upgrade this process too"
             ),
+            _ if self.comment.is_empty() => format!(
+                "the table {name} has no comment. If it was restored from a dump without comments, run `COMMENT ON \
+                 TABLE {name} IS '{OWNER} {VERSION}'`. If it is another application's, give the role a `search_path` \
+                 with a schema of its own"
+            ),
             _ => format!(
-                "the table {name} is another application's, or has lost its comment `{OWNER} {VERSION}`: give \
-                 the role a `search_path` with a schema of its own"
+                "the table {name} is another application's: give the role a `search_path` with a schema of its own"
             ),
         };
         Err(StoreError::misconfigured(NAME, refusal))
+    }
+
+    fn warn_if_public(&self) {
+        if self.is_public {
+            let name = self.name;
+            tracing::warn!(
+                "every role of the database may read the table {name}, with workspace names and encrypted tokens: \
+                 `REVOKE ALL ON {name} FROM PUBLIC`"
+            );
+        }
     }
 
     /// Checks that the table belongs to this crate and can store records durably.

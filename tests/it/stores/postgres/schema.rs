@@ -84,6 +84,21 @@ async fn tables_of_a_newer_version_are_refused() {
 }
 
 #[tokio::test]
+async fn tables_restored_without_comments_are_repaired_by_the_statement_in_the_error() {
+    let Some(database) = database() else { return };
+    let store = database.store().await;
+    for table in ["notion_auth_credentials", "notion_auth_nonces"] {
+        database.sql(&format!("COMMENT ON TABLE {table} IS NULL"));
+        let cure = format!("COMMENT ON TABLE {table} IS 'notion-auth 1'");
+        for refused in [store.health().await, store.migrate().await] {
+            assert_says(&refused.expect_err("it is unknown"), Misconfigured, &cure);
+        }
+        database.sql(&cure);
+        store.health().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn missing_table_error_names_migrate() {
     let Some(database) = database() else { return };
     let store = database.connect().await;

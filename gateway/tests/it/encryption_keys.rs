@@ -14,7 +14,7 @@ fn gateway(directory: &Path) -> Command {
     let mut command = command(directory);
     command
         .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", port::free()))
-        .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+        .env("GATEWAY_KEYS", format!("{ANN}=ann:connect"))
         .env("NOTION_CLIENT_ID", "id")
         .env("NOTION_CLIENT_SECRET", "secret");
     command

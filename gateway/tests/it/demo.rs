@@ -1,0 +1,89 @@
+//! The command `demo`.
+
+use http::StatusCode;
+
+use super::{ask, program::command, wait::eventually};
+use crate::{process::Process, servers::port};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_prints_a_page_to_connect_and_a_call_that_works_then() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = port::free().to_string();
+    let mut program = command(directory.path());
+    program
+        .arg("demo")
+        .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"));
+    let (process, url) = Process::start(&mut program, "Listening on ");
+    eventually(|| process.said().contains("Listening on ")).await;
+    let said = process.said();
+    let after = |words: &str| {
+        let (_, rest) = said.split_once(words).expect("it is said");
+        rest.split(['\'', '\n', ' '])
+            .next()
+            .expect("a word")
+            .to_owned()
+    };
+    let (connecting, calling) = (
+        after("sign in with the key "),
+        after("Authorization: Bearer "),
+    );
+    let page = after("Workspaces are connected at ");
+    assert_eq!(page, format!("{url}/connect"));
+    let me = said
+        .lines()
+        .find_map(|line| line.rsplit_once("2026-03-11' "))
+        .expect("a line")
+        .1;
+
+    let before = ask::get(me).bearer(&calling).send().await;
+    assert_eq!(before.status, StatusCode::UNAUTHORIZED);
+    let signed_in = ask::post(&format!("{page}/sign-in"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", &url)
+        .body(format!("key={connecting}"))
+        .send()
+        .await;
+    let begun = ask::get(&format!("{page}/authorize"))
+        .header("cookie", signed_in.cookie())
+        .send()
+        .await;
+    // The mock's page asks, as Notion's does.
+    let asked = begun.header("location");
+    let (notion, rest) = asked.split_once("/v1/").expect("a path");
+    let (_, query) = rest.split_once('?').expect("a query");
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs([
+        ("query", query),
+        ("workspace", "Acme"),
+        ("decision", "allow"),
+    ]);
+    let consented = ask::post(&format!("{notion}/v1/oauth/authorize/decision"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.finish())
+        .send()
+        .await;
+    let back = consented.header("location").to_owned();
+    let done = ask::get(&back)
+        .header(
+            "cookie",
+            &format!("{}; {}", signed_in.cookie(), begun.cookie()),
+        )
+        .send()
+        .await;
+    assert!(
+        done.header("location").contains("notion=connected"),
+        "{done:?}"
+    );
+    let after = ask::get(me)
+        .bearer(&calling)
+        .header("notion-version", "2026-03-11")
+        .send()
+        .await;
+    assert_eq!(after.status, StatusCode::OK, "{after:?}");
+    assert_eq!(
+        std::fs::read_dir(directory.path())
+            .expect("it is there")
+            .count(),
+        0
+    );
+}
