@@ -322,7 +322,7 @@ async fn replace(State(connect): State<Connect>, request: Request) -> Response {
         return Redirect::to(&connect.site.path("/connect")).into_response();
     };
     if !connect.is_own(request.headers()) {
-        return foreign(&connect.site, request.headers());
+        return foreign(&connect.site);
     }
     let (mut head, body) = request.into_parts();
     let here = connect.site.path("/connect");
@@ -382,7 +382,7 @@ struct SignIn {
 async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
     // Before the form is read.
     if !connect.is_own(request.headers()) {
-        return foreign(&connect.site, request.headers());
+        return foreign(&connect.site);
     }
     let form = match Form::<SignIn>::from_request(request, &()).await {
         Ok(Form(form)) => form,
@@ -406,7 +406,7 @@ async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
 
 async fn sign_out(State(connect): State<Connect>, headers: HeaderMap) -> Response {
     if !connect.is_own(&headers) {
-        return foreign(&connect.site, &headers);
+        return foreign(&connect.site);
     }
     with_cookie(
         &connect,
@@ -427,21 +427,12 @@ fn add_cookie(response: &mut Response, cookie: &str) {
     }
 }
 
-fn foreign(site: &Site, headers: &HeaderMap) -> Response {
-    let origin = headers.get(ORIGIN).and_then(|it| it.to_str().ok());
-    // With one message for a browser in the local network: GATEWAY_PUBLIC_URL would be refused for it too.
-    let message = match origin.filter(|it| it.starts_with("http://")) {
-        Some(_) if !site.is_https() => format!(
-            "by http, only a browser on the gateway's own machine can sign in: open {} there, or put a server that \
-             has TLS in front and set GATEWAY_PUBLIC_URL to its https:// URL",
-            site.address("/connect")
-        ),
-        _ => format!(
-            "that form is not the gateway's own: open {}. If the browser shows another address, set \
-             GATEWAY_PUBLIC_URL to that",
-            site.address("/connect")
-        ),
-    };
+fn foreign(site: &Site) -> Response {
+    let message = format!(
+        "that form is not the gateway's own: open {}. If the browser shows another address, set GATEWAY_PUBLIC_URL to \
+         that",
+        site.address("/connect")
+    );
     envelope::error(StatusCode::FORBIDDEN, "restricted_resource", &message)
 }
 

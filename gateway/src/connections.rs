@@ -37,6 +37,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// because a request on a connection that is just being closed fails.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
+/// The same where few connections are left, so that idle ones don't keep others out.
+const SCARCE_IDLE_TIME: Duration = Duration::from_secs(5);
+
 /// Time limit for the next piece of a caller's body. Shorter than the one for Notion's response, so that the caller is named
 /// as the one that is late.
 const UPLOAD_IDLE: Duration = Duration::from_secs(30);
@@ -44,8 +47,8 @@ const UPLOAD_IDLE: Duration = Duration::from_secs(30);
 /// How long a caller may read nothing of its response.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
 
-/// Maximum size of a request head, and of the buffer of each connection.
-const HEAD_BYTES: usize = 64 * 1024;
+/// Maximum size of a request head, and of the buffers of each connection. As much as nginx takes by default.
+const HEAD_BYTES: usize = 32 * 1024;
 
 /// Time limit for requests to complete at shutdown.
 const GRACE: Duration = Duration::from_secs(30);
@@ -63,19 +66,20 @@ pub(crate) async fn serve<L: Listener>(
 ) {
     let connections = GracefulShutdown::new();
     let accepting = async {
-        let permits = Arc::new(Semaphore::new(limit));
+        let places = Places::new(limit);
         let mut warned: Option<Instant> = None;
         loop {
-            if permits.available_permits() == 0
+            if places.free.available_permits() == 0
                 && warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE)
             {
                 tracing::warn!(limit, "the limit of connections is reached; new ones wait");
                 warned = Some(Instant::now());
             }
             // The semaphore is never closed.
-            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            let permit = Arc::clone(&places.free).acquire_owned().await.ok();
             let (stream, _) = listener.accept().await;
-            let connection = connection(stream, router.clone(), log, connections.watcher());
+            let (places, watcher) = (places.clone(), connections.watcher());
+            let connection = connection(stream, places, router.clone(), log, watcher);
             tokio::spawn(async move {
                 connection.await;
                 drop(permit);
@@ -95,12 +99,12 @@ pub(crate) async fn serve<L: Listener>(
     }
 }
 
-async fn connection<S>(stream: S, router: Router, log: AccessLog, watcher: Watcher)
+async fn connection<S>(stream: S, places: Places, router: Router, log: AccessLog, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let busy = Arc::default();
-    let socket = Socket::new(stream, Arc::clone(&busy));
+    let socket = Socket::new(stream, places, Arc::clone(&busy));
     let service = service_fn(move |request: Request<Incoming>| {
         respond(request, router.clone(), log, Busy::with(&busy))
     });
@@ -138,6 +142,26 @@ async fn respond(
     Ok(response.map(|body| Holding::new(body, (exchange, busy))))
 }
 
+/// The connections that there may be.
+#[derive(Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    limit: usize,
+}
+
+impl Places {
+    fn new(limit: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(limit)),
+            limit,
+        }
+    }
+
+    fn are_scarce(&self) -> bool {
+        self.free.available_permits() < self.limit / 4
+    }
+}
+
 /// A request or response of a connection that is not complete, or an upload whose rest is being read. While there is one, the
 /// connection waits for no request head.
 pub(crate) struct Busy(Arc<AtomicUsize>);
@@ -165,6 +189,7 @@ impl Drop for Busy {
 /// that are not read.
 struct Socket<S> {
     stream: S,
+    places: Places,
     /// The number of [`Busy`].
     busy: Arc<AtomicUsize>,
     head: Head,
@@ -181,9 +206,10 @@ enum Head {
 }
 
 impl<S> Socket<S> {
-    fn new(stream: S, busy: Arc<AtomicUsize>) -> Self {
+    fn new(stream: S, places: Places, busy: Arc<AtomicUsize>) -> Self {
         Self {
             stream,
+            places,
             busy,
             head: Head::NotAwaited,
             read_deadline: None,
@@ -208,6 +234,7 @@ impl<S> Socket<S> {
         }
         let limit = match self.head {
             Head::Begun => HEAD_TIME,
+            _ if self.places.are_scarce() => SCARCE_IDLE_TIME,
             _ => IDLE_TIME,
         };
         let deadline = self

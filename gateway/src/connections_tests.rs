@@ -27,7 +27,8 @@ impl Caller {
     fn of(router: Router) -> Self {
         let (stream, server) = duplex(4 * 1024);
         let shutdown = GracefulShutdown::new();
-        let connection = connection(server, router, AccessLog::Off, shutdown.watcher());
+        let watcher = shutdown.watcher();
+        let connection = connection(server, Places::new(9), router, AccessLog::Off, watcher);
         tokio::spawn(connection);
         Self {
             stream,
@@ -276,4 +277,29 @@ async fn shutdown_ends_idle_connections_at_once_and_others_after_a_while() {
         serve(Handed(handed), 2, router, AccessLog::Off, end).await;
         assert_eq!(begun.elapsed().as_secs(), second, "{target}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_end_sooner_where_few_are_left() {
+    let (hand, handed) = mpsc::channel(10);
+    tokio::spawn(async {
+        let end = std::future::pending();
+        serve(Handed(handed), 4, router(), AccessLog::Off, end).await;
+    });
+    let begun = Instant::now();
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (caller, server) = duplex(1024);
+        assert!(hand.send(server).await.is_ok());
+        callers.push(caller);
+        // It is served before the next one is.
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut seconds = Vec::new();
+    for mut caller in callers.into_iter().rev() {
+        assert!(matches!(caller.read(&mut [0]).await, Ok(0)));
+        seconds.push(begun.elapsed().as_secs());
+    }
+    // The loop that accepts holds a place for the next connection.
+    assert_eq!(seconds, [5, 5, 120, 120]);
 }

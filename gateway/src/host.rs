@@ -28,12 +28,24 @@ pub(crate) async fn only_public(
     if host.is_some_and(|host| is_public(&host, site.url())) {
         return next.run(request).await;
     }
+    // A browser in the local network: GATEWAY_PUBLIC_URL can't be its http:// URL.
+    let way_out = match site.is_https() {
+        true => "",
+        false => {
+            ". By http, only a browser on the gateway's own machine can sign in: for others, put a server that \
+             has TLS in front, and set GATEWAY_PUBLIC_URL to its https:// URL"
+        }
+    };
+    let message = format!(
+        "the Host of the request is not that of GATEWAY_PUBLIC_URL: open {}{way_out}. A server in front must pass on \
+         the Host that it received",
+        site.address("/connect")
+    );
     *envelope::refusal(
         "host",
         StatusCode::MISDIRECTED_REQUEST,
         "invalid_request_url",
-        "the Host of the request is not that of GATEWAY_PUBLIC_URL: open /connect there. A proxy in front \
-         must pass on the Host that it received",
+        &message,
     )
 }
 
@@ -45,7 +57,8 @@ fn is_public(authority: &Authority, public_url: &Url) -> bool {
     let is_same_port = requested.port_or_known_default() == public_url.port_or_known_default();
     let is_same_host = requested.host() == public_url.host()
         || (is_loopback(public_url) && is_loopback(&requested));
-    is_same_port && is_same_host && requested.username().is_empty()
+    let has_user = !requested.username().is_empty() || requested.password().is_some();
+    is_same_port && is_same_host && !has_user
 }
 
 fn is_loopback(url: &Url) -> bool {

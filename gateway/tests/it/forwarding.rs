@@ -61,7 +61,7 @@ async fn the_oauth_endpoints_are_not_reached_however_they_are_spelled() {
         "/v1/oauth;x/token",
         "/v1/users/%252e%252e/oauth/token",
         "/v1/users/..;/oauth/token",
-        &format!("/v1/users/%{}41/oauth/token", "25".repeat(20_000)),
+        &format!("/v1/users/%{}41/oauth/token", "25".repeat(10_000)),
     ] {
         let answer = ask::post(&format!("{}{path}", gateway.url))
             .bearer(ANN)

@@ -41,12 +41,13 @@ async fn access_log_has_one_line_per_request() {
         ask::get(&url(&format!("/v1/pages/{page}?a=b"))).bearer(ANN),
         ask::get(&url("/v1/users/me")).bearer(BOB),
         ask::get(&url("/v1/users/me")).bearer("nobody-has-this-key"),
+        ask::get(&url("/v1/users/me")).bearer(&connecting(BOB)),
         ask::get(&url("/healthz")),
     ];
     for request in requests {
         request.send().await;
     }
-    eventually(|| lines(&gateway, "access").len() == 2 + 6).await;
+    eventually(|| lines(&gateway, "access").len() == 2 + 7).await;
     let lines = lines(&gateway, "access").split_off(2);
     let found: Vec<_> = lines
         .iter()
@@ -83,8 +84,21 @@ async fn access_log_has_one_line_per_request() {
                 false,
                 false
             ),
+            (
+                "/v1/users/me",
+                Some(403),
+                Some("key_right"),
+                Some(false),
+                false,
+                false
+            ),
             ("/healthz", Some(200), None, Some(false), false, false),
         ]
+    );
+    assert_eq!(lines[0]["key"], "GATEWAY_KEYS:1");
+    assert_eq!(
+        lines[5]["key"], "GATEWAY_KEYS:5",
+        "of a refused request, too"
     );
     for line in lines {
         assert_eq!(line["method"], "GET");

@@ -23,6 +23,7 @@ mod health;
 mod keys;
 mod logs;
 mod methods;
+mod operation;
 mod passed;
 #[path = "../../../tests/programs/process.rs"]
 mod process;
