@@ -5,11 +5,11 @@ pub mod axum;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 
-/// Client library of [`RedisStore`](crate::RedisStore).
+/// Client library of `RedisStore`.
 #[cfg(feature = "redis")]
 #[doc(no_inline)]
 pub use ::redis;
-/// Library of [`PostgresStore`](crate::PostgresStore) and [`SqliteStore`](crate::SqliteStore).
+/// Library of `PostgresStore` and `SqliteStore`.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[doc(no_inline)]
 pub use sqlx;
