@@ -28,8 +28,17 @@ enum ExtensionsCopy {
     All(Extensions),
 }
 
-/// Bytes before each header: the name's length, then twice the value's length and the sensitive bit.
-const LENGTHS: usize = 2 * size_of::<u64>();
+/// Space that is reserved for a header, in bytes. Measuring each one first would cost more than a rare second allocation.
+const TYPICAL_HEADER: usize = 72;
+
+/// Names have at most this many bits of length: `http` limits them to 64 KiB.
+const NAME_BITS: u32 = 16;
+
+/// The value's length, the name's length and the sensitive bit in one number.
+fn lengths(name: &[u8], value: &HeaderValue) -> u64 {
+    let (name, value_length) = (name.len() as u64, value.len() as u64);
+    (value_length << NAME_BITS | name) << 1 | u64::from(value.is_sensitive())
+}
 
 impl<B> RequestCopy<B> {
     /// `body` is the copy of the request's body.
@@ -41,18 +50,13 @@ impl<B> RequestCopy<B> {
         let (authority_length, path_length) = (authority.map(str::len), path.map(str::len));
         let length = authority_length.unwrap_or_default()
             + path_length.unwrap_or_default()
-            + headers
-                .iter()
-                .map(|(name, value)| LENGTHS + name.as_str().len() + value.len())
-                .sum::<usize>();
+            + headers.len() * TYPICAL_HEADER;
         let mut head = Vec::with_capacity(length);
         head.extend_from_slice(authority.unwrap_or_default().as_bytes());
         head.extend_from_slice(path.unwrap_or_default().as_bytes());
         for (name, value) in headers {
             let name = name.as_str().as_bytes();
-            head.extend_from_slice(&(name.len() as u64).to_le_bytes());
-            let value_length = (value.len() as u64) << 1 | u64::from(value.is_sensitive());
-            head.extend_from_slice(&value_length.to_le_bytes());
+            head.extend_from_slice(&lengths(name, value).to_le_bytes());
             head.extend_from_slice(name);
             head.extend_from_slice(value.as_bytes());
         }
@@ -112,20 +116,16 @@ impl<B> RequestCopy<B> {
 fn parse_headers(mut head: Bytes) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     while !head.is_empty() {
-        let name_length = take_u64(&mut head)?;
-        let value_length = take_u64(&mut head)?;
+        let lengths = take(&mut head, size_of::<u64>())?;
+        let lengths = u64::from_le_bytes(lengths.as_ref().try_into().ok()?);
+        let name_length = lengths >> 1 & ((1 << NAME_BITS) - 1);
         let name = take(&mut head, usize::try_from(name_length).ok()?)?;
-        let value = take(&mut head, usize::try_from(value_length >> 1).ok()?)?;
+        let value = take(&mut head, usize::try_from(lengths >> 1 >> NAME_BITS).ok()?)?;
         let mut value = HeaderValue::from_maybe_shared(value).ok()?;
-        value.set_sensitive(value_length & 1 == 1);
+        value.set_sensitive(lengths & 1 == 1);
         headers.append(HeaderName::from_lowercase(&name).ok()?, value);
     }
     Some(headers)
-}
-
-fn take_u64(head: &mut Bytes) -> Option<u64> {
-    let bytes = take(head, size_of::<u64>())?;
-    Some(u64::from_le_bytes(bytes.as_ref().try_into().ok()?))
 }
 
 /// Splits off the first bytes, if there are as many.
