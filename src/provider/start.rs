@@ -73,15 +73,14 @@ impl NotionAuthProvider {
 
 async fn purge_hourly(provider: Weak<Shared>) {
     loop {
-        let Some(pause) = provider
-            .upgrade()
-            .map(|provider| Arc::clone(&provider.engine))
-        else {
-            return;
+        let engine = match provider.upgrade() {
+            Some(provider) => Arc::clone(&provider.engine),
+            None => return,
         };
-        tokio::select! {
-            () = pause.pause(PURGE_INTERVAL) => {}
-            () = pause.brake.shut_down_begins() => return,
+        // Also ends when the provider is shut down.
+        engine.pause(PURGE_INTERVAL).await;
+        if engine.brake.is_shutting_down() {
+            return;
         }
         if let Some(provider) = provider.upgrade() {
             provider.purge().await;

@@ -18,6 +18,7 @@ mod destination;
 mod encryption;
 mod fail_fast;
 mod faulty_store;
+mod glob;
 mod guide;
 mod headers;
 #[cfg(feature = "https")]

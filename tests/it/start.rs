@@ -8,6 +8,7 @@ use http_body_util::Full;
 use notion_auth::{
     AuthError, MemoryStore, NotionAppCredentials, NotionAuthLayer, NotionAuthProvider, Subject,
     UseIntegrationToken,
+    provider::NotionAuthProviderBuilder,
     store::StoreError,
     testing::{MockNotion, TestClock},
 };
@@ -133,8 +134,11 @@ impl Hooks for Counted {
     }
 }
 
-fn app() -> NotionAppCredentials {
-    MockNotion::in_process().app_credentials().unwrap()
+/// A builder whose health check reads no root certificates.
+fn builder() -> NotionAuthProviderBuilder {
+    let notion = MockNotion::in_process();
+    let builder = NotionAuthProvider::builder().app(notion.app_credentials().unwrap());
+    builder.transport(notion.service())
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,10 +147,7 @@ async fn start_migrates_checks_and_purges_each_hour_until_the_last_handle() {
     let calls = Arc::clone(&counted.0);
     let clock = TestClock::new();
     let store = FaultyStore::new(MemoryStore::with_clock(clock.clone()), counted);
-    let builder = NotionAuthProvider::builder()
-        .app(app())
-        .store(store)
-        .clock(clock);
+    let builder = builder().store(store).clock(clock);
     let provider = builder.start().await.unwrap();
     assert_eq!(*calls.lock().unwrap(), ["migrate", "health"]);
     sleep(Duration::from_secs(2 * 60 * 60 + 60)).await;
@@ -167,8 +168,8 @@ async fn start_waits_for_a_store_that_wakes_up() {
         waking.hooks.set_down(false);
     });
     let began = Instant::now();
-    let builder = NotionAuthProvider::builder().app(app());
-    builder.store(store).clock(clock).start().await.unwrap();
+    let builder = builder().store(store).clock(clock);
+    builder.start().await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(40));
     assert!(began.elapsed() < Duration::from_secs(50));
 }
@@ -178,9 +179,23 @@ async fn start_gives_up_after_a_minute() {
     let store = FaultyStore::memory();
     store.hooks.set_down(true);
     let began = Instant::now();
-    let builder = NotionAuthProvider::builder().app(app());
-    let error = builder.store(store).clock(TestClock::new()).start().await;
+    let builder = builder().store(store).clock(TestClock::new());
+    let error = builder.start().await;
     assert!(error.unwrap_err().is_transient());
     assert!(began.elapsed() >= Duration::from_secs(55));
     assert!(began.elapsed() <= Duration::from_secs(65));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_the_hourly_purge() {
+    // Several times, because a race would show in some runs only.
+    for _ in 0..20 {
+        let counted = Counted::default();
+        let calls = Arc::clone(&counted.0);
+        let builder = builder().store(FaultyStore::new(MemoryStore::new(), counted));
+        let provider = builder.start().await.unwrap();
+        provider.shutdown(Duration::from_secs(1)).await.unwrap();
+        sleep(Duration::from_secs(3 * 60 * 60)).await;
+        assert_eq!(*calls.lock().unwrap(), ["migrate", "health"]);
+    }
 }
