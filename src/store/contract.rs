@@ -319,7 +319,7 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
-    /// Sets [`prefix`](Self::prefix).
+    /// Sets [`prefix`](Self::prefix). For subjects made by [`Subject::from_parts`], use [`Subject::prefix_of_parts`].
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
