@@ -1,9 +1,10 @@
 use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::PathAndQuery,
 };
 
+use super::destination::Destination;
 use crate::subject::Subject;
 
 /// Copy of a request, taken before credentials are set, from which the request can be made once more.
@@ -13,19 +14,22 @@ use crate::subject::Subject;
 pub(super) struct RequestCopy<B> {
     method: Method,
     version: Version,
-    scheme: Option<Scheme>,
-    authority_length: Option<usize>,
-    path_length: Option<usize>,
-    /// Authority, path and query; then for each header the lengths of name and value, the sensitive bit, name and value.
+    /// Lengths of the first parts of `head`.
+    subject: usize,
+    path: usize,
+    /// The subject's text, path and query; then for each header the lengths of name and value, the sensitive bit, name
+    /// and value.
     head: Vec<u8>,
-    extensions: ExtensionsCopy,
+    /// `None` for a plain request.
+    other: Option<Box<Other>>,
     body: B,
 }
 
-enum ExtensionsCopy {
-    /// The request has no other extension.
-    Subject(Subject),
-    All(Extensions),
+/// What a plain request does not have.
+struct Other {
+    /// The whole URI, if its origin is not the usual one.
+    uri: Option<Uri>,
+    extensions: Extensions,
 }
 
 /// Space that is reserved for a header, in bytes. Measuring each one first would cost more than a rare second allocation.
@@ -41,74 +45,76 @@ fn lengths(name: &[u8], value: &HeaderValue) -> u64 {
 }
 
 impl<B> RequestCopy<B> {
+    /// Copies a request that is [usual](Destination::is_usual) and has no extension but this subject. The subject's text is
+    /// copied, because a counted reference would cost each request more.
+    ///
     /// `body` is the copy of the request's body.
-    pub(super) fn of<T>(request: &Request<T>, body: B) -> Self {
+    #[inline]
+    pub(super) fn of_plain<T>(request: &Request<T>, subject: &Subject, body: B) -> Self {
+        Self::new(request, subject.as_str(), None, body)
+    }
+
+    /// Copies any request.
+    pub(super) fn of<T>(request: &Request<T>, destination: &Destination, body: B) -> Self {
         let uri = request.uri();
-        let authority = uri.authority().map(Authority::as_str);
-        let path = uri.path_and_query().map(PathAndQuery::as_str);
+        let other = Other {
+            uri: (!destination.has_origin_of(uri)).then(|| uri.clone()),
+            extensions: request.extensions().clone(),
+        };
+        Self::new(request, "", Some(Box::new(other)), body)
+    }
+
+    #[inline]
+    fn new<T>(request: &Request<T>, subject: &str, other: Option<Box<Other>>, body: B) -> Self {
+        let path = request.uri().path_and_query();
+        let path = path.map_or("", PathAndQuery::as_str);
         let headers = request.headers();
-        let (authority_length, path_length) = (authority.map(str::len), path.map(str::len));
-        let length = authority_length.unwrap_or_default()
-            + path_length.unwrap_or_default()
-            + headers.len() * TYPICAL_HEADER;
+        let length = subject.len() + path.len() + headers.len() * TYPICAL_HEADER;
         let mut head = Vec::with_capacity(length);
-        head.extend_from_slice(authority.unwrap_or_default().as_bytes());
-        head.extend_from_slice(path.unwrap_or_default().as_bytes());
+        head.extend_from_slice(subject.as_bytes());
+        head.extend_from_slice(path.as_bytes());
         for (name, value) in headers {
             let name = name.as_str().as_bytes();
             head.extend_from_slice(&lengths(name, value).to_le_bytes());
             head.extend_from_slice(name);
             head.extend_from_slice(value.as_bytes());
         }
-        let extensions = request.extensions();
         Self {
             method: request.method().clone(),
             version: request.version(),
-            scheme: uri.scheme().cloned(),
-            authority_length,
-            path_length,
+            subject: subject.len(),
+            path: path.len(),
             head,
-            extensions: match extensions.get::<Subject>() {
-                Some(subject) if extensions.len() == 1 => ExtensionsCopy::Subject(subject.clone()),
-                _ => ExtensionsCopy::All(extensions.clone()),
-            },
+            other,
             body,
-        }
-    }
-
-    pub(super) fn subject(&self) -> Option<&Subject> {
-        match &self.extensions {
-            ExtensionsCopy::Subject(subject) => Some(subject),
-            ExtensionsCopy::All(extensions) => extensions.get(),
         }
     }
 
     /// Returns the request, or `None` if `http` does not parse a part that the request had (one made by its
     /// unchecked functions).
-    pub(super) fn into_request(self) -> Option<Request<B>> {
+    pub(super) fn into_request(self, destination: &Destination) -> Option<Request<B>> {
         let mut head = Bytes::from(self.head);
-        let mut uri = http::uri::Parts::default();
-        uri.scheme = self.scheme;
-        if let Some(length) = self.authority_length {
-            uri.authority = Some(Authority::from_maybe_shared(take(&mut head, length)?).ok()?);
-        }
-        if let Some(length) = self.path_length {
-            uri.path_and_query =
-                Some(PathAndQuery::from_maybe_shared(take(&mut head, length)?).ok()?);
-        }
+        let subject = take(&mut head, self.subject)?;
+        let path = take(&mut head, self.path)?;
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = Uri::from_parts(uri).ok()?;
         *request.version_mut() = self.version;
-        *request.headers_mut() = parse_headers(head)?;
-        *request.extensions_mut() = match self.extensions {
-            ExtensionsCopy::All(extensions) => extensions,
-            ExtensionsCopy::Subject(subject) => {
-                let mut extensions = Extensions::new();
-                extensions.insert(subject);
-                extensions
+        let uri = match self.other {
+            Some(other) => {
+                *request.extensions_mut() = other.extensions;
+                other.uri
+            }
+            None => {
+                let subject = Subject::new(str::from_utf8(&subject).ok()?);
+                request.extensions_mut().insert(subject);
+                None
             }
         };
+        *request.uri_mut() = match uri {
+            Some(uri) => uri,
+            None => destination.with_path(PathAndQuery::from_maybe_shared(path).ok()?)?,
+        };
+        *request.headers_mut() = parse_headers(head)?;
         Some(request)
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use http::{
     HeaderMap, Method, Request, Uri,
     header::HOST,
-    uri::{Authority, Scheme},
+    uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 use url::Url;
 
@@ -74,13 +74,29 @@ impl Destination {
         if uri.scheme().is_some() || !is_plain_path(uri.path()) {
             return;
         }
-        if let Some((scheme, authority)) = &self.origin {
-            let mut parts = mem::take(uri).into_parts();
-            parts.scheme = Some(scheme.clone());
-            parts.authority = Some(authority.clone());
-            // The parts of a path and of an origin always make a URI.
-            *uri = Uri::from_parts(parts).unwrap_or_default();
-        }
+        let path = mem::take(uri).into_parts().path_and_query;
+        // A path and an origin always make a URI.
+        *uri = path
+            .and_then(|path| self.with_path(path))
+            .unwrap_or_default();
+    }
+
+    /// Whether [`with_path`](Self::with_path) returns this URI.
+    pub(super) fn has_origin_of(&self, uri: &Uri) -> bool {
+        self.origin.as_ref().is_some_and(|(scheme, authority)| {
+            uri.scheme() == Some(scheme)
+                && uri.authority().map(Authority::as_str) == Some(authority.as_str())
+        })
+    }
+
+    /// The URI of this path at the destination.
+    pub(super) fn with_path(&self, path: PathAndQuery) -> Option<Uri> {
+        let (scheme, authority) = self.origin.clone()?;
+        let mut parts = Parts::default();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(authority);
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).ok()
     }
 
     /// Whether method and URI are those that nearly all requests for the destination have, so that only

@@ -96,15 +96,15 @@ impl Config {
     /// Fast path: sets the headers if the request can be sent at once with what is cached. `None` decides nothing: the
     /// slow path then applies every rule.
     ///
-    /// `keep` copies the request before the headers are set. Its argument is the fencing token by which the request can
-    /// be sent again after a 401, if it can.
+    /// `keep` copies the request before the headers are set. Its arguments are the subject of a plain request (see
+    /// `RequestCopy`), and the fencing token by which the request can be sent again after a 401, if it can.
     ///
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
     pub(super) fn inject_cached<B, K>(
         &self,
         request: &mut Request<B>,
-        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
+        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>) -> K,
     ) -> Option<(EntryHandle, K)> {
         if !self.destination.is_usual(request) {
             return None;
@@ -117,8 +117,11 @@ impl Config {
         match extensions.get::<Subject>() {
             Some(subject) if self.is_plain && extensions.len() == 1 => {
                 let hit = self.provider.engine.cache.hit(subject)?;
-                let handle = self.handle.of(subject.seeded_hash(), EntryVersion::NONE);
-                self.inject_hit(request, present, &hit, handle, keep)
+                let (authorization, handle, fence) = self.ready(subject, &hit, self.handle)?;
+                // Under the shard's read lock, because dropping `hit` before costs every request more.
+                let kept = keep(request, Some(subject), fence);
+                self.inject(request.headers_mut(), present, authorization.clone());
+                Some((handle, kept))
             }
             _ => self.inject_uncommon(request, present, keep),
         }
@@ -129,7 +132,7 @@ impl Config {
         &self,
         request: &mut Request<B>,
         present: Present,
-        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
+        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>) -> K,
     ) -> Option<(EntryHandle, K)> {
         if self.reports {
             return None;
@@ -143,37 +146,36 @@ impl Config {
             None => None,
         };
         if let Some(authorization) = others {
-            let kept = keep(request, None);
+            let kept = keep(request, None, None);
             self.inject(request.headers_mut(), present, authorization);
             return Some((self.handle, kept));
         }
         let subject = extensions.get::<Subject>()?;
         let hit = self.provider.engine.cache.hit(subject)?;
         let handle = self.handle(extensions);
-        let handle = handle.of(subject.seeded_hash(), EntryVersion::NONE);
-        self.inject_hit(request, present, &hit, handle, keep)
+        let (authorization, handle, fence) = self.ready(subject, &hit, handle)?;
+        let kept = keep(request, None, fence);
+        self.inject(request.headers_mut(), present, authorization.clone());
+        Some((handle, kept))
     }
 
-    /// `handle` is that of the subject, and of no entry yet.
+    /// Returns what a request is sent with, if the entry needs no decision. `handle` is of no entry yet.
     #[inline]
-    fn inject_hit<B, K>(
+    fn ready<'a>(
         &self,
-        request: &mut Request<B>,
-        present: Present,
-        hit: &Hit<'_>,
+        subject: &Subject,
+        hit: &'a Hit<'_>,
         handle: EntryHandle,
-        keep: impl FnOnce(&Request<B>, Option<Fence>) -> K,
-    ) -> Option<(EntryHandle, K)> {
+    ) -> Option<(&'a HeaderValue, EntryHandle, Option<Fence>)> {
         let clock = &self.provider.engine.clock;
         let (authorization, version, fence) = hit.ready(|| clock.coarse_monotonic())?;
         self.provider.hits.count();
-        // Under the shard's read lock, because dropping `hit` before costs every request more.
-        let kept = keep(
-            request,
-            (handle.mode() == Mode::Refreshing).then_some(fence),
-        );
-        self.inject(request.headers_mut(), present, authorization.clone());
-        Some((handle.with_version(version), kept))
+        let fence = (handle.mode() == Mode::Refreshing).then_some(fence);
+        Some((
+            authorization,
+            handle.of(subject.seeded_hash(), version),
+            fence,
+        ))
     }
 
     /// Explicit credentials before the subject's, the subject's before the integration token.

@@ -14,7 +14,7 @@ use super::{
     selection::{Choice, Config},
     slow::SlowPath,
 };
-use crate::{cache::Fence, error::BoxError};
+use crate::{cache::Fence, error::BoxError, subject::Subject};
 
 /// Middleware that sets Notion credentials on each request.
 ///
@@ -56,17 +56,22 @@ pub(super) struct Replay<S, B> {
 }
 
 impl<S, B> Replay<S, B> {
-    /// Keeps what a replay needs of a request without credentials, if its body can be copied.
+    /// Keeps what a replay needs of a request without credentials, if its body can be copied. `plain` is the subject of
+    /// a request that [`RequestCopy::of_plain`] copies.
     pub(super) fn of<R: ReplayBody<B>>(
         policy: &R,
         request: &Request<B>,
+        plain: Option<&Subject>,
         fence: Option<Fence>,
         applied: &Arc<Applied<S>>,
     ) -> Option<Self> {
         let fence = fence?;
         let body = policy.copy(request.body())?;
         Some(Self {
-            copy: RequestCopy::of(request, body),
+            copy: match plain {
+                Some(subject) => RequestCopy::of_plain(request, subject, body),
+                None => RequestCopy::of(request, &applied.config.destination, body),
+            },
             fence,
             applied: Arc::clone(applied),
         })
@@ -131,8 +136,8 @@ where
         applied.config.destination.complete(&mut request);
         let cached = applied
             .config
-            .inject_cached(&mut request, |request, fence| {
-                R::Kept::keep(|| Replay::of(&self.replay, request, fence, applied))
+            .inject_cached(&mut request, |request, plain, fence| {
+                R::Kept::keep(|| Replay::of(&self.replay, request, plain, fence, applied))
             });
         match cached {
             Some((handle, replay)) => {

@@ -113,13 +113,13 @@ where
             fence,
             applied,
         } = replay;
-        let outcome = copy.subject().map(|subject| {
-            applied
-                .config
-                .provider
-                .renewed(subject, fence, handle, unauthorized)
+        let request = copy.into_request(&applied.config.destination);
+        let outcome = request.as_ref().and_then(|request| {
+            let subject = request.extensions().get()?;
+            let provider = &applied.config.provider;
+            Some(provider.renewed(subject, fence, handle, unauthorized))
         });
-        let (Some(outcome), Some(request)) = (outcome, copy.into_request()) else {
+        let (Some(outcome), Some(request)) = (outcome, request) else {
             handle.refused(unauthorized);
             return Err(refusal);
         };
@@ -155,7 +155,7 @@ where
     } = credentials;
     // Before the headers are set: the copy never holds a token.
     let replay = match &policy {
-        Some(policy) => Replay::of(policy, &request, source.renewable(), applied),
+        Some(policy) => Replay::of(policy, &request, None, source.renewable(), applied),
         None => {
             observe::replayed(request.extensions().get());
             None
