@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 type Row = (String, String, i64, String, Option<String>, i64, Vec<u8>);
 
 #[derive(Debug)]
-struct SqlStore(SqlitePool);
+pub struct SqlStore(pub SqlitePool);
 
 #[async_trait]
 impl CredentialStore for SqlStore {
