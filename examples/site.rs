@@ -103,7 +103,8 @@ async fn session(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-// Replace the rest with your sign-in. This one has one customer, and a session that can be guessed.
+// Replace the rest with your sign-in. This one has one customer, and a session that anyone can
+// guess.
 const SESSION: &str = "session=demo";
 
 fn customer(headers: &HeaderMap) -> Option<Subject> {

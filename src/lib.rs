@@ -22,10 +22,12 @@
 //! # A backend whose customers connect their workspaces
 //!
 //! Customers connect at `/notion/authorize`. Their credentials are encrypted and stored in PostgreSQL. The settings come
-//! from `NOTION_CLIENT_ID`, `NOTION_CLIENT_SECRET`, `NOTION_REDIRECT_URI`, `NOTION_AUTH_KEYS` and `DATABASE_URL`.
+//! from `NOTION_CLIENT_ID`, `NOTION_CLIENT_SECRET`, `NOTION_REDIRECT_URI`, `DATABASE_URL` and `NOTION_AUTH_KEYS`, a key that
+//! `openssl rand -base64 32` makes once.
 //!
 //! ```sh
-//! cargo add notion-auth --features axum,postgres,routes && cargo add axum bytes http http-body-util
+//! cargo add notion-auth --features axum,postgres,routes
+//! cargo add axum bytes http http-body-util
 //! cargo add tower --features util && cargo add tokio --features full
 //! ```
 //!

@@ -85,7 +85,8 @@ fn failed(error: Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use notion_auth::{integrations::sqlx::sqlite::SqlitePoolOptions, testing::store_conformance};
+    use notion_auth::integrations::sqlx::sqlite::SqlitePoolOptions;
+    use notion_auth::testing::store_conformance;
 
     use super::*;
 
