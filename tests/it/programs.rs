@@ -69,14 +69,14 @@ async fn script_with_reqwest_prints_the_user_of_the_token() {
     assert_script_prints_the_bot("script_reqwest").await;
 }
 
-/// Runs a script against a mock server with this token. Returns what it prints, and its errors.
-async fn failing_script(name: &str, token: Option<&str>) -> (String, String) {
+/// Runs a program that fails, against a mock server and with this token. Returns what it prints, and its errors.
+async fn failing(name: &str, token: Option<&str>) -> (String, String) {
     let notion = MockNotion::start().await.expect("a socket");
     let directory = Directory::new();
-    let mut script = example(name, &directory);
-    script.env("NOTION_API_URL", notion.base_url());
-    script.envs(token.map(|token| ("NOTION_TOKEN", token)));
-    let output = tokio::task::spawn_blocking(move || script.output())
+    let mut program = example(name, &directory);
+    program.env("NOTION_API_URL", notion.base_url());
+    program.envs(token.map(|token| ("NOTION_TOKEN", token)));
+    let output = tokio::task::spawn_blocking(move || program.output())
         .await
         .expect("a thread")
         .expect("the program starts");
@@ -87,21 +87,30 @@ async fn failing_script(name: &str, token: Option<&str>) -> (String, String) {
 
 #[tokio::test]
 async fn script_with_a_wrong_token_prints_notions_error_and_fails() {
-    let (output, errors) = failing_script("script", Some("ntn_wrong")).await;
+    let (output, errors) = failing("script", Some("ntn_wrong")).await;
     assert!(output.contains("API token is invalid."), "{output}");
     assert!(errors.contains("401 Unauthorized"), "{errors}");
 }
 
 #[tokio::test]
 async fn script_without_a_token_names_the_variable() {
-    let (_, errors) = failing_script("script", None).await;
+    let (_, errors) = failing("script", None).await;
     assert!(errors.contains("set NOTION_TOKEN"), "{errors}");
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn backend_names_the_variable_that_is_not_set() {
+    for name in ["backend", "site"] {
+        let (_, errors) = failing(name, None).await;
+        assert!(errors.contains("DATABASE_URL is not set"), "{errors}");
+    }
 }
 
 #[cfg(feature = "reqwest")]
 #[tokio::test]
 async fn script_with_reqwest_fails_with_a_wrong_token() {
-    let (_, errors) = failing_script("script_reqwest", Some("ntn_wrong")).await;
+    let (_, errors) = failing("script_reqwest", Some("ntn_wrong")).await;
     assert!(errors.contains("401"), "{errors}");
 }
 
