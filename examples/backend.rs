@@ -19,7 +19,7 @@ async fn main() -> Result<(), notion_auth::BoxError> {
     let provider = NotionAuthProvider::builder_from_env()? // NOTION_CLIENT_ID, …
         .store(PostgresStore::connect(&database).await?)
         .keys(Keyring::from_env()?) // NOTION_AUTH_KEYS
-        .start() // creates the tables, checks the store, purges it every hour
+        .start() // waits up to a minute for the database, prepares it, and purges it every hour
         .await?;
     let notion: Client = NotionAuthLayer::refreshing(provider.clone()).layer(https_client());
     let routes = provider.routes().default_return_target("/me").build()?;

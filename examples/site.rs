@@ -32,7 +32,7 @@ async fn main() -> Result<(), BoxError> {
     let provider = NotionAuthProvider::builder_from_env()? // NOTION_CLIENT_ID, …
         .store(PostgresStore::connect(&database).await?)
         .keys(Keyring::from_env()?) // NOTION_AUTH_KEYS
-        .start() // creates the tables, checks the store, purges it every hour
+        .start() // waits up to a minute for the database, prepares it, and purges it every hour
         .await?;
     let mut terminate = signal(SignalKind::terminate())?; // Docker, Kubernetes, systemd
     let stop = async move {
