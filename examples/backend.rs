@@ -6,7 +6,7 @@ use axum::{Extension, Router, body::Body, http::Request, response::Response, rou
 use bytes::Bytes;
 use http_body_util::Empty;
 use notion_auth::{
-    BoxError, Connection, HttpsClient, Keyring, NotionAuth, NotionAuthLayer, NotionAuthProvider,
+    Connection, HttpsClient, Keyring, NotionAuth, NotionAuthLayer, NotionAuthProvider,
     PostgresStore, Subject, https_client, integrations::axum::HandlerError,
 };
 use tower::{Layer, ServiceExt};
@@ -14,11 +14,12 @@ use tower::{Layer, ServiceExt};
 type Client = NotionAuth<HttpsClient<Empty<Bytes>>>;
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
+async fn main() -> Result<(), notion_auth::BoxError> {
+    let database = env::var("DATABASE_URL").map_err(|_| "DATABASE_URL is not set")?;
     let provider = NotionAuthProvider::builder_from_env()? // NOTION_CLIENT_ID, …
-        .store(PostgresStore::connect(&env::var("DATABASE_URL")?).await?)
+        .store(PostgresStore::connect(&database).await?)
         .keys(Keyring::from_env()?) // NOTION_AUTH_KEYS
-        .start() // tables, health check, hourly purge
+        .start() // waits up to a minute for the database, prepares it, and purges it every hour
         .await?;
     let notion: Client = NotionAuthLayer::refreshing(provider.clone()).layer(https_client());
     let routes = provider.routes().default_return_target("/me").build()?;
@@ -28,7 +29,8 @@ async fn main() -> Result<(), BoxError> {
         .layer(Extension(notion))
         .layer(Extension(Subject::new("ann"))) // replace with your session layer
         .with_state(provider.clone());
-    let listener = tokio::net::TcpListener::bind(env::var("LISTEN")?).await?;
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, app)

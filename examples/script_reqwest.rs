@@ -21,6 +21,7 @@ async fn main() -> Result<(), notion_auth::BoxError> {
         .with(NotionAuthMiddleware::refreshing(notion.clone()))
         .build();
     let response = client.get(notion.url("/v1/users/me")).send().await?;
-    println!("{:#}", response.json::<serde_json::Value>().await?);
+    let me: serde_json::Value = response.error_for_status()?.json().await?;
+    println!("{me:#}");
     Ok(())
 }

@@ -28,10 +28,11 @@ type Client = NotionAuth<HttpsClient<Empty<Bytes>>>;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let database = env::var("DATABASE_URL").map_err(|_| "DATABASE_URL is not set")?;
     let provider = NotionAuthProvider::builder_from_env()? // NOTION_CLIENT_ID, …
-        .store(PostgresStore::connect(&env::var("DATABASE_URL")?).await?)
+        .store(PostgresStore::connect(&database).await?)
         .keys(Keyring::from_env()?) // NOTION_AUTH_KEYS
-        .start() // tables, health check, hourly purge
+        .start() // waits up to a minute for the database, prepares it, and purges it every hour
         .await?;
     let mut terminate = signal(SignalKind::terminate())?; // Docker, Kubernetes, systemd
     let stop = async move {
@@ -40,7 +41,8 @@ async fn main() -> Result<(), BoxError> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    let listener = TcpListener::bind(env::var("LISTEN")?).await?;
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+    let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, site(provider.clone())?)
         .with_graceful_shutdown(stop)
@@ -101,7 +103,8 @@ async fn session(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-// Replace the rest with your sign-in. This one has one customer, and a session that can be guessed.
+// Replace the rest with your sign-in. This one has one customer, and a session that anyone can
+// guess.
 const SESSION: &str = "session=demo";
 
 fn customer(headers: &HeaderMap) -> Option<Subject> {

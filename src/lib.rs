@@ -1,12 +1,19 @@
-//! Tower middleware that authenticates requests to the [Notion](https://developers.notion.com) API.
+//! Tower middleware that authenticates requests to the [Notion](https://developers.notion.com) API, and refreshes
+//! rotating tokens.
 //!
-//! [`NotionAuthLayer`] wraps any HTTP service. It selects credentials by the [`Subject`] in the request's extensions,
-//! sets `Authorization` and `Notion-Version`, and calls the service. Credentials that have expired, or that Notion
-//! refused, are refreshed: once, however many requests wait, and saved before they are used.
+//! [`NotionAuthLayer`] wraps any HTTP service. A request names a [`Subject`] in its extensions: your application's name
+//! for the owner of a Notion connection. The layer sets `Authorization` and `Notion-Version` for that subject, and calls
+//! the service. If a user's token has expired, or Notion answers 401, the layer gets a new one and uses that. The new
+//! tokens are saved before they are used, and all requests that wait for them share one refresh.
 //!
 //! # A script with an integration token
 //!
-//! `NOTION_TOKEN` is set. Every request has that token.
+//! Every request has the token in `NOTION_TOKEN`.
+//!
+//! ```sh
+//! cargo add notion-auth bytes http http-body-util serde_json
+//! cargo add tower --features util && cargo add tokio --features full
+//! ```
 //!
 //! ```no_run
 #![doc = include_str!("../examples/script.rs")]
@@ -14,7 +21,15 @@
 //!
 //! # A backend whose customers connect their workspaces
 //!
-//! Customers connect at `/notion/authorize`. Their credentials are encrypted and stored in PostgreSQL.
+//! Customers connect at `/notion/authorize`. Their credentials are encrypted and stored in PostgreSQL. The settings come
+//! from `NOTION_CLIENT_ID`, `NOTION_CLIENT_SECRET`, `NOTION_REDIRECT_URI`, `DATABASE_URL` and `NOTION_AUTH_KEYS`, a key that
+//! `openssl rand -base64 32` makes once.
+//!
+//! ```sh
+//! cargo add notion-auth --features axum,postgres,routes
+//! cargo add axum bytes http http-body-util
+//! cargo add tower --features util && cargo add tokio --features full
+//! ```
 //!
 #![cfg_attr(feature = "full", doc = "```no_run")]
 #![cfg_attr(not(feature = "full"), doc = "```ignore")]
@@ -48,8 +63,7 @@
 //! # Other HTTP clients and SDKs
 //!
 //! - **hyper**: a client of hyper-util is a Tower service. `https_client()` is one.
-//! - **reqwest**: `NotionAuthMiddleware` for reqwest-middleware; see the feature `reqwest` in
-//!   `integrations`.
+//! - **reqwest**: `NotionAuthMiddleware` is a middleware for reqwest-middleware (feature `reqwest`).
 //! - **An SDK that takes a token**: [`NotionAuthProvider::clients`] keeps one client for each subject and token.
 //! - **Anything else**: [`NotionAuthProvider::acquire`] returns the token, and [`NotionAuthProvider::refused`] reports
 //!   Notion's 401.
@@ -58,9 +72,15 @@
 //!
 //! # Modules
 //!
-//! The names at the root are for everyday use. The modules have the rest: [`provider`] and [`layer`] their settings,
-//! [`oauth`] the OAuth calls, [`store`] the contract for stores, [`observe`] the table of spans, events and metrics,
-//! `testing` the mock server, and `guide` the guides.
+//! The names at the root are for everyday use. The modules have the rest:
+//!
+//! - `guide`: one page for each kind of task
+//! - [`provider`] and [`layer`]: their settings
+//! - `routes`: the routes by which users connect
+//! - [`oauth`]: the OAuth calls
+//! - [`store`]: the stores, and the contract for a store of your own
+//! - [`observe`]: the spans, events and metrics
+//! - `testing`: the mock server
 //!
 //! # Features
 //!

@@ -92,6 +92,29 @@ impl Subject {
         text
     }
 
+    /// Returns the parts of a subject that [`from_parts`](Self::from_parts) made; `None` for any other text.
+    ///
+    /// ```
+    /// use notion_auth::Subject;
+    ///
+    /// let subject = Subject::from_parts(["acme", "ann"]);
+    /// assert_eq!(subject.parts(), Some(vec!["acme", "ann"]));
+    /// assert_eq!(Subject::new("acme").parts(), None);
+    /// ```
+    #[must_use]
+    pub fn parts(&self) -> Option<Vec<&str>> {
+        let mut parts = Vec::new();
+        let mut rest = self.as_str();
+        while !rest.is_empty() {
+            let (length, after) = rest.split_once(':')?;
+            let length: usize = length.parse().ok()?;
+            parts.push(after.get(..length)?);
+            rest = after.get(length..)?.strip_prefix(',')?;
+        }
+        // Otherwise a length could also be written as `05`, and two subjects would have the same parts.
+        (Self::prefix_of_parts(parts.iter().copied()) == self.as_str()).then_some(parts)
+    }
+
     /// Returns the subject's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,4 +1,6 @@
 #![doc = include_str!("table.md")]
+//!
+//! Items on this page: [`Event`](crate::Event), [`Observer`](crate::provider::Observer).
 
 mod events;
 mod hits;

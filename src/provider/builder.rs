@@ -279,10 +279,10 @@ impl NotionAuthProviderBuilder {
         self
     }
 
-    /// Checks the settings.
+    /// Builds the provider. The store is neither prepared nor checked; [`start`](Self::start) does both.
     ///
     /// # Errors
-    /// When something is missing or cannot be; [`AuthError::is_configuration`].
+    /// If a setting is missing or not valid; [`AuthError::is_configuration`].
     pub fn build(self) -> Result<NotionAuthProvider, AuthError> {
         let app = self.app.ok_or_else(|| {
             AuthError::configuration(

@@ -238,6 +238,9 @@ impl NotionAuthProvider {
 
     /// Returns the connections that match the query, in the byte order of their subjects.
     ///
+    /// The states are those that were noticed last. If a user removes the integration at Notion, the connection is listed
+    /// as active until a refresh fails. [`check`](Self::check) asks Notion about one subject.
+    ///
     /// Nothing is decrypted. A record that no key decrypts is therefore listed in its stored state, while
     /// [`status`](Self::status) returns it as unreadable.
     ///

@@ -253,7 +253,8 @@ impl NotionAuthProvider {
 
     /// Starts no more refreshes, and waits for those in progress and for connections that the routes are making.
     ///
-    /// Tasks that outlast `deadline` continue for as long as the runtime lives. Cached tokens can still be used.
+    /// Tasks that outlast `deadline` continue for as long as the runtime lives. Cached tokens can still be used. Close the
+    /// store, if at all, after this.
     ///
     /// # Errors
     /// If the deadline passes first.

@@ -23,8 +23,9 @@ impl NotionAuthProviderBuilder {
     /// Builds the provider and prepares its store: creates missing tables, and checks what the store's durability
     /// depends on. If the store does not answer, waits for it for up to a minute.
     ///
-    /// From then on, expired records are [purged](NotionAuthProvider::purge_expired) every hour, until the last handle
-    /// is dropped. It must be called in a tokio runtime.
+    /// From then on, expired records are [purged](NotionAuthProvider::purge_expired) every hour, until
+    /// [`shutdown`](NotionAuthProvider::shutdown) or until the last handle is dropped. It must be called in a tokio
+    /// runtime.
     ///
     /// # Errors
     /// Those of [`build`](Self::build) and [`health`](NotionAuthProvider::health).

@@ -366,9 +366,9 @@ pub enum Filter {
     /// All records, including tombstones.
     #[default]
     All,
-    /// Connections that can be used.
+    /// Connections that can be used, as far as is known without a request to Notion.
     Active,
-    /// Connections whose users must connect again.
+    /// Connections whose users must connect again, as far as was noticed.
     NeedsReauthorization,
     /// Tombstones of disconnected subjects.
     Disconnected,

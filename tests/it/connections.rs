@@ -70,6 +70,32 @@ async fn list_by_parts_returns_one_users_connections() {
     assert_eq!(names(&page), [second.as_str()]);
 }
 
+#[test]
+fn parts_of_a_subject_are_those_it_was_made_of() {
+    for parts in [
+        &[][..],
+        &[""],
+        &["a:1,", ",", "\u{e4}", ""],
+        &["12", "3:4,"],
+    ] {
+        let subject = Subject::from_parts(parts.iter().copied());
+        assert_eq!(subject.parts().as_deref(), Some(parts));
+    }
+    for text in [
+        "ann",
+        ":",
+        "1:a",
+        "1:\u{e4},",
+        "9:a,",
+        "1:a,b",
+        "01:a,",
+        "+1:a,",
+        "-1:,",
+    ] {
+        assert_eq!(Subject::new(text).parts(), None, "{text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn list_of_a_store_that_ignores_after_is_an_error() {
     let store = FaultyStore::new(MemoryStore::with_clock(TestClock::new()), IgnoresAfter);

@@ -69,8 +69,53 @@ async fn script_with_reqwest_prints_the_user_of_the_token() {
     assert_script_prints_the_bot("script_reqwest").await;
 }
 
-/// Asserts that the programs of a page are these examples without their first comments.
-fn assert_shows(page: &str, examples: &[&str]) {
+/// Runs a program that fails, against a mock server and with this token. Returns what it prints, and its errors.
+async fn failing(name: &str, token: Option<&str>) -> (String, String) {
+    let notion = MockNotion::start().await.expect("a socket");
+    let directory = Directory::new();
+    let mut program = example(name, &directory);
+    program.env("NOTION_API_URL", notion.base_url());
+    program.envs(token.map(|token| ("NOTION_TOKEN", token)));
+    let output = tokio::task::spawn_blocking(move || program.output())
+        .await
+        .expect("a thread")
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn script_with_a_wrong_token_prints_notions_error_and_fails() {
+    let (output, errors) = failing("script", Some("ntn_wrong")).await;
+    assert!(output.contains("API token is invalid."), "{output}");
+    assert!(errors.contains("401 Unauthorized"), "{errors}");
+}
+
+#[tokio::test]
+async fn script_without_a_token_names_the_variable() {
+    let (_, errors) = failing("script", None).await;
+    assert!(errors.contains("set NOTION_TOKEN"), "{errors}");
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn backend_names_the_variable_that_is_not_set() {
+    for name in ["backend", "site"] {
+        let (_, errors) = failing(name, None).await;
+        assert!(errors.contains("DATABASE_URL is not set"), "{errors}");
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[tokio::test]
+async fn script_with_reqwest_fails_with_a_wrong_token() {
+    let (_, errors) = failing("script_reqwest", Some("ntn_wrong")).await;
+    assert!(errors.contains("401"), "{errors}");
+}
+
+/// Asserts that the programs of a page are these files without their first comments.
+fn assert_shows(page: &str, files: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join(page)).expect("a page");
     let shown: Vec<&str> = text
@@ -78,20 +123,21 @@ fn assert_shows(page: &str, examples: &[&str]) {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
-    assert_eq!(shown.len(), examples.len(), "{page}");
-    for (shown, name) in shown.into_iter().zip(examples) {
-        let file = root.join("examples").join(name).with_extension("rs");
-        let example = fs::read_to_string(file).expect("an example");
-        let (_, program) = example.split_once("\n\n").expect("a comment before it");
-        assert_eq!(shown, program, "{page}: copy examples/{name}.rs");
+    assert_eq!(shown.len(), files.len(), "{page}");
+    for (shown, file) in shown.into_iter().zip(files) {
+        let text = fs::read_to_string(root.join(file)).expect("a program");
+        let (_, program) = text.split_once("\n\n").expect("a comment before it");
+        assert_eq!(shown, program, "{page}: copy {file}");
     }
 }
 
 #[test]
-fn readme_and_guides_show_the_examples_word_for_word() {
-    assert_shows("README.md", &["script", "backend"]);
-    assert_shows("src/guide/script.md", &["script"]);
-    assert_shows("src/guide/backend.md", &["site"]);
+fn readme_and_guides_show_the_programs_word_for_word() {
+    assert_shows("README.md", &["examples/script.rs", "examples/backend.rs"]);
+    assert_shows("src/guide/script.md", &["examples/script.rs"]);
+    assert_shows("src/guide/backend.md", &["examples/site.rs"]);
+    assert_shows("src/guide/own_store.md", &["tests/it/guide/own_store.rs"]);
+    assert_shows("src/guide/tests.md", &["tests/it/guide/rotation.rs"]);
 }
 
 #[cfg(feature = "postgres")]

@@ -1,7 +1,8 @@
 //! The inner service is only called when it is ready, on every path of a request.
 
 use std::{
-    future::{Ready, ready},
+    future::{Ready, poll_fn, ready},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +16,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimit};
 
 use crate::support::{Body, World, get};
@@ -100,27 +100,52 @@ async fn no_path_calls_a_service_that_is_not_ready() {
     assert_eq!(answer.status(), 200);
 }
 
+/// Is as ready as a test says. A call ends the readiness.
+#[derive(Debug, Clone)]
+struct Switched(Arc<Mutex<Poll<Result<(), &'static str>>>>);
+
+impl Switched {
+    fn turn(&self, readiness: Poll<Result<(), &'static str>>) {
+        *self.0.lock().unwrap() = readiness;
+    }
+}
+
+impl Service<Request<Body>> for Switched {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Ready<Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.lock().unwrap().map_err(BoxError::from)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(request.headers().contains_key("authorization"));
+        self.turn(Poll::Pending);
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn layer_is_ready_exactly_when_the_inner_service_is() {
     let world = World::new();
     world.connect("ann").await;
-    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
-    handle.allow(0);
+    let inner = Switched(Arc::new(Mutex::new(Poll::Pending)));
     let layer = NotionAuthLayer::refreshing(world.provider.clone()).without_replay();
-    let mut service = layer.layer(service);
-    let mut poll = || task::spawn(()).enter(|cx, _| service.poll_ready(cx));
-    assert_pending!(poll());
-    assert_pending!(poll());
-    handle.allow(1);
-    assert_ready_ok!(poll());
+    let mut service = layer.layer(inner.clone());
+    let readiness = async |service: &mut NotionAuth<Switched, _>| {
+        poll_fn(|cx| Poll::Ready(service.poll_ready(cx))).await
+    };
+    assert!(readiness(&mut service).await.is_pending());
+    assert!(readiness(&mut service).await.is_pending());
+    inner.turn(Poll::Ready(Ok(())));
+    assert!(matches!(readiness(&mut service).await, Poll::Ready(Ok(()))));
 
-    let call = tokio::spawn(service.call(world.get("ann")));
-    let (request, answer) = handle.next_request().await.unwrap();
-    assert!(request.headers().contains_key("authorization"));
-    answer.send_response(Response::new(Body::default()));
-    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    let response = service.call(world.get("ann")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(readiness(&mut service).await.is_pending());
 
-    handle.send_error("broken");
+    inner.turn(Poll::Ready(Err("broken")));
     let error = service.ready().await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
 }

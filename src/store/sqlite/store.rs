@@ -72,7 +72,10 @@ impl SqliteStore {
     }
 
     /// Closes the database for all handles, after running operations have completed. Later operations fail.
-    /// If no other process has the database open, its log is merged, and only one file is left.
+    ///
+    /// Call it on a clone of the store after [`shutdown`](crate::NotionAuthProvider::shutdown), because a refresh in
+    /// progress must still save its tokens. If no other process has the database open, the log is merged, and only one
+    /// file is left. Without this call nothing is lost: the next start merges the log.
     pub async fn close(&self) {
         self.pool.close().await;
     }

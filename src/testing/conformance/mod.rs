@@ -13,13 +13,17 @@ use crate::store::CredentialStore;
 /// Checks that a store keeps the contract of [`CredentialStore`], in a few hundred operations.
 ///
 /// It uses its own namespaces, so the store may contain other records. Its records are not removed at the
-/// end. It purges expired records and tombstones of all namespaces.
+/// end: one of them has a megabyte, and the others are small. It purges expired records and tombstones of all
+/// namespaces.
 ///
 /// The check waits for nonces to expire by the store's clock. It takes less than 10 seconds if an operation
 /// takes 5 milliseconds. An operation without an answer within 30 seconds breaks the contract.
 ///
 /// To check the store with several processes, also run it on a wrapper that alternates between two handles
 /// of the same database.
+///
+/// It cannot check that acknowledged writes survive a crash, that [`load`](CredentialStore::load) reads no lagging
+/// replica, or that several machines share one clock.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

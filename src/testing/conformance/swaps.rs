@@ -61,7 +61,7 @@ async fn only_the_seen_revision_is_replaced(trial: &Trial) {
 
 async fn records_are_read_back_unchanged(trial: &Trial) {
     let every_byte: Vec<u8> = (0..=255).collect();
-    let large = every_byte.repeat(2048);
+    let large = every_byte.repeat(4096);
     let bytes: [&[u8]; 4] = [b"", b"\0", &every_byte, &large];
     let states = [
         RecordState::Active,

@@ -74,9 +74,10 @@ impl Trial {
             broken(
                 "compare and swap",
                 format_args!(
-                    "no record was written for the new subject {:?}: it must not be treated as equal to one that \
-                     differs in case, blanks or length",
-                    key.subject().as_str()
+                    "no record was written for the new subject {:?} in namespace {:?}: it must not be treated as equal to \
+                     another subject or namespace that differs in case, blanks or length",
+                    key.subject().as_str(),
+                    key.namespace()
                 ),
             );
         }
