@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{
     decide::{Expiry, Situation, longest_delay},
     failures::Observed,
-    goal::Grant,
+    goal::{Goal, Grant},
     task::Task,
 };
 use crate::{
@@ -144,24 +144,30 @@ impl Loaded {
     }
 
     pub(super) fn situation(&self, task: &Task) -> Situation {
-        let age = self.age_by_both_clocks(task);
-        let usable_for = task.engine.usable_for(&self.credentials, age);
+        let usable_for = task.engine.usable_for(&self.credentials, self.age());
         let is_past = self
             .credentials
             .expires_at
             .is_some_and(|end| end <= self.now);
+        let expiry = match usable_for {
+            Some(left) if left.is_zero() && is_past => Expiry::Past,
+            Some(left) if left.is_zero() => Expiry::Refreshable,
+            _ => Expiry::Usable,
+        };
+        // What is only read and used needs no memory of when it was seen.
+        let is_only_used = expiry == Expiry::Usable && !matches!(task.goal, Goal::Renew { .. });
         Situation {
             goal: task.goal,
             fence: self.fence(),
-            age,
+            age: if is_only_used {
+                self.age()
+            } else {
+                self.age_by_both_clocks(task)
+            },
             is_refreshed: self.record.refreshed_at.is_some(),
             streak: self.record.streak,
             has_refresh_token: self.credentials.refresh_token.is_some(),
-            expiry: match usable_for {
-                Some(left) if left.is_zero() && is_past => Expiry::Past,
-                Some(left) if left.is_zero() => Expiry::Refreshable,
-                _ => Expiry::Usable,
-            },
+            expiry,
         }
     }
 
