@@ -105,7 +105,7 @@ impl<B> RequestCopy<B> {
                 other.uri
             }
             None => {
-                let subject = Subject::new(str::from_utf8(&subject).ok()?);
+                let subject = Subject::new(std::str::from_utf8(&subject).ok()?);
                 request.extensions_mut().insert(subject);
                 None
             }
