@@ -22,6 +22,7 @@ const TH2_IF_ABSENT: &str = "th×2, version if absent";
 const HIT: &str = "hit";
 const HIT_CLONED: &str = "hit, cloned";
 const HIT_REPLAY: &str = "default layer, empty body";
+const HIT_REPLAY_EXTENSION: &str = "default layer, another extension";
 const HIT_JSON: &str = "default layer, `Full<Bytes>`";
 const FLOOR_JSON: &str = "bare service, `Full<Bytes>`";
 const TH2_JSON: &str = "th×2, `Full<Bytes>`";
@@ -89,6 +90,7 @@ fn cases() -> Vec<Case> {
         ),
         kept("integration token", refreshing(&integration), one),
         kept(HIT_REPLAY, replaying(&cached), one),
+        kept(HIT_REPLAY_EXTENSION, replaying(&cached), with_extension),
         with_json(FLOOR_JSON, Inner),
         with_json(TH2_JSON, set_header_twice()),
         with_json(HIT_JSON, replaying(&cached)),

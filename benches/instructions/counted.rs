@@ -13,7 +13,7 @@ use notion_auth::{NotionAuthProvider, testing};
 
 use crate::harness::{
     API, BATCH, Inner, MONTH, by, by_clones_of, forget_sent, insert_both, provider, refreshing,
-    replaying, request, request_with_version, set_header_twice,
+    replaying, request, request_with_json, request_with_version, set_header_twice,
 };
 
 #[library_benchmark]
@@ -26,7 +26,10 @@ use crate::harness::{
 #[bench::hit_cloned(Batch::new(request, by_clones_of(refreshing(&cached(None)))))]
 #[bench::hit_replay(Batch::new(request, by(replaying(&cached(None)))))]
 #[bench::integration_token(Batch::new(request, by(refreshing(&integration()))))]
-fn send<F: FnMut(Request<()>)>(mut batch: Box<Batch<F>>) -> Box<Batch<F>> {
+#[bench::bare_service_json(Batch::new(request_with_json, by(Inner)))]
+#[bench::th_x2_json(Batch::new(request_with_json, by(set_header_twice())))]
+#[bench::hit_replay_json(Batch::new(request_with_json, by(replaying(&cached(None)))))]
+fn send<B, F: FnMut(Request<B>)>(mut batch: Box<Batch<B, F>>) -> Box<Batch<B, F>> {
     batch.send_all();
     batch
 }
@@ -50,13 +53,13 @@ const SUBJECTS: usize = 1_000;
 ///
 /// Earlier allocations and frees change the allocator's work: a provider's builder created later, and freed
 /// arguments, have added 9 % to `hit_replay`.
-struct Batch<F> {
-    requests: Vec<Request<()>>,
+struct Batch<B, F> {
+    requests: Vec<Request<B>>,
     send: F,
 }
 
-impl<F: FnMut(Request<()>)> Batch<F> {
-    fn new(make: impl Fn(usize) -> Request<()>, send: F) -> Box<Self> {
+impl<B, F: FnMut(Request<B>)> Batch<B, F> {
+    fn new(make: impl Fn(usize) -> Request<B>, send: F) -> Box<Self> {
         // Several subjects, because the comparisons of a look-up differ a little between them.
         let make = || (0..BATCH).map(|at| make(at * SUBJECTS / BATCH)).collect();
         let mut batch = Box::new(Self {

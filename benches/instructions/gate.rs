@@ -129,7 +129,14 @@ fn count() -> Counts {
         let name = entry.file_name().into_string().expect("a name in UTF-8");
         counts.insert(name.replace("send.", ""), count / BATCH as f64);
     }
-    let floor = counts.remove("bare_service").expect("a count of the floor");
-    counts.values_mut().for_each(|count| *count -= floor);
+    let mut floor = |name| counts.remove(name).expect("a count of the floor");
+    let (floor, json_floor) = (floor("bare_service"), floor("bare_service_json"));
+    for (name, count) in &mut counts {
+        *count -= if name.ends_with("_json") {
+            json_floor
+        } else {
+            floor
+        };
+    }
     counts
 }
