@@ -4,17 +4,17 @@ use super::buffered::BufferedBody;
 
 mod private {
     /// Storage of a replay policy for each request's copy: an `Option`, or no storage.
-    pub trait Keep<T>: Sized {
+    pub trait Keep<T>: Default {
         /// Calls `make` only if there is a place for what it makes.
-        fn keep(make: impl FnOnce() -> Option<T>) -> Self;
+        fn keep(&mut self, make: impl FnOnce() -> Option<T>);
 
         fn take(&mut self) -> Option<T>;
     }
 
     impl<T> Keep<T> for Option<T> {
         #[inline]
-        fn keep(make: impl FnOnce() -> Self) -> Self {
-            make()
+        fn keep(&mut self, make: impl FnOnce() -> Self) {
+            *self = make();
         }
 
         fn take(&mut self) -> Self {
@@ -22,14 +22,12 @@ mod private {
         }
     }
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct Nothing;
 
     impl<T> Keep<T> for Nothing {
         #[inline]
-        fn keep(_: impl FnOnce() -> Option<T>) -> Self {
-            Self
-        }
+        fn keep(&mut self, _: impl FnOnce() -> Option<T>) {}
 
         fn take(&mut self) -> Option<T> {
             None

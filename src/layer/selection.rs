@@ -101,11 +101,11 @@ impl Config {
     ///
     /// Always inlined: otherwise the layer around two kinds of services costs each of them a call more.
     #[inline(always)]
-    pub(super) fn inject_cached<B, K>(
+    pub(super) fn inject_cached<B>(
         &self,
         request: &mut Request<B>,
-        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>) -> K,
-    ) -> Option<(EntryHandle, K)> {
+        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>),
+    ) -> Option<EntryHandle> {
         if !self.destination.is_usual(request) {
             return None;
         }
@@ -119,21 +119,21 @@ impl Config {
                 let hit = self.provider.engine.cache.hit(subject)?;
                 let (authorization, handle, fence) = self.ready(subject, &hit, self.handle)?;
                 // Under the shard's read lock, because dropping `hit` before costs every request more.
-                let kept = keep(request, Some(subject), fence);
+                keep(request, Some(subject), fence);
                 self.inject(request.headers_mut(), present, authorization.clone());
-                Some((handle, kept))
+                Some(handle)
             }
             _ => self.inject_uncommon(request, present, keep),
         }
     }
 
     /// The rules of [`choose`](Self::choose), for what can be sent at once.
-    fn inject_uncommon<B, K>(
+    fn inject_uncommon<B>(
         &self,
         request: &mut Request<B>,
         present: Present,
-        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>) -> K,
-    ) -> Option<(EntryHandle, K)> {
+        keep: impl FnOnce(&Request<B>, Option<&Subject>, Option<Fence>),
+    ) -> Option<EntryHandle> {
         if self.reports {
             return None;
         }
@@ -146,17 +146,17 @@ impl Config {
             None => None,
         };
         if let Some(authorization) = others {
-            let kept = keep(request, None, None);
+            keep(request, None, None);
             self.inject(request.headers_mut(), present, authorization);
-            return Some((self.handle, kept));
+            return Some(self.handle);
         }
         let subject = extensions.get::<Subject>()?;
         let hit = self.provider.engine.cache.hit(subject)?;
         let handle = self.handle(extensions);
         let (authorization, handle, fence) = self.ready(subject, &hit, handle)?;
-        let kept = keep(request, None, fence);
+        keep(request, None, fence);
         self.inject(request.headers_mut(), present, authorization.clone());
-        Some((handle, kept))
+        Some(handle)
     }
 
     /// Returns what a request is sent with, if the entry needs no decision. `handle` is of no entry yet.

@@ -134,15 +134,14 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let applied = &self.applied;
         applied.config.destination.complete(&mut request);
-        let cached = applied
+        let mut replay = R::Kept::default();
+        let handle = applied
             .config
             .inject_cached(&mut request, |request, plain, fence| {
-                R::Kept::keep(|| Replay::of(&self.replay, request, plain, fence, applied))
+                replay.keep(|| Replay::of(&self.replay, request, plain, fence, applied));
             });
-        match cached {
-            Some((handle, replay)) => {
-                ResponseFuture::sent(self.inner.call(request), handle, replay)
-            }
+        match handle {
+            Some(handle) => ResponseFuture::sent(self.inner.call(request), handle, replay),
             None => self.call_slowly(request),
         }
     }
