@@ -69,6 +69,12 @@ impl Exchange {
         let _ = self.permit.set(permit);
     }
 
+    /// Notes whose request it is.
+    pub(crate) fn identify(&self, caller: &Caller) {
+        let _ = self.key_id.set(Arc::clone(&caller.key_id));
+        let _ = self.subject.set(caller.subject.clone());
+    }
+
     pub(crate) fn responded<B>(&self, response: &Response<B>) {
         let refused = response.extensions().get::<Reason>();
         let refused = refused.map(|Reason(reason)| *reason);
@@ -91,9 +97,13 @@ impl Exchange {
 /// Notes whose request it is.
 pub(crate) fn identify<B>(request: &Request<B>, caller: &Caller) {
     if let Some(exchange) = request.extensions().get::<Arc<Exchange>>() {
-        let _ = exchange.key_id.set(Arc::clone(&caller.key_id));
-        let _ = exchange.subject.set(caller.subject.clone());
+        exchange.identify(caller);
     }
+}
+
+/// Returns what is noted of the request.
+pub(crate) fn exchange<B>(request: &Request<B>) -> Option<Arc<Exchange>> {
+    request.extensions().get().cloned()
 }
 
 /// Notes the key of a request that is refused, if it is known.

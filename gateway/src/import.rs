@@ -32,8 +32,8 @@ enum Imported {
 pub(crate) async fn import(settings: &ConnectionSettings, options: Import) -> Result<(), BoxError> {
     let shown = escaped(&options.file.display().to_string());
     let lines = open(&options.file).map_err(|error| format!("{shown}: {error}"))?;
-    let (builder, _) = vault::open(settings).await?;
-    let provider = vault::start(builder).await?;
+    let vault = vault::open(settings).await?;
+    let provider = vault::start(vault.builder).await?;
     let (mut stored, mut left_alone, mut refused) = (0, 0, 0);
     for (at, text) in (1..).zip(lines.lines()) {
         let text = text.map_err(|error| format!("{shown}:{at}: {error}"))?;

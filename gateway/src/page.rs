@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use maud::{DOCTYPE, Markup, html};
 use notion_auth::{AuthError, provider::ConnectionStatus, store::RecordState};
 use time::{OffsetDateTime, macros::format_description};
+use url::Url;
 
-use crate::settings::Site;
+use crate::{settings::Site, visitor::Visitor};
 
 pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
     layout(html! {
@@ -17,14 +18,57 @@ pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
             input #key name="key" type="password" required autocomplete="current-password" autofocus;
             button { "Sign in" }
         }
+        p .note { "Did another site send you here? Go back to it, and start again there." }
     })
+}
+
+/// Asks whether the visitor wants what a link is for.
+pub(crate) fn link(site: &Site, visitor: &Visitor, token: &str) -> Markup {
+    layout(html! {
+        p { "You are about to connect a Notion workspace for " strong { (visitor.name()) } "." }
+        p .note {
+            "Go on only if that is you. If somebody else sent you this link, close the page: that person would \
+             get access to your workspace."
+        }
+        form method="post" action=(site.path("/connect/link")) {
+            input type="hidden" name="token" value=(token);
+            button { "Continue" }
+        }
+        (back(visitor))
+    })
+}
+
+pub(crate) fn link_is_gone() -> Markup {
+    layout(html! {
+        p role="alert" { "This link can’t be used any more. A link works once, for a few minutes." }
+        p { "Go back to the site that sent you here, and start again there." }
+    })
+}
+
+pub(crate) fn try_again(visitor: &Visitor) -> Markup {
+    layout(html! {
+        p role="alert" { "Something went wrong on our side. Please try again in a moment." }
+        (back(visitor))
+    })
+}
+
+/// A way back to the site that sent the visitor.
+fn back(visitor: &Visitor) -> Markup {
+    let url = visitor.return_to().and_then(|it| Url::parse(it).ok());
+    html! {
+        @if let Some(url) = url {
+            p { a href=(url) { "Back to " (url.host_str().unwrap_or_default()) } }
+        }
+    }
 }
 
 pub(crate) fn connection(
     site: &Site,
+    visitor: Option<&Visitor>,
     status: &Result<Option<ConnectionStatus>, AuthError>,
 ) -> Markup {
     layout(html! {
+        @if let Some(visitor) = visitor { p .note { "Signed in for " strong { (visitor.name()) } } }
         @match status {
             Ok(Some(status)) => (connected(site, status)),
             Ok(None) => {
@@ -33,6 +77,7 @@ pub(crate) fn connection(
             }
             Err(error) => p role="alert" { (error) },
         }
+        @if let Some(visitor) = visitor { (back(visitor)) }
         form method="post" action=(site.path("/connect/sign-out")) { button .quiet { "Sign out" } }
     })
 }

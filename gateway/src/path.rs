@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use crate::envelope::{self, Refusal};
 
 /// Segments of Notion's paths. Any other segment may be an id or a secret, and is not logged.
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 33] = [
     "authorize",
     "blocks",
     "callback",
@@ -20,6 +20,8 @@ const KNOWN: [&str; 30] = [
     "disconnect",
     "file_uploads",
     "healthz",
+    "link",
+    "links",
     "markdown",
     "me",
     "meeting_notes",
@@ -29,6 +31,7 @@ const KNOWN: [&str; 30] = [
     "properties",
     "query",
     "readyz",
+    "replace",
     "search",
     "send",
     "sign-in",

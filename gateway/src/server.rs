@@ -24,11 +24,11 @@ use crate::{
     forward::{self, Forward},
     headers,
     health::{Health, healthz, readyz},
-    host,
+    host::{self, Hosts},
     keys::GatewayKeys,
     limits::Limits,
     settings::Settings,
-    vault,
+    vault::{self, Vault},
 };
 
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
@@ -73,7 +73,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let metrics = metrics(limits.clone())?;
     let has_oauth_client = stored.app.has_oauth_client();
     let observed = limits.clone();
-    let (builder, cookie_key) = vault::open(&stored).await?;
+    let Vault {
+        builder,
+        cookie_key,
+        used_links,
+    } = vault::open(&stored).await?;
     let builder = builder.observer(move |event: &Event| {
         observed.note(event);
         access::audit(event);
@@ -104,13 +108,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
                 "no key may connect: add KEY=SUBJECT:connect to GATEWAY_KEYS, or a line by `key new --connect`"
             );
         }
-        let public_site = Arc::new(site.clone());
-        let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
+        let hosts = Hosts {
+            site: Arc::new(site.clone()),
+            keys: Arc::clone(&keys),
+        };
+        let connect = Connect::new(keys, cookie_key, used_links, site.clone(), provider.clone())?;
         let connect = connect::router(connect)
-            .layer(middleware::from_fn_with_state(
-                public_site,
-                host::only_public,
-            ))
+            .layer(middleware::from_fn_with_state(hosts, host::only_public))
             .layer(middleware::map_response(async |mut response: Response| {
                 headers::make_private(response.headers_mut(), "authorization, cookie");
                 response

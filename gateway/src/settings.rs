@@ -222,6 +222,8 @@ impl Site {
                 "/sign-in",
                 "/sign-out",
                 "/replace",
+                "/link",
+                "/links",
                 "/authorize",
                 "/status",
                 "/disconnect",
@@ -330,7 +332,7 @@ fn bare_origin(text: &str) -> Result<Url, BoxError> {
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
