@@ -24,6 +24,24 @@ pub(crate) enum Admission {
     /// The same Notion user (by the bot that represents it) in the same workspace.
     #[cfg(feature = "routes")]
     SameIdentity,
+    /// None: there must be no connection.
+    Absent,
+}
+
+impl Admission {
+    /// Whether the credentials may not replace what was read.
+    fn refuses(self, seen: &Snapshot, is_changed: bool) -> bool {
+        match self {
+            Self::Any => false,
+            #[cfg(feature = "routes")]
+            Self::SameIdentity => is_changed,
+            Self::Absent => match &seen.found {
+                Found::Absent => false,
+                Found::Record(record) => record.state != RecordState::Disconnected,
+                Found::Unreadable(_) => true,
+            },
+        }
+    }
 }
 
 /// The outcome for new credentials.
@@ -56,9 +74,37 @@ impl NotionAuthProvider {
         subject: &Subject,
         credentials: NotionUserCredentials,
     ) -> Result<(), AuthError> {
-        match self.connect(subject, &credentials, Admission::Any).await? {
+        let stored = self.store_if(subject, &credentials, Admission::Any).await;
+        stored.map(drop)
+    }
+
+    /// Stores credentials if the subject has no connection, as when they are imported beside processes that connect
+    /// users. Returns whether they were stored.
+    ///
+    /// A connection that needs reauthorization, or whose record can't be read, is a connection as well. Another process
+    /// can't connect the subject between the check and the write.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn store_credentials_if_absent(
+        &self,
+        subject: &Subject,
+        credentials: NotionUserCredentials,
+    ) -> Result<bool, AuthError> {
+        self.store_if(subject, &credentials, Admission::Absent)
+            .await
+    }
+
+    async fn store_if(
+        &self,
+        subject: &Subject,
+        credentials: &NotionUserCredentials,
+        admission: Admission,
+    ) -> Result<bool, AuthError> {
+        match self.connect(subject, credentials, admission).await? {
             Connecting::NotSaved(error) => Err(error),
-            Connecting::Done | Connecting::Unusable | Connecting::Refused => Ok(()),
+            Connecting::Done | Connecting::Unusable => Ok(true),
+            Connecting::Refused => Ok(false),
         }
     }
 
@@ -111,7 +157,9 @@ impl NotionAuthProvider {
                 })
             }
             Connected::Refused => {
-                self.report_change(subject, true);
+                if admission != Admission::Absent {
+                    self.report_change(subject, true);
+                }
                 Ok(Connecting::Refused)
             }
             Connected::NotSaved(error) => Ok(Connecting::NotSaved(error)),
@@ -143,11 +191,14 @@ impl NotionAuthProvider {
                 Ok(seen) => seen,
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
-            if let Err(error) = self.engine().issuers.check_replaceable(&seen) {
-                return Ok(Connected::NotSaved(error.with_subject(subject)));
-            }
             let is_changed = Self::is_another(&seen, credentials);
-            if is_changed && admission != Admission::Any {
+            match self.engine().issuers.check_replaceable(&seen) {
+                // Then there is a connection, and it stays.
+                Err(_) if admission == Admission::Absent => return Ok(Connected::Refused),
+                Err(error) => return Ok(Connected::NotSaved(error.with_subject(subject))),
+                Ok(()) => {}
+            }
+            if admission.refuses(&seen, is_changed) {
                 return Ok(Connected::Refused);
             }
             match records.connect(subject, &seen, new.clone()).await {
