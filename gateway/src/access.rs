@@ -13,6 +13,7 @@ use metrics::counter;
 use notion_auth::{Event, Subject};
 
 use crate::{
+    changes::{Change, Changes},
     envelope::Reason,
     keys::{Caller, Refused},
     limits::Permit,
@@ -106,6 +107,11 @@ pub(crate) fn exchange<B>(request: &Request<B>) -> Option<Arc<Exchange>> {
     request.extensions().get().cloned()
 }
 
+/// Takes what is noted out of a request that may outlive its connection.
+pub(crate) fn forget<B>(request: &mut Request<B>) {
+    request.extensions_mut().remove::<Arc<Exchange>>();
+}
+
 /// Notes the key of a request that is refused, if it is known.
 pub(crate) fn refuse<B>(request: &Request<B>, refused: &Refused) {
     if let (Some(exchange), Some(id)) = (
@@ -165,31 +171,32 @@ fn plain(id: &HeaderValue) -> Option<&str> {
     (id.len() <= ID_LENGTH && id.bytes().all(is_plain)).then_some(id)
 }
 
-/// Logs changes of connections.
-pub(crate) fn audit(event: &Event) {
-    let (change, subject) = match event {
-        Event::Connected { subject, .. } => ("connected", subject),
-        Event::Disconnected { subject } => ("disconnected", subject),
+/// Logs changes of connections, with the key of the request that made them.
+pub(crate) fn audit(event: &Event, changes: &Changes) {
+    let (change, subject, made_by) = match event {
+        Event::Connected { subject, .. } => ("connected", subject, Some(Change::Connect)),
+        Event::Disconnected { subject } => ("disconnected", subject, Some(Change::Disconnect)),
         Event::NeedsReauthorization {
             subject, reason, ..
         } => {
             tracing::info!(target: "audit", change = "ended", ?subject, ?reason);
             return;
         }
-        Event::Recovered { subject, .. } => ("recovered", subject),
+        Event::Recovered { subject, .. } => ("recovered", subject, None),
         Event::IdentityChanged {
             subject,
             is_refused: false,
-        } => ("identity changed", subject),
+        } => ("identity changed", subject, Some(Change::Connect)),
         Event::IdentityChanged {
             subject,
             is_refused: true,
-        } => ("identity change refused", subject),
+        } => ("identity change refused", subject, Some(Change::Connect)),
         Event::BotShared { subject, other } => {
             tracing::info!(target: "audit", change = "bot shared", ?subject, ?other);
             return;
         }
         _ => return,
     };
-    tracing::info!(target: "audit", change, ?subject);
+    let key = made_by.and_then(|made_by| changes.key(made_by, subject));
+    tracing::info!(target: "audit", change, ?subject, key);
 }

@@ -29,8 +29,10 @@ use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    access, envelope,
-    keys::{Fingerprint, GatewayKeys, Refused, Rights, fingerprint},
+    access,
+    changes::{Change, Changes},
+    envelope,
+    keys::{Caller, Fingerprint, GatewayKeys, Refused, Rights, fingerprint},
     link::{self, UsedLinks},
     page,
     sealed::Sealer,
@@ -55,6 +57,7 @@ pub(crate) struct Connect {
     pub(crate) site: Arc<Site>,
     pub(crate) provider: NotionAuthProvider,
     pub(crate) used_links: UsedLinks,
+    changes: Arc<Changes>,
     routes: NotionOAuthService,
 }
 
@@ -63,6 +66,7 @@ impl Connect {
         keys: Arc<GatewayKeys>,
         cookie_key: Key,
         used_links: UsedLinks,
+        changes: Arc<Changes>,
         site: Site,
         provider: NotionAuthProvider,
     ) -> Result<Self, BoxError> {
@@ -79,6 +83,7 @@ impl Connect {
             site: Arc::new(site),
             provider,
             used_links,
+            changes,
         })
     }
 
@@ -94,6 +99,35 @@ impl Connect {
         }
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
         origin.is_some_and(|origin| self.site.is_origin(origin))
+    }
+
+    /// Calls the library's routes.
+    async fn route(&self, mut request: Request) -> Response {
+        let path = self.site.inner_path(request.uri().path());
+        let change = if path == self.site.inner_path(self.site.callback()) {
+            Some(Change::Connect)
+        } else if path == "/connect/disconnect" {
+            Some(Change::Disconnect)
+        } else {
+            None
+        };
+        let caller = request.extensions().get::<Caller>();
+        let guard = change
+            .zip(caller)
+            .map(|(change, caller)| self.changes.begin(change, caller));
+        // The access line of a browser that goes away must not wait for the task below.
+        access::forget(&mut request);
+        let responding = self.routes.clone().oneshot(request);
+        // In a task, because the change goes on when the browser goes away, and so must the guard.
+        let responding = tokio::spawn(async move {
+            let response = responding.await;
+            drop(guard);
+            response
+        });
+        match responding.await {
+            Ok(Ok(response)) => response.into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
     }
 
     /// Whether this callback is of the flow for which the visitor confirmed another account or workspace.
@@ -181,7 +215,8 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
     };
     if let Some(caller) = caller {
         access::identify(&request, &caller);
-        request.extensions_mut().insert(caller.subject);
+        request.extensions_mut().insert(caller.subject.clone());
+        request.extensions_mut().insert(caller);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
     let mut response = next.run(request).await;
@@ -210,9 +245,7 @@ async fn oauth_route(State(connect): State<Connect>, request: Request) -> Respon
     if is_confirmed {
         head.extensions.insert(AnotherIdentityConfirmed);
     }
-    let request = Request::from_parts(head, body);
-    let Ok(response) = connect.routes.clone().oneshot(request).await;
-    let mut response = response.into_response();
+    let mut response = connect.route(Request::from_parts(head, body)).await;
     if is_confirmed {
         add_cookie(&mut response, &connect.sealer.removed(CONFIRMATION));
     }

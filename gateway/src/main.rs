@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod changes;
 mod check_config;
 mod cli;
 mod commands;

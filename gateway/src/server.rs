@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     access::{self, AccessLog},
+    changes::Changes,
     connect::{self, Connect},
     connections, envelope,
     forward::{self, Forward},
@@ -72,7 +73,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     ));
     let metrics = metrics(limits.clone())?;
     let has_oauth_client = stored.app.has_oauth_client();
-    let observed = limits.clone();
+    let (observed, changes) = (limits.clone(), Arc::new(Changes::default()));
+    let audited = Arc::clone(&changes);
     let Vault {
         builder,
         cookie_key,
@@ -80,7 +82,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     } = vault::open(&stored).await?;
     let builder = builder.observer(move |event: &Event| {
         observed.note(event);
-        access::audit(event);
+        access::audit(event, &audited);
     });
     let provider = vault::start(builder).await?;
     tokio::spawn(reload(keys.clone())?);
@@ -112,7 +114,14 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
             site: Arc::new(site.clone()),
             keys: Arc::clone(&keys),
         };
-        let connect = Connect::new(keys, cookie_key, used_links, site.clone(), provider.clone())?;
+        let connect = Connect::new(
+            keys,
+            cookie_key,
+            used_links,
+            changes,
+            site.clone(),
+            provider.clone(),
+        )?;
         let connect = connect::router(connect)
             .layer(middleware::from_fn_with_state(hosts, host::only_public))
             .layer(middleware::map_response(async |mut response: Response| {

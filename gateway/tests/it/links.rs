@@ -85,7 +85,7 @@ async fn consent(gateway: &Gateway, begun: &Answer, visitor: &str) -> Answer {
 
 #[tokio::test]
 async fn a_customer_of_a_service_connects_by_a_link_and_returns() {
-    let gateway = start(&[]).await;
+    let gateway = start(&[("GATEWAY_LOG", "json")]).await;
     let link = link(&gateway, "customer-7").await;
     assert!(
         link.starts_with(&format!("{}/connect/link?token=", gateway.url)),
@@ -114,6 +114,11 @@ async fn a_customer_of_a_service_connects_by_a_link_and_returns() {
         .me(SERVICE)
         .header("notion-auth-subject", "customer-7");
     assert_eq!(asked.send().await.status, StatusCode::OK);
+
+    let said = gateway.process.said();
+    let audit = said.lines().find(|it| it.contains("\"connected\""));
+    let audit = audit.expect("an audit line");
+    assert!(audit.contains("\"key\":\"GATEWAY_KEYS:2\""), "{audit}");
 
     // The next link leads to the page, because a workspace is connected.
     let again = self::link(&gateway, "customer-7").await;
