@@ -18,16 +18,27 @@ use crate::{
     keys::{Caller, Refused},
     limits::Permit,
     path,
+    settings::Site,
 };
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
 
 /// Whether requests are logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum AccessLog {
-    On,
+    /// With these words in paths, beside those of the API.
+    On(Arc<[String]>),
     Off,
+}
+
+impl AccessLog {
+    /// Logs paths with the words of the operator's own.
+    pub(crate) fn with_words_of(site: &Site) -> Self {
+        let paths = [site.prefix(), site.callback()];
+        let words = paths.iter().flat_map(|path| path.split('/'));
+        Self::On(words.map(str::to_owned).collect())
+    }
 }
 
 /// One request and its response, until the caller has the end of the response or is gone. A request extension.
@@ -124,15 +135,15 @@ pub(crate) fn refuse<B>(request: &Request<B>, refused: &Refused) {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.log == AccessLog::Off {
+        let AccessLog::On(words) = &self.log else {
             return;
-        }
+        };
         let response = self.response.get();
         let id = response.and_then(|response| response.notion_request_id.as_ref());
         tracing::info!(
             target: "access",
             method = method(&self.method),
-            path = path::template(self.uri.path()),
+            path = path::template(self.uri.path(), words),
             // None: the caller went away.
             status = response.map(|response| response.status.as_u16()),
             refused = response.and_then(|response| response.refused),

@@ -12,7 +12,6 @@ use notion_auth::{
 use tower::ServiceExt as _;
 
 use crate::{
-    access::AccessLog,
     commands,
     database::Database,
     settings::{ConnectionSettings, Settings, origin_of},
@@ -91,9 +90,9 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     if let Some(listen) = &operation.metrics_listen {
         rows.push(("GATEWAY_METRICS_LISTEN", listen.addresses()));
     }
-    let access_log = match operation.access_log {
-        AccessLog::On => "on",
-        AccessLog::Off => "off",
+    let access_log = match operation.is_access_logged {
+        true => "on",
+        false => "off",
     };
     rows.push(("GATEWAY_ACCESS_LOG", access_log.to_owned()));
     for (name, value) in rows {

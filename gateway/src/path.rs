@@ -79,15 +79,18 @@ pub(crate) fn check(path: &str, query: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the path with `{id}` in the place of each segment that is no word of the API.
-pub(crate) fn template(path: &str) -> String {
+/// Returns the path with `{id}` in the place of each segment that is no word of the API and none of these.
+pub(crate) fn template(path: &str, words: &[String]) -> String {
     let mut template = String::with_capacity(path.len().min(128));
     // A long path is no path of the API.
     for (at, segment) in path.split('/').take(10).enumerate() {
         if at > 0 {
             template.push('/');
         }
-        template.push_str(match segment.is_empty() || KNOWN.contains(&segment) {
+        let is_known = segment.is_empty()
+            || KNOWN.contains(&segment)
+            || words.iter().any(|word| word == segment);
+        template.push_str(match is_known {
             true => segment,
             false => "{id}",
         });
