@@ -42,6 +42,13 @@ pub(crate) fn parse_variable(text: &str) -> Result<Vec<(Fingerprint, GatewayKey)
                 "the key of entry {at} has characters that no header can carry"
             ));
         }
+        // Padding is at the end of a key only.
+        if key.trim_end_matches('=').contains('=') {
+            return Err(format!(
+                "entry {at} has several `=`: a subject with `=` or `,` in it needs a line of GATEWAY_KEYS_FILE, by \
+                 `notion-auth-gateway key new`"
+            ));
+        }
         let fingerprint = fingerprint(key);
         if !seen.insert(fingerprint) {
             return Err(format!("the key of entry {at} is there twice"));
@@ -277,6 +284,12 @@ mod tests {
             let error = parse_variable(&format!("{key}={text}")).expect_err(text);
             assert!(error.contains(words), "{text}: {error}");
             assert!(!error.contains(key), "{error}");
+        }
+        let keys = parse_variable(&format!("{key}===ann")).expect("a key in base64");
+        assert_eq!(keys[0].0, fingerprint(&format!("{key}==")));
+        for text in ["org=5", "=5"] {
+            let parsed = parse_variable(&format!("{key}={text}"));
+            assert_eq!(parsed.is_err(), text == "org=5", "{text}");
         }
     }
 
