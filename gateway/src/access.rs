@@ -18,7 +18,7 @@ use crate::{
     keys::{Caller, Refused},
     limits::Permit,
     path,
-    settings::Site,
+    site::Site,
 };
 
 /// Longer identifiers in responses are cut off.

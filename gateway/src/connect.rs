@@ -36,7 +36,7 @@ use crate::{
     link::{self, UsedLinks},
     page,
     sealed::Sealer,
-    settings::Site,
+    site::Site,
     visitor::{Visitor, now},
 };
 

@@ -12,7 +12,8 @@ use crate::{
     listen::Listen,
     operation::Operation,
     server,
-    settings::{ConnectionSettings, Settings, Site},
+    settings::{ConnectionSettings, Settings},
+    site::Site,
 };
 
 /// Serves until a signal ends it. Nothing is left on the disk.

@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     envelope,
     keys::{GatewayKeys, Refused, Rights},
-    settings::{Site, is_loopback},
+    site::{Site, is_loopback},
 };
 
 /// Browsers' requests, and by what name they may come.

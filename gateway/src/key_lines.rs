@@ -30,6 +30,7 @@ pub(crate) fn parse_variable(text: &str) -> Result<Vec<(Fingerprint, GatewayKey)
                 "entry {at} is not KEY=SUBJECT or KEY=SUBJECT:connect"
             ));
         };
+        let key = key.trim();
         let (owner, rights) =
             owner_and_rights(owner.trim()).map_err(|reason| format!("entry {at} {reason}"))?;
         if key.len() < SHORTEST {

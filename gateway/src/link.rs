@@ -26,7 +26,7 @@ use crate::{
     envelope,
     keys::{Fingerprint, bearer, fingerprint},
     output, page,
-    settings::is_loopback,
+    site::is_loopback,
     visitor::{Guest, Visitor, now},
 };
 

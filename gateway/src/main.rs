@@ -37,6 +37,7 @@ mod rotate;
 mod sealed;
 mod server;
 mod settings;
+mod site;
 mod upstream;
 mod variables;
 mod vault;

@@ -7,7 +7,7 @@ use notion_auth::{AuthError, provider::ConnectionStatus, store::RecordState};
 use time::{OffsetDateTime, macros::format_description};
 use url::Url;
 
-use crate::{settings::Site, visitor::Visitor};
+use crate::{site::Site, visitor::Visitor};
 
 pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
     layout(html! {

@@ -28,7 +28,8 @@ use crate::{
     host::{self, Hosts},
     keys::GatewayKeys,
     limits::Limits,
-    settings::{Settings, Site},
+    settings::Settings,
+    site::Site,
     vault::{self, Vault},
 };
 

@@ -66,6 +66,9 @@ pub(crate) fn check_names() -> Result<(), BoxError> {
         if has_prefix(&name, "GATEWAY_") && !OWN.contains(&&*name) {
             return Err(unknown(&name, &OWN));
         }
+        if let Some(meant) = MISSPELT.iter().find(|it| is_misspelt(&name, it)) {
+            return Err(format!("{name} is not a setting: did you mean {meant}?").into());
+        }
         let Some(setting) = name.strip_suffix("_FILE") else {
             continue;
         };
@@ -123,15 +126,53 @@ fn has_prefix(name: &str, prefix: &str) -> bool {
         .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
 }
 
-fn unknown(name: &str, known: &[&str]) -> BoxError {
+/// Settings that must not be left out by one wrong character, because another value would take their place. Other names
+/// with their prefixes may be another program's.
+const MISSPELT: [&str; 5] = [
+    "DATABASE_URL",
+    "NOTION_AUTH_KEYS",
+    "NOTION_CLIENT_ID",
+    "NOTION_CLIENT_SECRET",
+    "NOTION_REDIRECT_URI",
+];
+
+/// Whether a name is one character away from a setting that is not set.
+fn is_misspelt(name: &str, setting: &str) -> bool {
+    strsim::damerau_levenshtein(&name.to_ascii_uppercase(), setting) <= 1
+        && name != setting
+        && env::var_os(setting).is_none()
+        && env::var_os(format!("{setting}_FILE")).is_none()
+}
+
+/// Returns the setting that may be meant: one with all words of the name, or with a few other characters.
+fn similar<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let upper = name.to_ascii_uppercase();
-    let similar = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, &upper), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 4);
-    match similar {
-        Some((_, similar)) => format!("{name} is not a setting: did you mean {similar}?"),
+    let words: Vec<&str> = upper
+        .split('_')
+        .map(|word| match word {
+            "ADDR" | "ADDRESS" | "BIND" | "HOST" | "PORT" => "LISTEN",
+            word => word,
+        })
+        .collect();
+    let has_all = |known: &&&str| {
+        words
+            .iter()
+            .all(|it| known.split('_').any(|word| word == *it))
+    };
+    let by_words = known.iter().filter(has_all).min_by_key(|it| it.len());
+    let by_characters = || {
+        let distances = known
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(known, &upper), known));
+        let (_, nearest) = distances.min().filter(|(distance, _)| *distance <= 2)?;
+        Some(nearest)
+    };
+    by_words.or_else(by_characters).copied()
+}
+
+fn unknown(name: &str, known: &[&str]) -> BoxError {
+    match similar(name, known) {
+        Some(similar) => format!("{name} is not a setting: did you mean {similar}?"),
         None => format!(
             "{name} is not a setting: remove it. Known are {}",
             known.join(", ")
@@ -221,7 +262,9 @@ fn is_blank(it: char) -> bool {
 pub(crate) fn check(name: &str, text: &str) -> Result<(), BoxError> {
     let quotes = ['"', '\'', '“', '”'];
     let is_list = OF_SEVERAL_LINES.contains(&name);
-    let wrong = if ["${", "$(", "{{"].iter().any(|it| text.contains(it)) {
+    let wrong = if text.contains("[YOUR-") {
+        "it has a placeholder such as `[YOUR-PASSWORD]`: write the value itself"
+    } else if ["${", "$(", "{{"].iter().any(|it| text.contains(it)) {
         "it has a reference such as `${NAME}` that was not replaced: write the value itself"
     } else if is_reference(text) {
         "it is the name of a variable that was not replaced: write the value itself"
@@ -283,6 +326,37 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_setting_is_answered_with_the_one_that_is_meant() {
+        for (name, expected) in [
+            ("GATEWAY_KEY", Some("GATEWAY_KEYS")),
+            ("gateway_listen", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_LSITEN", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_PORT", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_BIND_ADDR", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_METRICS_PORT", Some("GATEWAY_METRICS_LISTEN")),
+            ("GATEWAY_HEADERS", Some("GATEWAY_PASS_HEADERS")),
+            ("GATEWAY_URL", Some("GATEWAY_PUBLIC_URL")),
+            ("GATEWAY_LOG_LEVEL", None),
+            ("GATEWAY_TIMEOUT", None),
+            ("GATEWAY_PUBLIC_URL_FILE", None),
+        ] {
+            assert_eq!(similar(name, &OWN), expected, "{name}");
+        }
+        let files = [
+            "DATABASE_URL_FILE",
+            "NOTION_AUTH_KEYS_FILE",
+            "NOTION_TOKEN_FILE",
+        ];
+        for (name, expected) in [
+            ("NOTION_KEYS_FILE", Some("NOTION_AUTH_KEYS_FILE")),
+            ("DATABASE_FILE", Some("DATABASE_URL_FILE")),
+            ("NOTION_API_URL_FILE", None),
+        ] {
+            assert_eq!(similar(name, &files), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn a_value_that_cannot_be_meant_is_refused_and_not_shown() {
         for text in [
             "sqlite:${HUNTER}",
@@ -293,6 +367,7 @@ mod tests {
             "\"hunter",
             "hunter'",
             "<hunter>",
+            "postgres://u:[YOUR-HUNTER]@h/d",
             "…",
             "hunter\r\nhunter",
             "hun\u{feff}ter",

@@ -34,6 +34,7 @@ fn help_names_every_setting_that_is_read() {
     let of_the_library = ["../src/https/proxy.rs", "../src/tls.rs"].map(|path| root.join(path));
     for file in own.chain(of_the_library) {
         let text = fs::read_to_string(file).expect("text");
+        let text = text.split("#[cfg(test)]").next().expect("code");
         read.extend(
             text.split('"')
                 .filter(|it| is_variable(it))
@@ -211,7 +212,19 @@ fn settings_that_would_go_wrong_quietly_are_refused_by_name() {
     let plain_keys = at("plain", &format!("{ANN}=ann\n"));
     for (name, value, words) in [
         ("GATEWAY_KEY", "x", "did you mean GATEWAY_KEYS?"),
-        ("GATEWAY_PORT", "80", "is not a setting"),
+        ("GATEWAY_PORT", "80", "did you mean GATEWAY_LISTEN?"),
+        ("NOTION_AUTH_KEY", "x", "did you mean NOTION_AUTH_KEYS?"),
+        (
+            "NOTION_REDIRECT_URL",
+            "x",
+            "did you mean NOTION_REDIRECT_URI?",
+        ),
+        ("NOTION_AUTH_KEYS", "short", "NOTION_AUTH_KEYS: "),
+        (
+            "GATEWAY_PUBLIC_URL",
+            "https://a.example/connect",
+            "by itself",
+        ),
         ("gateway_listen", "x", "did you mean GATEWAY_LISTEN?"),
         ("GATEWAY_LISTEN_FILE", "x", "is not a setting"),
         (
@@ -238,7 +251,7 @@ fn settings_that_would_go_wrong_quietly_are_refused_by_name() {
         ("NOTION_CLIENT_SECRET", "…", "placeholder"),
         ("PORT", "tcp://10.0.0.1:80", "not a number"),
         ("GATEWAY_LISTEN", "0.0.0.0:$PORT", "PORT, which is not set"),
-        ("GATEWAY_LISTEN", "8080", "no port"),
+        ("GATEWAY_LISTEN", "8080", "a port alone"),
         (
             "GATEWAY_PUBLIC_URL",
             "http://192.168.1.5:8080",
