@@ -215,13 +215,18 @@ pub(crate) fn parse_time(text: &str) -> Result<SystemTime, String> {
 
 /// Reads `/v1/pages,/v1/users`.
 pub(crate) fn parse_paths(text: &str) -> Result<Vec<String>, String> {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-_./".contains(&it);
     text.split(',')
-        .map(
-            |path| match path.starts_with("/v1/") && !path.contains("//") {
+        .map(|path| {
+            let is_path = path.starts_with("/v1/") && !path.contains("//");
+            match is_path && path.bytes().all(is_plain) {
                 true => Ok(path.trim_end_matches('/').to_owned()),
-                false => Err("`paths` are not paths such as /v1/pages,/v1/users".to_owned()),
-            },
-        )
+                false => Err(
+                    "`paths` are not paths such as /v1/pages,/v1/users, which include those under them"
+                        .to_owned(),
+                ),
+            }
+        })
         .collect()
 }
 
@@ -346,6 +351,10 @@ mod tests {
             (
                 &format!("one {DIGEST} ann call paths=hunter2"),
                 "`paths` are not paths",
+            ),
+            (
+                &format!("one {DIGEST} ann call paths=/v1/hunter/*"),
+                "include those under them",
             ),
             (
                 &format!("one {DIGEST} ann call hunter2"),
