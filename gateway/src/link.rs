@@ -188,8 +188,8 @@ fn opened(connect: &Connect, token: Option<&str>) -> Option<(Link, Visitor)> {
     Some((link, visitor))
 }
 
-/// `GET /connect/link`: asks the visitor, and changes nothing. Otherwise a link that an attacker sends would connect
-/// the workspace of whoever opens it, and a preview would use it up.
+/// `GET /connect/link`: asks the visitor, and changes nothing. Otherwise a victim who opens an attacker's link would
+/// connect the workspace to the attacker's subject, and a preview would use the link up.
 pub(crate) async fn show(State(connect): State<Connect>, request: Request) -> Response {
     let token = request.uri().query().and_then(|it| parameter(it, "token"));
     match opened(&connect, token.as_deref()) {
