@@ -60,7 +60,13 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
         ("GATEWAY_LISTEN", listen.addresses()),
         ("GATEWAY_PUBLIC_URL", site.address("")),
         ("NOTION_REDIRECT_URI", site.redirect_uri()?),
-        ("GATEWAY_KEYS", format!("{} keys", keys.count())),
+        (
+            "GATEWAY_KEYS",
+            match keys.count() {
+                1 => "1 key".to_owned(),
+                count => format!("{count} keys"),
+            },
+        ),
         ("NOTION_API_URL", connections.api_url.to_string()),
         ("DATABASE_URL", connections.database.shown()),
     ];

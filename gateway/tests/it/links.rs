@@ -18,7 +18,7 @@ use super::{
     visitors::{choose_another, sign_in},
     wait::eventually,
 };
-use crate::servers::port;
+use crate::servers::{self, port};
 
 const SERVICE: &str = "a-service-has-this-key-0123";
 const RETURN_TO: &str = "https://app.example/settings";
@@ -387,6 +387,25 @@ async fn a_link_and_its_visitor_end_with_the_key() {
     assert_eq!(follow(&gateway, &unused).await.status, StatusCode::GONE);
     let shown = status(&gateway, visitor).await;
     assert_eq!(shown.status, StatusCode::UNAUTHORIZED, "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_followed_only_while_the_store_answers() {
+    let Some(mut redis) = servers::redis::start() else {
+        return;
+    };
+    let gateway = start(&[("DATABASE_URL", &redis.url()), KEYS]).await;
+    let link = link(&gateway, "customer-7").await;
+    redis.stop();
+    let refused = follow(&gateway, &link).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!refused.headers.contains_key("set-cookie"), "{refused:?}");
+    assert!(
+        refused.text().contains("Back to app.example"),
+        "{refused:?}"
+    );
+    redis.start();
+    assert_eq!(follow(&gateway, &link).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
