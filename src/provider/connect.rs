@@ -28,22 +28,6 @@ pub(crate) enum Admission {
     Absent,
 }
 
-impl Admission {
-    /// Whether the credentials may not replace what was read.
-    fn refuses(self, seen: &Snapshot, is_changed: bool) -> bool {
-        match self {
-            Self::Any => false,
-            #[cfg(feature = "routes")]
-            Self::SameIdentity => is_changed,
-            Self::Absent => match &seen.found {
-                Found::Absent => false,
-                Found::Record(record) => record.state != RecordState::Disconnected,
-                Found::Unreadable(_) => true,
-            },
-        }
-    }
-}
-
 /// The outcome for new credentials.
 #[derive(Debug)]
 pub(crate) enum Connecting {
@@ -198,7 +182,13 @@ impl NotionAuthProvider {
                 Err(error) => return Ok(Connected::NotSaved(error.with_subject(subject))),
                 Ok(()) => {}
             }
-            if admission.refuses(&seen, is_changed) {
+            let is_refused = match admission {
+                Admission::Any => false,
+                #[cfg(feature = "routes")]
+                Admission::SameIdentity => is_changed,
+                Admission::Absent => is_connected(&seen),
+            };
+            if is_refused {
                 return Ok(Connected::Refused);
             }
             match records.connect(subject, &seen, new.clone()).await {
@@ -333,6 +323,15 @@ impl NotionAuthProvider {
                 old.workspace_id.as_deref(),
                 credentials.workspace_id.as_deref(),
             )
+    }
+}
+
+/// Whether there is a connection, also one that has ended or can't be read.
+fn is_connected(seen: &Snapshot) -> bool {
+    match &seen.found {
+        Found::Absent => false,
+        Found::Record(record) => record.state != RecordState::Disconnected,
+        Found::Unreadable(_) => true,
     }
 }
 
