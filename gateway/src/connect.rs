@@ -219,6 +219,13 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
         request.extensions_mut().insert(caller);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
+    let page = request.uri().query().and_then(|it| parameter(it, "page"));
+    if let (Some(visitor), Some(page)) = (&by_cookie, page)
+        && page != visitor.mark()
+    {
+        let page = html(page::of_another_account(&connect.site, visitor), "");
+        return (StatusCode::CONFLICT, page).into_response();
+    }
     let mut response = next.run(request).await;
     if let Some(visitor) = by_cookie {
         add_cookie(&mut response, &visitor.cookie(&connect.sealer));

@@ -6,11 +6,12 @@ use std::{
 };
 
 use axum::http::HeaderMap;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use notion_auth::Subject;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner},
+    keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner, fingerprint},
     sealed::Sealer,
 };
 
@@ -106,6 +107,14 @@ impl Visitor {
     pub(crate) fn name(&self) -> &str {
         let name = self.guest.as_ref().and_then(|guest| guest.name.as_deref());
         name.unwrap_or_else(|| self.caller.subject.as_str())
+    }
+
+    /// Returns what the addresses of the visitor's page have, to tell them from those of another account's page that is
+    /// still open in the same browser.
+    pub(crate) fn mark(&self) -> String {
+        let digest = fingerprint(self.caller.subject.as_str());
+        let short: Vec<u8> = digest.into_iter().take(12).collect();
+        BASE64_URL_SAFE_NO_PAD.encode(short)
     }
 
     pub(crate) fn return_to(&self) -> Option<&str> {

@@ -389,6 +389,57 @@ async fn a_link_and_its_visitor_end_with_the_key() {
     assert_eq!(shown.status, StatusCode::UNAUTHORIZED, "{shown:?}");
 }
 
+/// The addresses of forms and buttons of a page.
+fn actions(page: &str) -> Vec<String> {
+    let mut parts = page.split(['"']);
+    let mut actions = Vec::new();
+    while let Some(part) = parts.next() {
+        if part.ends_with("action=") || part.ends_with("href=") {
+            actions.extend(parts.next().map(|it| it.replace("&amp;", "&")));
+        }
+    }
+    actions.retain(|it| it.contains("return_to="));
+    actions
+}
+
+#[tokio::test]
+async fn a_page_of_another_account_changes_nothing() {
+    let gateway = start(&[]).await;
+    gateway.connect(ANN).await;
+    let page = async |visitor: &str| {
+        let url = format!("{}/connect", gateway.url);
+        let shown = ask::get(&url).header("cookie", visitor).send().await;
+        actions(&shown.text())
+    };
+    let other = follow(&gateway, &link(&gateway, "customer-7").await).await;
+    let ann = follow(&gateway, &link(&gateway, "ann").await).await;
+    let (other, ann) = (other.cookie(), ann.cookie());
+    let (others_page, anns_page) = (page(other).await, page(ann).await);
+    assert_eq!((others_page.len(), anns_page.len()), (1, 2));
+
+    // The browser has the cookie of the last link, and both pages are open.
+    for (target, visitor, status) in [
+        (&others_page[0], ann, StatusCode::CONFLICT),
+        (&anns_page[0], other, StatusCode::CONFLICT),
+        (&anns_page[1], other, StatusCode::CONFLICT),
+        (&others_page[0], other, StatusCode::SEE_OTHER),
+        (&anns_page[0], ann, StatusCode::SEE_OTHER),
+        (&anns_page[1], ann, StatusCode::SEE_OTHER),
+    ] {
+        let url = format!("{}{target}", gateway.url);
+        let asked = match target.contains("/authorize?") {
+            true => ask::get(&url),
+            false => ask::post(&url).header("origin", &gateway.url),
+        };
+        let asked = asked.header("accept", "text/html");
+        let answer = asked.header("cookie", visitor).send().await;
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        if status == StatusCode::CONFLICT {
+            assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_followed_only_while_the_store_answers() {
     let Some(mut redis) = servers::redis::start() else {
