@@ -380,8 +380,8 @@ pub(crate) fn add_cookie(response: &mut Response, cookie: &str) {
 
 pub(crate) fn foreign(site: &Site) -> Response {
     let message = format!(
-        "that form is not the gateway's own: open {}. If the browser shows another address, set GATEWAY_PUBLIC_URL to \
-         that",
+        "the form was not sent by a page of {}: open that page. If the browser shows another address, set \
+         GATEWAY_PUBLIC_URL to it",
         site.address("/connect")
     );
     envelope::error(StatusCode::FORBIDDEN, "restricted_resource", &message)

@@ -62,7 +62,7 @@ impl Operation {
         let is_access_logged = match text("GATEWAY_ACCESS_LOG")?.as_deref() {
             None | Some("on") => true,
             Some("off") => false,
-            Some(_) => return Err("GATEWAY_ACCESS_LOG: it is on or off".into()),
+            Some(_) => return Err("GATEWAY_ACCESS_LOG: write on or off".into()),
         };
         Ok(Self {
             max_requests,
@@ -82,7 +82,7 @@ fn number(name: &str, default: usize) -> Result<usize, BoxError> {
     };
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{name}: it is a number of requests, at least 1").into()),
+        _ => Err(format!("{name}: write a number of requests, at least 1").into()),
     }
 }
 

@@ -227,8 +227,10 @@ fn read(name: &str, path: &Path) -> Result<String, BoxError> {
         return Err(format!("{name}: {shown} is empty").into());
     }
     let setting = name.trim_end_matches("_FILE");
-    check(setting, &text).map_err(|error| format!("{name}: {shown}: {error}"))?;
-    Ok(text)
+    match problem(setting, &text) {
+        None => Ok(text),
+        Some(problem) => Err(format!("{name}: {shown}: {problem}").into()),
+    }
 }
 
 /// The value as it is set, without blanks and quotes around it.
@@ -260,9 +262,16 @@ fn is_blank(it: char) -> bool {
 
 /// Refuses a value that can't be meant, and shows nothing of it.
 pub(crate) fn check(name: &str, text: &str) -> Result<(), BoxError> {
+    match problem(name, text) {
+        None => Ok(()),
+        Some(problem) => Err(format!("{name}: {problem}").into()),
+    }
+}
+
+fn problem(name: &str, text: &str) -> Option<&'static str> {
     let quotes = ['"', '\'', '“', '”'];
     let is_list = OF_SEVERAL_LINES.contains(&name);
-    let wrong = if text.contains("[YOUR-") {
+    let problem = if text.contains("[YOUR-") {
         "it has a placeholder such as `[YOUR-PASSWORD]`: write the value itself"
     } else if ["${", "$(", "{{"].iter().any(|it| text.contains(it)) {
         "it has a reference such as `${NAME}` that was not replaced: write the value itself"
@@ -278,9 +287,9 @@ pub(crate) fn check(name: &str, text: &str) -> Result<(), BoxError> {
     {
         "it has a line break or a character that can't be seen: write it in one line"
     } else {
-        return Ok(());
+        return None;
     };
-    Err(format!("{name}: {wrong}").into())
+    Some(problem)
 }
 
 fn is_hidden(it: char) -> bool {
