@@ -13,20 +13,32 @@ use metrics::counter;
 use notion_auth::{Event, Subject};
 
 use crate::{
+    changes::{Change, Changes},
     envelope::Reason,
     keys::{Caller, Refused},
     limits::Permit,
     path,
+    site::Site,
 };
 
 /// Longer identifiers in responses are cut off.
 const ID_LENGTH: usize = 64;
 
 /// Whether requests are logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum AccessLog {
-    On,
+    /// With these words in paths, beside those of the API.
+    On(Arc<[String]>),
     Off,
+}
+
+impl AccessLog {
+    /// Logs paths with the words of the operator's own.
+    pub(crate) fn with_words_of(site: &Site) -> Self {
+        let paths = [site.prefix(), site.callback()];
+        let words = paths.iter().flat_map(|path| path.split('/'));
+        Self::On(words.map(str::to_owned).collect())
+    }
 }
 
 /// One request and its response, until the caller has the end of the response or is gone. A request extension.
@@ -69,6 +81,12 @@ impl Exchange {
         let _ = self.permit.set(permit);
     }
 
+    /// Notes whose request it is.
+    pub(crate) fn identify(&self, caller: &Caller) {
+        let _ = self.key_id.set(Arc::clone(&caller.key_id));
+        let _ = self.subject.set(caller.subject.clone());
+    }
+
     pub(crate) fn responded<B>(&self, response: &Response<B>) {
         let refused = response.extensions().get::<Reason>();
         let refused = refused.map(|Reason(reason)| *reason);
@@ -91,9 +109,18 @@ impl Exchange {
 /// Notes whose request it is.
 pub(crate) fn identify<B>(request: &Request<B>, caller: &Caller) {
     if let Some(exchange) = request.extensions().get::<Arc<Exchange>>() {
-        let _ = exchange.key_id.set(Arc::clone(&caller.key_id));
-        let _ = exchange.subject.set(caller.subject.clone());
+        exchange.identify(caller);
     }
+}
+
+/// Returns what is noted of the request.
+pub(crate) fn exchange<B>(request: &Request<B>) -> Option<Arc<Exchange>> {
+    request.extensions().get().cloned()
+}
+
+/// Takes what is noted out of a request that may outlive its connection.
+pub(crate) fn forget<B>(request: &mut Request<B>) {
+    request.extensions_mut().remove::<Arc<Exchange>>();
 }
 
 /// Notes the key of a request that is refused, if it is known.
@@ -108,15 +135,15 @@ pub(crate) fn refuse<B>(request: &Request<B>, refused: &Refused) {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.log == AccessLog::Off {
+        let AccessLog::On(words) = &self.log else {
             return;
-        }
+        };
         let response = self.response.get();
         let id = response.and_then(|response| response.notion_request_id.as_ref());
         tracing::info!(
             target: "access",
             method = method(&self.method),
-            path = path::template(self.uri.path()),
+            path = path::template(self.uri.path(), words),
             // None: the caller went away.
             status = response.map(|response| response.status.as_u16()),
             refused = response.and_then(|response| response.refused),
@@ -155,31 +182,32 @@ fn plain(id: &HeaderValue) -> Option<&str> {
     (id.len() <= ID_LENGTH && id.bytes().all(is_plain)).then_some(id)
 }
 
-/// Logs changes of connections.
-pub(crate) fn audit(event: &Event) {
-    let (change, subject) = match event {
-        Event::Connected { subject, .. } => ("connected", subject),
-        Event::Disconnected { subject } => ("disconnected", subject),
+/// Logs changes of connections, with the key of the request that made them.
+pub(crate) fn audit(event: &Event, changes: &Changes) {
+    let (change, subject, made_by) = match event {
+        Event::Connected { subject, .. } => ("connected", subject, Some(Change::Connect)),
+        Event::Disconnected { subject } => ("disconnected", subject, Some(Change::Disconnect)),
         Event::NeedsReauthorization {
             subject, reason, ..
         } => {
             tracing::info!(target: "audit", change = "ended", ?subject, ?reason);
             return;
         }
-        Event::Recovered { subject, .. } => ("recovered", subject),
+        Event::Recovered { subject, .. } => ("recovered", subject, None),
         Event::IdentityChanged {
             subject,
             is_refused: false,
-        } => ("identity changed", subject),
+        } => ("identity changed", subject, Some(Change::Connect)),
         Event::IdentityChanged {
             subject,
             is_refused: true,
-        } => ("identity change refused", subject),
+        } => ("identity change refused", subject, Some(Change::Connect)),
         Event::BotShared { subject, other } => {
             tracing::info!(target: "audit", change = "bot shared", ?subject, ?other);
             return;
         }
         _ => return,
     };
-    tracing::info!(target: "audit", change, ?subject);
+    let key = made_by.and_then(|made_by| changes.key(made_by, subject));
+    tracing::info!(target: "audit", change, ?subject, key);
 }

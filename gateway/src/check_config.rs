@@ -12,7 +12,6 @@ use notion_auth::{
 use tower::ServiceExt as _;
 
 use crate::{
-    access::AccessLog,
     commands,
     database::Database,
     settings::{ConnectionSettings, Settings, origin_of},
@@ -61,7 +60,13 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
         ("GATEWAY_LISTEN", listen.addresses()),
         ("GATEWAY_PUBLIC_URL", site.address("")),
         ("NOTION_REDIRECT_URI", site.redirect_uri()?),
-        ("GATEWAY_KEYS", format!("{} keys", keys.count())),
+        (
+            "GATEWAY_KEYS",
+            match keys.count() {
+                1 => "1 key".to_owned(),
+                count => format!("{count} keys"),
+            },
+        ),
         ("NOTION_API_URL", connections.api_url.to_string()),
         ("DATABASE_URL", connections.database.shown()),
     ];
@@ -91,9 +96,9 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     if let Some(listen) = &operation.metrics_listen {
         rows.push(("GATEWAY_METRICS_LISTEN", listen.addresses()));
     }
-    let access_log = match operation.access_log {
-        AccessLog::On => "on",
-        AccessLog::Off => "off",
+    let access_log = match operation.is_access_logged {
+        true => "on",
+        false => "off",
     };
     rows.push(("GATEWAY_ACCESS_LOG", access_log.to_owned()));
     for (name, value) in rows {

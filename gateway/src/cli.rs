@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// A gateway to Notion's API: services call it with keys of its own, and hold no Notion tokens
+/// A gateway to Notion's API for services that hold no Notion tokens
 #[derive(Debug, Parser)]
-#[command(version, after_help = include_str!("help.txt"), max_term_width = 110)]
+#[command(version, after_help = include_str!("help.txt"))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -15,8 +15,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve (the default)
+    #[command(after_help = include_str!("serve_help.txt"))]
     Serve,
-    /// Show the effective settings without secrets, and try the store, the keys and Notion
+    /// Show the settings without secrets, and try the store and Notion
     CheckConfig,
     /// Make a key
     Key {
@@ -27,7 +28,7 @@ pub(crate) enum Command {
     List(List),
     /// Show a subject's connection as it is stored
     Show(Subject),
-    /// Ask Notion whether a subject's connection works now; spends nothing
+    /// Ask Notion whether a subject's connection works now
     Check(Subject),
     /// Refresh a subject's tokens now
     Refresh(Subject),
@@ -36,11 +37,14 @@ pub(crate) enum Command {
     /// Gateways with the same store may use the revoked token for up to a minute, until they read the store again.
     /// Notion refuses it from the revocation on.
     Disconnect(Subject),
-    /// Store credentials from a file of JSON lines: {"subject":"…","credentials":{…}}
+    /// Store credentials from a file of JSON lines
+    ///
+    /// A line is {"subject":"…","credentials":{"access_token":"…","refresh_token":"…"}}. Other members of Notion's
+    /// token answer may be there. Connected subjects are left alone, also while gateways run.
     Import(Import),
     /// Encrypt all records with the first of NOTION_AUTH_KEYS
     Rotate(Output),
-    /// Serve in front of a mock of Notion, with a key and a page to connect
+    /// Serve in front of a mock of Notion, to try it without an account
     #[cfg(feature = "demo")]
     Demo,
 }
@@ -53,10 +57,14 @@ pub(crate) enum KeyCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NewKey {
-    /// Whose credentials the key uses; '*' for a service, whose requests name the subject in Notion-Auth-Subject
+    /// Whose credentials the key uses; '*' for a service
+    ///
+    /// Requests of a service name the subject in the header Notion-Auth-Subject.
     #[arg(long)]
     pub(crate) subject: String,
-    /// The key signs in at /connect and connects, in place of calling Notion
+    /// The key connects, and doesn't call Notion
+    ///
+    /// It signs in at /connect. With --subject '*', it makes links by which customers connect.
     #[arg(long)]
     pub(crate) connect: bool,
     /// The key's name in logs [default: a random one]
@@ -75,8 +83,10 @@ pub(crate) struct List {
     /// Only subjects that begin with this
     #[arg(long)]
     pub(crate) prefix: Option<String>,
-    /// Only connections in this state: active, disconnected, unreadable, needs_reauthorization, or one of its reasons
-    /// revoked, rotation_lost, no_refresh_token and expired
+    /// Only connections in this state
+    ///
+    /// active, disconnected, unreadable, needs_reauthorization, or one of its reasons: revoked, rotation_lost,
+    /// no_refresh_token, expired
     #[arg(long)]
     pub(crate) state: Option<String>,
     #[command(flatten)]
@@ -94,8 +104,9 @@ pub(crate) struct Subject {
 pub(crate) struct Import {
     /// The file; - for standard input
     pub(crate) file: PathBuf,
-    /// Replace the credentials of subjects that are connected. A second run would replace refreshed tokens with spent
-    /// ones
+    /// Replace the credentials of connected subjects
+    ///
+    /// A second run would replace refreshed tokens by spent ones.
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]

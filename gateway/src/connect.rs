@@ -1,9 +1,6 @@
 //! `/connect`: visitors sign in by a key with the right to connect, or by the cookie that stands for it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Form, Router,
@@ -11,8 +8,8 @@ use axum::{
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION,
-            ORIGIN, SET_COOKIE,
+            ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, ORIGIN,
+            REFERRER_POLICY, SET_COOKIE,
         },
         request::Parts,
     },
@@ -21,7 +18,7 @@ use axum::{
     routing::{any, get, post},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use cookie::{Cookie, CookieJar, Key, SameSite};
+use cookie::Key;
 use maud::Markup;
 use notion_auth::{
     BoxError, NotionAuthProvider, NotionOAuthService, Subject,
@@ -32,48 +29,44 @@ use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    access, envelope,
-    keys::{Caller, Fingerprint, GatewayKey, GatewayKeys, Owner, Refused, Rights, fingerprint},
+    access,
+    changes::{Change, Changes},
+    envelope,
+    keys::{Caller, Fingerprint, GatewayKeys, Refused, Rights, fingerprint},
+    link::{self, UsedLinks},
     page,
-    settings::Site,
+    sealed::Sealer,
+    site::Site,
+    visitor::{Visitor, now},
 };
-
-/// How long a visitor stays signed in after the last request.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
-
-/// How long a visitor stays signed in with requests. A stolen cookie is of no use after that.
-const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// How long a confirmation of another account or workspace holds: as long as the flow that it is for.
 const CONFIRMED: Duration = Duration::from_secs(10 * 60);
 
-/// The longest form, in bytes.
-const LONGEST_FORM: usize = 4096;
+/// The name of its cookie.
+const CONFIRMATION: &str = "gateway-replace";
 
-/// Signs visitors in and recognizes them. It stores nothing: replicas with the same keys recognize each other's
-/// visitors.
+/// The longest form, in bytes.
+pub(crate) const LONGEST_FORM: usize = 4096;
+
+/// Signs visitors in and recognizes them.
 #[derive(Clone)]
 pub(crate) struct Connect {
-    keys: Arc<GatewayKeys>,
-    cookie_key: Key,
-    site: Arc<Site>,
-    provider: NotionAuthProvider,
+    pub(crate) keys: Arc<GatewayKeys>,
+    pub(crate) sealer: Sealer,
+    pub(crate) site: Arc<Site>,
+    pub(crate) provider: NotionAuthProvider,
+    pub(crate) used_links: UsedLinks,
+    changes: Arc<Changes>,
     routes: NotionOAuthService,
-}
-
-/// A visitor who is signed in by a cookie.
-#[derive(Clone)]
-struct Visitor {
-    fingerprint: Fingerprint,
-    /// Unix seconds.
-    signed_in_at: u64,
-    caller: Caller,
 }
 
 impl Connect {
     pub(crate) fn new(
         keys: Arc<GatewayKeys>,
         cookie_key: Key,
+        used_links: UsedLinks,
+        changes: Arc<Changes>,
         site: Site,
         provider: NotionAuthProvider,
     ) -> Result<Self, BoxError> {
@@ -86,85 +79,21 @@ impl Connect {
         Ok(Self {
             routes,
             keys,
-            cookie_key,
+            sealer: Sealer::new(cookie_key, site.is_https()),
             site: Arc::new(site),
             provider,
+            used_links,
+            changes,
         })
     }
 
-    fn name(&self, name: &'static str) -> String {
-        match self.site.is_https() {
-            true => format!("__Host-{name}"),
-            false => name.to_owned(),
-        }
-    }
-
-    /// `Set-Cookie` with an encrypted value; one that removes the cookie if the value is empty.
-    fn sealed(&self, name: &'static str, value: String, lifetime: Duration) -> String {
-        let name = self.name(name);
-        let is_removed = value.is_empty();
-        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(0);
-        let cookie = Cookie::build((name.clone(), value))
-            .path("/")
-            .http_only(true)
-            .secure(self.site.is_https())
-            .same_site(SameSite::Lax)
-            .max_age(time::Duration::seconds(seconds))
-            .build();
-        if is_removed {
-            return cookie.to_string();
-        }
-        let mut jar = CookieJar::new();
-        jar.private_mut(&self.cookie_key).add(cookie);
-        jar.get(&name).map(ToString::to_string).unwrap_or_default()
-    }
-
-    /// The decrypted value of a cookie.
-    fn opened(&self, headers: &HeaderMap, name: &'static str) -> Option<String> {
-        let name = self.name(name);
-        let mut sent = headers
-            .get_all(COOKIE)
-            .into_iter()
-            // As bytes, because cookies of other programs may not be text.
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok())
-            .filter_map(|pair| Cookie::parse(pair).ok())
-            .filter(|cookie| cookie.name() == name);
-        let jar = CookieJar::new();
-        let jar = jar.private(&self.cookie_key);
-        let opened = sent.find_map(|cookie| jar.decrypt(cookie.into_owned()))?;
-        Some(opened.value().to_owned())
-    }
-
-    /// `Set-Cookie` for the visitor who has that key.
-    fn visitor_cookie(&self, fingerprint: &Fingerprint, signed_in_at: u64) -> String {
-        let until = (now() + LIFETIME.as_secs()).min(signed_in_at + LONGEST.as_secs());
-        let lifetime = Duration::from_secs(until.saturating_sub(now()));
-        let key = BASE64_URL_SAFE_NO_PAD.encode(fingerprint);
-        self.sealed("gateway", format!("{until}.{signed_in_at}.{key}"), lifetime)
-    }
-
-    /// Returns the visitor whose cookie it is. A key that is no longer there signs no one in.
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let value = self.opened(headers, "gateway")?;
-        let (until, rest) = value.split_once('.')?;
-        let (signed_in_at, key) = rest.split_once('.')?;
-        if until.parse::<u64>().ok()? < now() {
-            return None;
-        }
-        let fingerprint = BASE64_URL_SAFE_NO_PAD.decode(key).ok()?;
-        let fingerprint = fingerprint.try_into().ok()?;
-        let key = self.keys.by_fingerprint(&fingerprint)?;
-        Some(Visitor {
-            fingerprint,
-            signed_in_at: signed_in_at.parse().ok()?,
-            caller: visiting(&key).ok()?,
-        })
+    pub(crate) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        Visitor::of(headers, &self.sealer, &self.keys)
     }
 
     /// Whether a page of the gateway sent this form. Otherwise another site could sign its visitors in
     /// with a key of its own, and get what they connect.
-    fn is_own(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_own(&self, headers: &HeaderMap) -> bool {
         if let Some(site) = headers.get("sec-fetch-site") {
             return site == "same-origin";
         }
@@ -172,11 +101,40 @@ impl Connect {
         origin.is_some_and(|origin| self.site.is_origin(origin))
     }
 
+    /// Calls the library's routes.
+    async fn route(&self, mut request: Request) -> Response {
+        let path = self.site.inner_path(request.uri().path());
+        let change = if path == self.site.inner_path(self.site.callback()) {
+            Some(Change::Connect)
+        } else if path == "/connect/disconnect" {
+            Some(Change::Disconnect)
+        } else {
+            None
+        };
+        let caller = request.extensions().get::<Caller>();
+        let guard = change
+            .zip(caller)
+            .map(|(change, caller)| self.changes.begin(change, caller));
+        // The access line of a browser that goes away must not wait for the task below.
+        access::forget(&mut request);
+        let responding = self.routes.clone().oneshot(request);
+        // In a task, because the change goes on when the browser goes away, and so must the guard.
+        let responding = tokio::spawn(async move {
+            let response = responding.await;
+            drop(guard);
+            response
+        });
+        match responding.await {
+            Ok(Ok(response)) => response.into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+
     /// Whether this callback is of the flow for which the visitor confirmed another account or workspace.
     fn is_confirmed(&self, head: &Parts) -> bool {
         let confirmed = || {
             let visitor = head.extensions.get::<Visitor>()?;
-            let value = self.opened(&head.headers, "gateway-replace")?;
+            let value = self.sealer.read(&head.headers, CONFIRMATION)?;
             let (until, expected) = value.split_once('.')?;
             let is_current = until.parse::<u64>().ok()? >= now();
             let state = parameter(head.uri.query()?, "state")?;
@@ -186,36 +144,15 @@ impl Connect {
     }
 }
 
-/// What a confirmation holds for: a flow, and the key by which the visitor is signed in.
+/// What a confirmation holds for: a flow, which is of one subject, and the key by which the visitor is signed in.
 fn confirmation(state: &str, key: &Fingerprint) -> String {
     let key = BASE64_URL_SAFE_NO_PAD.encode(key);
     BASE64_URL_SAFE_NO_PAD.encode(fingerprint(&format!("{key}.{state}")))
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     pairs.find_map(|(known, value)| (known == name).then(|| value.into_owned()))
-}
-
-/// Returns the caller that a key signs in on the pages, or why it does not.
-fn visiting(key: &GatewayKey) -> Result<Caller, &'static str> {
-    let Owner::Subject(subject) = &key.owner else {
-        return Err(
-            "That is a key for services. To connect a workspace, use the key of one subject.",
-        );
-    };
-    if key.is_expired() {
-        return Err("That key has expired.");
-    }
-    if !key.rights.connect {
-        return Err(
-            "That key calls Notion and doesn’t connect workspaces. Use one that may connect.",
-        );
-    }
-    Ok(Caller {
-        key_id: Arc::clone(&key.id),
-        subject: subject.clone(),
-    })
 }
 
 /// Everything under `/connect`, and the redirect URI.
@@ -224,6 +161,7 @@ pub(crate) fn router(connect: Connect) -> Router {
     let mut routes = Router::new()
         .route("/connect/{route}", any(oauth_route))
         .route("/connect", get(index))
+        .route("/connect/links", post(link::make))
         .route("/connect/", get(index))
         .route("/connect/replace", post(replace));
     let callback = connect.site.inner_path(connect.site.callback());
@@ -232,6 +170,7 @@ pub(crate) fn router(connect: Connect) -> Router {
     }
     routes
         .route_layer(known)
+        .route("/connect/link", get(link::show).post(link::follow))
         .route("/connect/sign-in", post(sign_in))
         .route("/connect/sign-out", post(sign_out))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -276,13 +215,20 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
     };
     if let Some(caller) = caller {
         access::identify(&request, &caller);
-        request.extensions_mut().insert(caller.subject);
+        request.extensions_mut().insert(caller.subject.clone());
+        request.extensions_mut().insert(caller);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
+    let page = request.uri().query().and_then(|it| parameter(it, "page"));
+    if let (Some(visitor), Some(page)) = (&by_cookie, page)
+        && page != visitor.mark()
+    {
+        let page = html(page::of_another_account(&connect.site, visitor), "");
+        return (StatusCode::CONFLICT, page).into_response();
+    }
     let mut response = next.run(request).await;
     if let Some(visitor) = by_cookie {
-        let cookie = connect.visitor_cookie(&visitor.fingerprint, visitor.signed_in_at);
-        add_cookie(&mut response, &cookie);
+        add_cookie(&mut response, &visitor.cookie(&connect.sealer));
     }
     response
 }
@@ -306,12 +252,9 @@ async fn oauth_route(State(connect): State<Connect>, request: Request) -> Respon
     if is_confirmed {
         head.extensions.insert(AnotherIdentityConfirmed);
     }
-    let request = Request::from_parts(head, body);
-    let Ok(response) = connect.routes.clone().oneshot(request).await;
-    let mut response = response.into_response();
+    let mut response = connect.route(Request::from_parts(head, body)).await;
     if is_confirmed {
-        let removed = connect.sealed("gateway-replace", String::new(), Duration::ZERO);
-        add_cookie(&mut response, &removed);
+        add_cookie(&mut response, &connect.sealer.removed(CONFIRMATION));
     }
     response
 }
@@ -343,7 +286,7 @@ async fn replace(State(connect): State<Connect>, request: Request) -> Response {
     if let Some(state) = location.and_then(|it| parameter(it.query()?, "state")) {
         let until = now() + CONFIRMED.as_secs();
         let value = format!("{until}.{}", confirmation(&state, &visitor.fingerprint));
-        let cookie = connect.sealed("gateway-replace", value, CONFIRMED);
+        let cookie = connect.sealer.cookie(CONFIRMATION, value, CONFIRMED);
         add_cookie(&mut response, &cookie);
     }
     response
@@ -353,19 +296,30 @@ async fn index(State(connect): State<Connect>, request: Request) -> Response {
     let Some(subject) = request.extensions().get::<Subject>() else {
         return sign_in_page(&connect.site, None);
     };
+    let visitor = request.extensions().get::<Visitor>();
+    let return_to = visitor.and_then(Visitor::return_to);
+    let result = request
+        .uri()
+        .query()
+        .and_then(|query| parameter(query, "notion"));
+    if let (Some(return_to), Some("connected")) = (return_to, result.as_deref()) {
+        return Redirect::to(return_to).into_response();
+    }
     let status = connect.provider.status(subject).await;
     // Browsers apply `form-action` to the redirect after a form too, and one form leads to Notion.
-    html(page::connection(&connect.site, &status), "")
+    html(page::connection(&connect.site, visitor, &status), "")
 }
 
 /// It is one visitor's, no other site's to frame, and loads nothing.
-fn html(page: Markup, forms: &str) -> Response {
+pub(crate) fn html(page: Markup, forms: &str) -> Response {
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'{forms}"
     );
     let headers = [
         (CACHE_CONTROL, "no-store".to_owned()),
         (CONTENT_SECURITY_POLICY, policy),
+        // Not `no-referrer`, under which browsers send `Origin: null` with a form.
+        (REFERRER_POLICY, "same-origin".to_owned()),
     ];
     (headers, Html(page.into_string())).into_response()
 }
@@ -395,8 +349,8 @@ async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
         let page = sign_in_page(&connect.site, Some("That is none of the gateway’s keys."));
         return (StatusCode::UNAUTHORIZED, page).into_response();
     };
-    match visiting(&key) {
-        Ok(_) => with_cookie(&connect, &connect.visitor_cookie(&fingerprint, now())),
+    match Visitor::sign_in(fingerprint, &key, None) {
+        Ok(visitor) => with_cookie(&connect, &visitor.cookie(&connect.sealer)),
         Err(problem) => {
             let page = sign_in_page(&connect.site, Some(problem));
             (StatusCode::FORBIDDEN, page).into_response()
@@ -408,10 +362,7 @@ async fn sign_out(State(connect): State<Connect>, headers: HeaderMap) -> Respons
     if !connect.is_own(&headers) {
         return foreign(&connect.site);
     }
-    with_cookie(
-        &connect,
-        &connect.sealed("gateway", String::new(), Duration::ZERO),
-    )
+    with_cookie(&connect, &Visitor::sign_out(&connect.sealer))
 }
 
 fn with_cookie(connect: &Connect, cookie: &str) -> Response {
@@ -420,25 +371,18 @@ fn with_cookie(connect: &Connect, cookie: &str) -> Response {
     response
 }
 
-fn add_cookie(response: &mut Response, cookie: &str) {
+pub(crate) fn add_cookie(response: &mut Response, cookie: &str) {
     if let Ok(mut value) = HeaderValue::from_str(cookie) {
         value.set_sensitive(true);
         response.headers_mut().append(SET_COOKIE, value);
     }
 }
 
-fn foreign(site: &Site) -> Response {
+pub(crate) fn foreign(site: &Site) -> Response {
     let message = format!(
-        "that form is not the gateway's own: open {}. If the browser shows another address, set GATEWAY_PUBLIC_URL to \
-         that",
+        "the form was not sent by a page of {}: open that page. If the browser shows another address, set \
+         GATEWAY_PUBLIC_URL to it",
         site.address("/connect")
     );
     envelope::error(StatusCode::FORBIDDEN, "restricted_resource", &message)
-}
-
-/// Unix seconds.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -57,10 +57,11 @@ const GRACE: Duration = Duration::from_secs(30);
 const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves connections, at most `limit` at a time, until `end`. Then requests in progress have [`GRACE`] to complete.
+/// `router` returns what new connections are served by.
 pub(crate) async fn serve<L: Listener>(
     mut listener: L,
     limit: usize,
-    router: Router,
+    router: impl Fn() -> Router,
     log: AccessLog,
     end: impl Future<Output = ()>,
 ) {
@@ -79,7 +80,7 @@ pub(crate) async fn serve<L: Listener>(
             let permit = Arc::clone(&places.free).acquire_owned().await.ok();
             let (stream, _) = listener.accept().await;
             let (places, watcher) = (places.clone(), connections.watcher());
-            let connection = connection(stream, places, router.clone(), log, watcher);
+            let connection = connection(stream, places, router(), log.clone(), watcher);
             tokio::spawn(async move {
                 connection.await;
                 drop(permit);
@@ -106,7 +107,7 @@ where
     let busy = Arc::default();
     let socket = Socket::new(stream, places, Arc::clone(&busy));
     let service = service_fn(move |request: Request<Incoming>| {
-        respond(request, router.clone(), log, Busy::with(&busy))
+        respond(request, router.clone(), log.clone(), Busy::with(&busy))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -240,7 +240,7 @@ async fn connections_over_the_limit_wait_for_others_to_end() {
     let (hand, handed) = mpsc::channel(10);
     tokio::spawn(async {
         let end = std::future::pending();
-        serve(Handed(handed), 2, router(), AccessLog::Off, end).await;
+        serve(Handed(handed), 2, router, AccessLog::Off, end).await;
     });
     let mut callers = Vec::new();
     for _ in 0..3 {
@@ -274,7 +274,7 @@ async fn shutdown_ends_idle_connections_at_once_and_others_after_a_while() {
         let begun = Instant::now();
         // After it was read.
         let end = sleep(Duration::from_millis(1));
-        serve(Handed(handed), 2, router, AccessLog::Off, end).await;
+        serve(Handed(handed), 2, || router.clone(), AccessLog::Off, end).await;
         assert_eq!(begun.elapsed().as_secs(), second, "{target}");
     }
 }
@@ -284,7 +284,7 @@ async fn idle_connections_end_sooner_where_few_are_left() {
     let (hand, handed) = mpsc::channel(10);
     tokio::spawn(async {
         let end = std::future::pending();
-        serve(Handed(handed), 4, router(), AccessLog::Off, end).await;
+        serve(Handed(handed), 4, router, AccessLog::Off, end).await;
     });
     let begun = Instant::now();
     let mut callers = Vec::new();

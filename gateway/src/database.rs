@@ -49,12 +49,10 @@ impl Database {
             Self::Sqlite(path) => format!("sqlite:{}", path.display()),
             Self::Postgres(url) | Self::Redis(url) => {
                 let scheme = url.split(':').next().unwrap_or_default();
-                let host = url::Url::parse(url).ok();
-                let host = host
-                    .as_ref()
-                    .and_then(url::Url::host_str)
-                    .unwrap_or("a socket");
-                format!("{scheme}://{host}/…")
+                match url::Url::parse(url) {
+                    Ok(url) => format!("{scheme}://{}/…", url.host_str().unwrap_or("a socket")),
+                    Err(_) => format!("{scheme}://…"),
+                }
             }
         }
     }
@@ -106,6 +104,11 @@ fn sqlite(text: &str) -> Result<Database, String> {
     if !query.split('&').all(is_known) {
         return Err(format!("{FORM}, but for `?mode=rwc`"));
     }
+    if path.starts_with('~') || path.contains(['$', '%']) {
+        return Err(
+            "the path of the file is taken as it is: write it without `~`, `$` and `%`".to_owned(),
+        );
+    }
     if path.is_empty() || path.contains(':') || Path::new(path).is_dir() {
         return Err(FORM.to_owned());
     }
@@ -118,6 +121,12 @@ fn postgres(text: &str) -> Result<String, String> {
     if base.contains('@') || !query.contains('@') {
         one_host(base, "the one to write to, or a proxy that knows it")?;
     }
+    if query
+        .split('&')
+        .any(|it| it.starts_with("host=") && it.contains([',']))
+    {
+        return Err("`host` in the URL names several hosts: name the one to write to".to_owned());
+    }
     let is_socket = query.split('&').any(|it| {
         it.strip_prefix("host=").is_some_and(|host| {
             host.starts_with('/') || host.starts_with("%2F") || host.starts_with("%2f")
@@ -129,12 +138,13 @@ fn postgres(text: &str) -> Result<String, String> {
         false => base.to_owned(),
     };
     let (mut kept, mut binds_channel, mut mode) = (Vec::new(), false, None);
+    let mut is_tls = false;
     for parameter in query.split('&').filter(|it| !it.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match (name, value) {
             ("sslmode" | "ssl-mode", _) => mode = Some(value),
             // Without `sslmode`, a connection to another machine is verified TLS.
-            ("ssl", "true" | "1") => {}
+            ("ssl", "true" | "1") => is_tls = true,
             ("ssl", "false" | "0") => {
                 return Err(
                     "`ssl=false` in the URL: for plain text, write `sslmode=disable`".to_owned(),
@@ -162,14 +172,19 @@ fn postgres(text: &str) -> Result<String, String> {
             }
             // The library uses no prepared statements that outlive a transaction.
             ("pgbouncer", _) => kept.push("statement-cache-capacity=0".to_owned()),
-            ("schema" | "currentSchema", _) => {
+            ("schema" | "currentSchema" | "search_path", _) => {
                 return Err(
-                    "`schema` in the URL: write `options=-csearch_path%3DSCHEMA`".to_owned(),
+                    "`schema`, `currentSchema` or `search_path` in the URL: write \
+                     `options=-csearch_path%3DSCHEMA`"
+                        .to_owned(),
                 );
             }
             (name, _) if WITHOUT_EFFECT.contains(&name) => {}
             _ => kept.push(parameter.to_owned()),
         }
+    }
+    if is_tls && matches!(mode, Some("disable" | "allow" | "prefer")) {
+        return Err("`ssl` and `sslmode` in the URL contradict each other: remove one".to_owned());
     }
     // What the binding is for, that no other server is in between, a verified certificate shows as well.
     let mode = match (binds_channel, mode) {
@@ -288,6 +303,18 @@ mod tests {
             ("redis+sentinel://u:hunter2@h/d", "must begin with"),
             ("gateway.db", "must begin with"),
             ("file:gateway.db", "write sqlite:PATH"),
+            ("postgres://u:hunter2@/d?host=a,b", "several hosts"),
+            (
+                "postgres://u:hunter2@h/d?ssl=true&sslmode=disable",
+                "contradict",
+            ),
+            (
+                "postgres://u:hunter2@h/d?search_path=hunter2",
+                "options=-csearch_path",
+            ),
+            ("sqlite:~/hunter.db", "as it is"),
+            ("sqlite:$HOME/hunter.db", "as it is"),
+            ("sqlite:a%20hunter.db", "as it is"),
             ("sqlite:", "the path of a file"),
             ("sqlite::memory:", "the path of a file"),
             ("sqlite:a.db?key=hunter2", "the path of a file"),
@@ -304,6 +331,7 @@ mod tests {
             ("sqlite:a.db", "sqlite:a.db"),
             ("postgres://u:hunter2@h:1/d", "postgres://h/…"),
             ("redis://:hunter2@h:1/0", "redis://h/…"),
+            ("redis://u:hunter/2@h:1/0", "redis://…"),
         ] {
             assert_eq!(parse(text).expect(text).shown(), expected);
         }

@@ -12,7 +12,8 @@ use crate::{
     listen::Listen,
     operation::Operation,
     server,
-    settings::{ConnectionSettings, Settings, Site},
+    settings::{ConnectionSettings, Settings},
+    site::Site,
 };
 
 /// Serves until a signal ends it. Nothing is left on the disk.
@@ -24,9 +25,11 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
         .start()
         .await?;
     let directory = tempfile::tempdir()?;
-    let (calling, connecting) = (key()?, key()?);
+    let (calling, connecting, service) = (key()?, key()?, key()?);
     let keys = GatewayKeys::read(
-        Some(&format!("{calling}=you,{connecting}=you:connect")),
+        Some(&format!(
+            "{calling}=you,{connecting}=you:connect,{service}=*:connect"
+        )),
         None,
     )?;
     let app = NotionAppCredentials::builder()
@@ -57,6 +60,11 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     println!(
         "   curl -H 'Authorization: Bearer {calling}' -H 'Notion-Version: 2026-03-11' {}",
         settings.site.address("/v1/users/me")
+    );
+    println!("3. Or make a link for a customer, as a backend does, and open it:");
+    println!(
+        "   curl -X POST -H 'Authorization: Bearer {service}' -H 'Notion-Auth-Subject: customer-7' {}",
+        settings.site.address("/connect/links")
     );
     server::serve(settings).await
 }

@@ -90,9 +90,9 @@ impl RequestHeaders {
             if name.is_empty() {
                 continue;
             }
-            let name: HeaderName = name
-                .parse()
-                .map_err(|_| format!("{name:?} is no name of a header: NAME,…"))?;
+            let name: HeaderName = name.parse().map_err(|_| {
+                format!("{name:?} is not the name of a header: write names, with commas between")
+            })?;
             if NEVER.contains(&name) {
                 return Err(format!("{name} never goes on to Notion: leave it out").into());
             }

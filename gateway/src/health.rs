@@ -9,12 +9,20 @@ use std::{
 };
 
 use axum::{
+    Router,
     extract::State,
-    http::StatusCode,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+    },
+    middleware,
     response::{IntoResponse as _, Response},
+    routing::get,
 };
 use notion_auth::{AuthError, NotionAuthProvider};
 use tokio::sync::Mutex;
+
+use crate::envelope;
 
 /// Anybody may ask for the readiness, so the store is asked once for all questions within this time.
 const FRESH: Duration = Duration::from_secs(1);
@@ -70,6 +78,35 @@ impl Health {
 /// The process runs. A failing store is no reason to restart it.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// Routes until the store answers. Otherwise a program that starts processes and asks for their health would end one
+/// that waits for its database.
+pub(crate) fn starting() -> Router {
+    const STARTING: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+
+    let refuse = async || {
+        let mut refusal = envelope::refusal(
+            "starting",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "the gateway is starting, and its credential store does not answer yet",
+        );
+        let retry_after = HeaderValue::from_static("1");
+        refusal.headers_mut().insert(RETRY_AFTER, retry_after);
+        *refusal
+    };
+    // Connections that remain open would be served by these routes later as well.
+    let close = async |mut response: Response| {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        response
+    };
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(async || STARTING))
+        .fallback(refuse)
+        .layer(middleware::map_response(close))
 }
 
 /// New requests can be served.

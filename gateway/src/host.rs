@@ -1,6 +1,6 @@
 //! The name by which a browser reached the gateway.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -8,14 +8,27 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use url::{Host, Url};
+use url::Url;
 
-use crate::{envelope, settings::Site};
+use crate::{
+    envelope,
+    keys::{GatewayKeys, Refused, Rights},
+    site::{Site, is_loopback},
+};
+
+/// Browsers' requests, and by what name they may come.
+#[derive(Clone)]
+pub(crate) struct Hosts {
+    pub(crate) site: Arc<Site>,
+    pub(crate) keys: Arc<GatewayKeys>,
+}
 
 /// Refuses requests for another host than the public URL's. Otherwise a page of any site could reach the gateway by a name
 /// that it lets resolve to the gateway's address, and would share its origin.
+///
+/// A request that a key authenticates may come by any name, because such a page has no key.
 pub(crate) async fn only_public(
-    State(site): State<Arc<Site>>,
+    State(Hosts { site, keys }): State<Hosts>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -27,6 +40,14 @@ pub(crate) async fn only_public(
     };
     if host.is_some_and(|host| is_public(&host, site.url())) {
         return next.run(request).await;
+    }
+    match keys.check(request.headers(), Rights::CONNECT, request.uri().path()) {
+        Ok(_) => return next.run(request).await,
+        // Delayed here as well, or it would be a way to try keys.
+        Err(Refused::WrongKey) if !keys.delay_wrong_key().await => {
+            return envelope::too_many_wrong_keys();
+        }
+        Err(_) => {}
     }
     // A browser in the local network: GATEWAY_PUBLIC_URL can't be its http:// URL.
     let way_out = match site.is_https() {
@@ -59,14 +80,4 @@ fn is_public(authority: &Authority, public_url: &Url) -> bool {
         || (is_loopback(public_url) && is_loopback(&requested));
     let has_user = !requested.username().is_empty() || requested.password().is_some();
     is_same_port && is_same_host && !has_user
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let address: IpAddr = match url.host() {
-        Some(Host::Domain(name)) => return name == "localhost",
-        Some(Host::Ipv4(address)) => address.into(),
-        Some(Host::Ipv6(address)) => address.into(),
-        None => return false,
-    };
-    address.is_loopback()
 }

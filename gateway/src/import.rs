@@ -32,8 +32,8 @@ enum Imported {
 pub(crate) async fn import(settings: &ConnectionSettings, options: Import) -> Result<(), BoxError> {
     let shown = escaped(&options.file.display().to_string());
     let lines = open(&options.file).map_err(|error| format!("{shown}: {error}"))?;
-    let (builder, _) = vault::open(settings).await?;
-    let provider = vault::start(builder).await?;
+    let vault = vault::open(settings).await?;
+    let provider = vault::start(vault.builder).await?;
     let (mut stored, mut left_alone, mut refused) = (0, 0, 0);
     for (at, text) in (1..).zip(lines.lines()) {
         let text = text.map_err(|error| format!("{shown}:{at}: {error}"))?;
@@ -96,13 +96,21 @@ async fn store(
     replace: bool,
 ) -> Imported {
     let failed = |error| Imported::Refused(commands::failed(&error).to_string());
+    if !replace {
+        // In one step, because running gateways connect and refresh over the same store.
+        return match provider
+            .store_credentials_if_absent(subject, credentials)
+            .await
+        {
+            Ok(true) => Imported::Stored,
+            Ok(false) => Imported::LeftAlone,
+            Err(error) => failed(error),
+        };
+    }
     let is_connected = match provider.status(subject).await {
         Ok(status) => status.is_some(),
         Err(error) => return failed(error),
     };
-    if is_connected && !replace {
-        return Imported::LeftAlone;
-    }
     match provider.store_credentials(subject, credentials).await {
         Ok(()) if is_connected => Imported::Replaced,
         Ok(()) => Imported::Stored,

@@ -30,6 +30,7 @@ pub(crate) fn parse_variable(text: &str) -> Result<Vec<(Fingerprint, GatewayKey)
                 "entry {at} is not KEY=SUBJECT or KEY=SUBJECT:connect"
             ));
         };
+        let key = key.trim();
         let (owner, rights) =
             owner_and_rights(owner.trim()).map_err(|reason| format!("entry {at} {reason}"))?;
         if key.len() < SHORTEST {
@@ -40,6 +41,13 @@ pub(crate) fn parse_variable(text: &str) -> Result<Vec<(Fingerprint, GatewayKey)
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
                 "the key of entry {at} has characters that no header can carry"
+            ));
+        }
+        // Padding is at the end of a key only.
+        if key.trim_end_matches('=').contains('=') {
+            return Err(format!(
+                "entry {at} has several `=`: a subject with `=` or `,` in it needs a line of GATEWAY_KEYS_FILE, by \
+                 `notion-auth-gateway key new`"
             ));
         }
         let fingerprint = fingerprint(key);
@@ -207,13 +215,18 @@ pub(crate) fn parse_time(text: &str) -> Result<SystemTime, String> {
 
 /// Reads `/v1/pages,/v1/users`.
 pub(crate) fn parse_paths(text: &str) -> Result<Vec<String>, String> {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-_./".contains(&it);
     text.split(',')
-        .map(
-            |path| match path.starts_with("/v1/") && !path.contains("//") {
+        .map(|path| {
+            let is_path = path.starts_with("/v1/") && !path.contains("//");
+            match is_path && path.bytes().all(is_plain) {
                 true => Ok(path.trim_end_matches('/').to_owned()),
-                false => Err("`paths` are not paths such as /v1/pages,/v1/users".to_owned()),
-            },
-        )
+                false => Err(
+                    "`paths` are not paths such as /v1/pages,/v1/users, which include those under them"
+                        .to_owned(),
+                ),
+            }
+        })
         .collect()
 }
 
@@ -278,6 +291,12 @@ mod tests {
             assert!(error.contains(words), "{text}: {error}");
             assert!(!error.contains(key), "{error}");
         }
+        let keys = parse_variable(&format!("{key}===ann")).expect("a key in base64");
+        assert_eq!(keys[0].0, fingerprint(&format!("{key}==")));
+        for text in ["org=5", "=5"] {
+            let parsed = parse_variable(&format!("{key}={text}"));
+            assert_eq!(parsed.is_err(), text == "org=5", "{text}");
+        }
     }
 
     #[test]
@@ -332,6 +351,10 @@ mod tests {
             (
                 &format!("one {DIGEST} ann call paths=hunter2"),
                 "`paths` are not paths",
+            ),
+            (
+                &format!("one {DIGEST} ann call paths=/v1/hunter/*"),
+                "include those under them",
             ),
             (
                 &format!("one {DIGEST} ann call hunter2"),

@@ -57,7 +57,7 @@ impl Listen {
             Parsed::Host(host, port) => {
                 let resolved = lookup_host((host.as_str(), port)).await;
                 let mut addresses: Vec<SocketAddr> = resolved
-                    .map_err(|error| format!("{name}: {host}: {error}"))?
+                    .map_err(|error| format!("{name}: {host}: {error}: {FORM}"))?
                     .collect();
                 if host.eq_ignore_ascii_case("localhost") {
                     // Not every system's list of hosts has both.
@@ -89,6 +89,17 @@ impl Listen {
 
     pub(crate) fn port(&self) -> u16 {
         self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    /// Whether both can't be listened on.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let is_same = |one: &SocketAddr| {
+            other.addresses.iter().any(|it| {
+                let is_any = it.ip().is_unspecified() || one.ip().is_unspecified();
+                it.port() == one.port() && (it.ip() == one.ip() || is_any)
+            })
+        };
+        self.addresses.iter().any(is_same)
     }
 
     pub(crate) fn addresses(&self) -> String {
@@ -212,6 +223,12 @@ fn parse_address(name: &str, listen: &str) -> Result<Parsed, BoxError> {
     if listen.contains("://") {
         return Err(wrong("it is a URL"));
     }
+    if listen.contains(',') {
+        return Err(wrong("it takes one address"));
+    }
+    if number(listen).is_some() {
+        return Err(wrong("it is a port alone"));
+    }
     if listen.starts_with('/') || listen.starts_with("unix:") {
         return Err(wrong("sockets of files are not supported"));
     }
@@ -271,7 +288,8 @@ mod tests {
     fn other_forms_are_refused_with_the_one_that_works() {
         for (listen, port, words) in [
             (Some("0.0.0.0:$PORT"), None, "PORT, which is not set"),
-            (Some("8080"), None, "no port"),
+            (Some("8080"), None, "a port alone"),
+            (Some("127.0.0.1:80,:81"), None, "one address"),
             (Some("localhost"), None, "no port"),
             (Some("http://127.0.0.1:8080"), None, "is a URL"),
             (Some("::1:8080"), None, "needs brackets"),
@@ -284,6 +302,28 @@ mod tests {
         ] {
             let error = parse(listen, port).expect_err("a wrong form").to_string();
             assert!(error.contains(words), "{listen:?} {port:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_both_be_listened_on_overlap() {
+        let listen = |addresses: &[&str]| Listen {
+            name: LISTEN,
+            addresses: addresses
+                .iter()
+                .map(|it| it.parse().expect("an address"))
+                .collect(),
+            is_any: false,
+        };
+        for (one, other, overlap) in [
+            (&["127.0.0.1:80"][..], &["127.0.0.1:80"][..], true),
+            (&["127.0.0.1:80"], &["127.0.0.1:81"], false),
+            (&["127.0.0.1:80"], &["10.0.0.1:80"], false),
+            (&["127.0.0.1:80"], &["[::]:80", "0.0.0.0:80"], true),
+            (&["[::]:80", "0.0.0.0:80"], &["10.0.0.1:80"], true),
+            (&["127.0.0.1:80", "[::1]:80"], &["[::1]:80"], true),
+        ] {
+            assert_eq!(listen(one).overlaps(&listen(other)), overlap);
         }
     }
 

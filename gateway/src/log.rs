@@ -13,7 +13,7 @@ pub(crate) fn start(level: LevelFilter) -> Result<(), BoxError> {
     match text("GATEWAY_LOG")?.as_deref() {
         None | Some("text") => log.init(),
         Some("json") => log.json().flatten_event(true).init(),
-        Some(_) => return Err("GATEWAY_LOG: it is text or json".into()),
+        Some(_) => return Err("GATEWAY_LOG: write text or json".into()),
     }
     Ok(())
 }

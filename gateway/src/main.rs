@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod changes;
 mod check_config;
 mod cli;
 mod commands;
@@ -24,6 +25,7 @@ mod import;
 mod key_lines;
 mod keys;
 mod limits;
+mod link;
 mod listen;
 mod log;
 mod new_key;
@@ -32,11 +34,14 @@ mod output;
 mod page;
 mod path;
 mod rotate;
+mod sealed;
 mod server;
 mod settings;
+mod site;
 mod upstream;
 mod variables;
 mod vault;
+mod visitor;
 mod wrong_keys;
 
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! `notion-auth-gateway key new`: a key, and its line for the file of keys.
 
+use std::time::SystemTime;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use notion_auth::{BoxError, Subject};
 
@@ -33,8 +35,11 @@ fn key_of(options: &NewKey) -> Result<GatewayKey, BoxError> {
             format!("key-{:08x}", u32::from_be_bytes(random))
         }
     };
-    if options.subject.is_empty() {
+    if options.subject.trim().is_empty() {
         return Err("--subject: it is empty".into());
+    }
+    if options.subject.trim() != options.subject {
+        return Err("--subject: it has a blank at an end, which no header can carry".into());
     }
     if options.connect && options.paths.is_some() {
         return Err("--paths: a key that connects calls no path".into());
@@ -50,7 +55,10 @@ fn key_of(options: &NewKey) -> Result<GatewayKey, BoxError> {
             false => Rights::CALL,
         },
         expires: match &options.expires {
-            Some(time) => Some(key_lines::parse_time(time)?),
+            Some(time) => match key_lines::parse_time(time)? {
+                time if time > SystemTime::now() => Some(time),
+                _ => return Err("--expires: it is over".into()),
+            },
             None => None,
         },
         paths: match &options.paths {

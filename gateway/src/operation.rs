@@ -2,7 +2,7 @@
 
 use notion_auth::BoxError;
 
-use crate::{access::AccessLog, headers::RequestHeaders, listen::Listen, settings::text};
+use crate::{headers::RequestHeaders, listen::Listen, settings::text};
 
 /// Requests in flight. Each may keep 512 KiB of its body in memory.
 const IN_ALL: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) struct Operation {
     pub(crate) max_requests_per_subject: usize,
     pub(crate) max_connections: usize,
     pub(crate) request_headers: RequestHeaders,
-    pub(crate) access_log: AccessLog,
+    pub(crate) is_access_logged: bool,
     /// `None`: the metrics are at the address of everything else.
     pub(crate) metrics_listen: Option<Listen>,
 }
@@ -59,10 +59,10 @@ impl Operation {
         let request_headers = text("GATEWAY_PASS_HEADERS")?.unwrap_or_default();
         let request_headers = RequestHeaders::and(&request_headers)
             .map_err(|error| format!("GATEWAY_PASS_HEADERS: {error}"))?;
-        let access_log = match text("GATEWAY_ACCESS_LOG")?.as_deref() {
-            None | Some("on") => AccessLog::On,
-            Some("off") => AccessLog::Off,
-            Some(_) => return Err("GATEWAY_ACCESS_LOG: it is on or off".into()),
+        let is_access_logged = match text("GATEWAY_ACCESS_LOG")?.as_deref() {
+            None | Some("on") => true,
+            Some("off") => false,
+            Some(_) => return Err("GATEWAY_ACCESS_LOG: write on or off".into()),
         };
         Ok(Self {
             max_requests,
@@ -70,7 +70,7 @@ impl Operation {
             // Each request has a connection to Notion as well.
             max_connections: CONNECTIONS.min(descriptors - RESERVED - max_requests),
             request_headers,
-            access_log,
+            is_access_logged,
             metrics_listen: Listen::metrics_from_env().await?,
         })
     }
@@ -82,7 +82,7 @@ fn number(name: &str, default: usize) -> Result<usize, BoxError> {
     };
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{name}: it is a number of requests, at least 1").into()),
+        _ => Err(format!("{name}: write a number of requests, at least 1").into()),
     }
 }
 

@@ -13,9 +13,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for it in text.chars() {
-        // Marks of writing direction could show a text as another one.
-        let is_mark = matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        match it.is_control() || is_mark || it == '\\' {
+        match is_hidden(it) || it == '\\' {
             true => {
                 let _ = write!(escaped, "{}", it.escape_unicode());
             }
@@ -23,6 +21,13 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Whether a character is not shown, and changes how others are.
+pub(crate) fn is_hidden(it: char) -> bool {
+    // Marks of writing direction could show a text as another one.
+    let is_mark = matches!(it, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    it.is_control() || is_mark
 }
 
 /// RFC 3339, in UTC and whole seconds.

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use maud::{DOCTYPE, Markup, html};
 use notion_auth::{AuthError, provider::ConnectionStatus, store::RecordState};
 use time::{OffsetDateTime, macros::format_description};
+use url::Url;
 
-use crate::settings::Site;
+use crate::{site::Site, visitor::Visitor};
 
 pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
     layout(html! {
@@ -17,40 +18,93 @@ pub(crate) fn sign_in(site: &Site, problem: Option<&str>) -> Markup {
             input #key name="key" type="password" required autocomplete="current-password" autofocus;
             button { "Sign in" }
         }
+        p .note { "Did another site send you here? Go back to it, and start again there." }
     })
+}
+
+/// Asks whether the visitor wants what a link is for.
+pub(crate) fn link(site: &Site, visitor: &Visitor, token: &str) -> Markup {
+    layout(html! {
+        p { "You are about to connect a Notion workspace for " strong { (visitor.name()) } "." }
+        p .note {
+            "Go on only if that is you. If somebody else sent you this link, close the page: that person would \
+             get access to your workspace."
+        }
+        form method="post" action=(site.path("/connect/link")) {
+            input type="hidden" name="token" value=(token);
+            button { "Continue" }
+        }
+        (back(visitor))
+    })
+}
+
+/// For a visitor whose page is of another account than the one that the browser is signed in for.
+pub(crate) fn of_another_account(site: &Site, visitor: &Visitor) -> Markup {
+    layout(html! {
+        p role="alert" { "Nothing was changed: that page was of another account." }
+        p { "This browser is now signed in for " strong { (visitor.name()) } "." }
+        p { a.button href=(site.path("/connect")) { "Continue" } }
+    })
+}
+
+pub(crate) fn link_is_gone() -> Markup {
+    layout(html! {
+        p role="alert" { "This link can’t be used any more. A link works once, for a few minutes." }
+        p { "Go back to the site that sent you here, and start again there." }
+    })
+}
+
+pub(crate) fn try_again(visitor: &Visitor) -> Markup {
+    layout(html! {
+        p role="alert" { "Something went wrong on our side. Please try again in a moment." }
+        (back(visitor))
+    })
+}
+
+/// A way back to the site that sent the visitor.
+fn back(visitor: &Visitor) -> Markup {
+    let url = visitor.return_to().and_then(|it| Url::parse(it).ok());
+    html! {
+        @if let Some(url) = url {
+            p { a href=(url) { "Back to " (url.host_str().unwrap_or_default()) } }
+        }
+    }
 }
 
 pub(crate) fn connection(
     site: &Site,
+    visitor: Option<&Visitor>,
     status: &Result<Option<ConnectionStatus>, AuthError>,
 ) -> Markup {
     layout(html! {
+        @if let Some(visitor) = visitor { p .note { "Signed in for " strong { (visitor.name()) } } }
         @match status {
-            Ok(Some(status)) => (connected(site, status)),
+            Ok(Some(status)) => (connected(site, visitor, status)),
             Ok(None) => {
                 p { "No workspace is connected." }
-                (connect(site, "Connect Notion"))
+                (connect(site, visitor, "Connect Notion"))
             }
             Err(error) => p role="alert" { (error) },
         }
+        @if let Some(visitor) = visitor { (back(visitor)) }
         form method="post" action=(site.path("/connect/sign-out")) { button .quiet { "Sign out" } }
     })
 }
 
-fn connected(site: &Site, status: &ConnectionStatus) -> Markup {
+fn connected(site: &Site, visitor: Option<&Visitor>, status: &ConnectionStatus) -> Markup {
     let workspace = status.workspace_name.as_deref().unwrap_or("A workspace");
     html! {
         @match status.state {
             RecordState::Active if status.invalid_token.is_some() => {
                 p role="alert" { "The connection with " strong { (workspace) } " can’t be used." }
-                (connect(site, "Connect again"))
+                (connect(site, visitor, "Connect again"))
             }
             RecordState::Active => {
                 p { strong { (workspace) } " is connected." }
                 @if let Some(time) = status.refreshed_at.or(status.connected_at) {
                     p .note { "Last confirmed by Notion: " (shown(time)) }
                 }
-                (replace(site, workspace))
+                (replace(site, visitor, workspace))
             },
             // Connecting again would not help while a key is missing.
             RecordState::Unreadable => p role="alert" {
@@ -58,29 +112,34 @@ fn connected(site: &Site, status: &ConnectionStatus) -> Markup {
             },
             _ => {
                 p role="alert" { "The connection with " strong { (workspace) } " has ended." }
-                (connect(site, "Connect again"))
-                (replace(site, workspace))
+                (connect(site, visitor, "Connect again"))
+                (replace(site, visitor, workspace))
             }
         }
-        form method="post" action=(return_here(site, "/connect/disconnect")) { button .second { "Disconnect" } }
+        form method="post" action=(return_here(site, visitor, "/connect/disconnect")) { button .second { "Disconnect" } }
     }
 }
 
-fn connect(site: &Site, label: &str) -> Markup {
-    html! { p { a .button href=(return_here(site, "/connect/authorize")) { (label) } } }
+fn connect(site: &Site, visitor: Option<&Visitor>, label: &str) -> Markup {
+    html! { p { a .button href=(return_here(site, visitor, "/connect/authorize")) { (label) } } }
 }
 
-fn replace(site: &Site, workspace: &str) -> Markup {
+fn replace(site: &Site, visitor: Option<&Visitor>, workspace: &str) -> Markup {
     html! {
-        form method="post" action=(site.path("/connect/replace")) {
+        form method="post" action=(return_here(site, visitor, "/connect/replace")) {
             button .second { "Connect another account or workspace" }
         }
         p .note { "It takes the place of " strong { (workspace) } " when you have chosen it." }
     }
 }
 
-fn return_here(site: &Site, route: &str) -> String {
-    format!("{}?return_to={}", site.path(route), site.path("/connect"))
+fn return_here(site: &Site, visitor: Option<&Visitor>, route: &str) -> String {
+    let page = visitor.map_or_else(String::new, |it| format!("&page={}", it.mark()));
+    format!(
+        "{}?return_to={}{page}",
+        site.path(route),
+        site.path("/connect")
+    )
 }
 
 fn shown(time: SystemTime) -> String {

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use crate::envelope::{self, Refusal};
 
 /// Segments of Notion's paths. Any other segment may be an id or a secret, and is not logged.
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 33] = [
     "authorize",
     "blocks",
     "callback",
@@ -20,6 +20,8 @@ const KNOWN: [&str; 30] = [
     "disconnect",
     "file_uploads",
     "healthz",
+    "link",
+    "links",
     "markdown",
     "me",
     "meeting_notes",
@@ -29,6 +31,7 @@ const KNOWN: [&str; 30] = [
     "properties",
     "query",
     "readyz",
+    "replace",
     "search",
     "send",
     "sign-in",
@@ -76,15 +79,18 @@ pub(crate) fn check(path: &str, query: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the path with `{id}` in the place of each segment that is no word of the API.
-pub(crate) fn template(path: &str) -> String {
+/// Returns the path with `{id}` in the place of each segment that is no word of the API and none of these.
+pub(crate) fn template(path: &str, words: &[String]) -> String {
     let mut template = String::with_capacity(path.len().min(128));
     // A long path is no path of the API.
     for (at, segment) in path.split('/').take(10).enumerate() {
         if at > 0 {
             template.push('/');
         }
-        template.push_str(match segment.is_empty() || KNOWN.contains(&segment) {
+        let is_known = segment.is_empty()
+            || KNOWN.contains(&segment)
+            || words.iter().any(|word| word == segment);
+        template.push_str(match is_known {
             true => segment,
             false => "{id}",
         });

@@ -1,6 +1,6 @@
 //! The gateway as a server: its parts put together, its start and its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,22 +13,24 @@ use axum::{
 };
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use notion_auth::{BoxError, Event};
+use notion_auth::{BoxError, Event, NotionAuthProvider};
 use tokio::{signal, sync::watch, time::sleep};
 use tower::ServiceExt as _;
 
 use crate::{
     access::{self, AccessLog},
+    changes::Changes,
     connect::{self, Connect},
     connections, envelope,
     forward::{self, Forward},
     headers,
-    health::{Health, healthz, readyz},
-    host,
+    health::{self, Health, healthz, readyz},
+    host::{self, Hosts},
     keys::GatewayKeys,
     limits::Limits,
     settings::Settings,
-    vault,
+    site::Site,
+    vault::{self, Vault},
 };
 
 /// How long refreshes may take then: a call, and its pair to be saved in a store that is away for a minute.
@@ -54,29 +56,105 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// Serves until a signal says to end.
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
+    let listeners = settings.listen.bind().await?;
+    let first_addr = listeners.first_addr()?;
+    let metrics_listener = match &settings.operation.metrics_listen {
+        None => None,
+        Some(listen) => Some(listen.bind().await?),
+    };
+    let log = match settings.operation.is_access_logged {
+        true => AccessLog::with_words_of(&settings.site),
+        false => AccessLog::Off,
+    };
+    let max_connections = settings.operation.max_connections;
+    let (router, current) = watch::channel(behind_prefix(&settings.site, health::starting()));
+    let (end, ended) = watch::channel(());
+    let server = tokio::spawn(connections::serve(
+        // Small responses must not wait for acknowledgements.
+        listeners.tap_io(|stream| drop(stream.set_nodelay(true))),
+        max_connections,
+        move || current.borrow().clone(),
+        log,
+        is_ended(ended.clone()),
+    ));
+    let mut signal = pin!(signal_to_end()?);
+    let parts = tokio::select! {
+        parts = prepare(settings) => parts?,
+        () = &mut signal => return Ok(()),
+    };
+    let mut complete = parts.router;
+    let metrics_server = match metrics_listener {
+        None => {
+            complete = complete.merge(parts.metrics);
+            None
+        }
+        Some(listener) => {
+            println!("Metrics are at http://{}/metrics", listener.first_addr()?);
+            let metrics = parts.metrics;
+            Some(tokio::spawn(connections::serve(
+                listener,
+                METRICS_CONNECTIONS,
+                move || metrics.clone(),
+                AccessLog::Off,
+                is_ended(ended),
+            )))
+        }
+    };
+    let complete = behind_prefix(&parts.site, complete);
+    router.send_modify(|router| *router = tidied(complete, parts.has_connect));
+    println!("Listening on http://{first_addr}");
+
+    signal.await;
+    parts.health.drain();
+    tracing::info!("shutting down");
+    if parts.health.is_watched(WATCHED) {
+        sleep(DRAIN).await;
+    }
+    drop(end);
+    server.await?;
+    if let Some(server) = metrics_server {
+        server.await?;
+    }
+    parts.provider.shutdown(REFRESHES).await?;
+    Ok(())
+}
+
+/// What is served once the store answers.
+struct Parts {
+    provider: NotionAuthProvider,
+    health: Health,
+    site: Site,
+    /// Without the metrics.
+    router: Router,
+    metrics: Router,
+    has_connect: bool,
+}
+
+/// Opens the store, for which it may have to wait, and puts the routes together.
+async fn prepare(settings: Settings) -> Result<Parts, BoxError> {
     let Settings {
-        listen,
         keys,
         site,
         connections: stored,
         operation,
+        ..
     } = settings;
-    let listeners = listen.bind().await?;
-    let metrics_listener = match &operation.metrics_listen {
-        None => None,
-        Some(listen) => Some(listen.bind().await?),
-    };
     let limits = Arc::new(Limits::new(
         operation.max_requests,
         operation.max_requests_per_subject,
     ));
     let metrics = metrics(limits.clone())?;
-    let has_oauth_client = stored.app.has_oauth_client();
-    let observed = limits.clone();
-    let (builder, cookie_key) = vault::open(&stored).await?;
+    let has_connect = stored.app.has_oauth_client();
+    let (observed, changes) = (limits.clone(), Arc::new(Changes::default()));
+    let audited = Arc::clone(&changes);
+    let Vault {
+        builder,
+        cookie_key,
+        used_links,
+    } = vault::open(&stored).await?;
     let builder = builder.observer(move |event: &Event| {
         observed.note(event);
-        access::audit(event);
+        access::audit(event, &audited);
     });
     let provider = vault::start(builder).await?;
     tokio::spawn(reload(keys.clone())?);
@@ -97,80 +175,58 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         .route("/readyz", get(readyz))
         .with_state(health.clone())
         .route("/healthz", get(healthz));
-    if has_oauth_client {
+    if has_connect {
         println!("Workspaces are connected at {}", site.address("/connect"));
         if !keys.can_connect() {
             tracing::warn!(
                 "no key may connect: add KEY=SUBJECT:connect to GATEWAY_KEYS, or a line by `key new --connect`"
             );
         }
-        let public_site = Arc::new(site.clone());
-        let connect = Connect::new(keys, cookie_key, site.clone(), provider.clone())?;
+        let hosts = Hosts {
+            site: Arc::new(site.clone()),
+            keys: Arc::clone(&keys),
+        };
+        let connect = Connect::new(
+            keys,
+            cookie_key,
+            used_links,
+            changes,
+            site.clone(),
+            provider.clone(),
+        )?;
         let connect = connect::router(connect)
-            .layer(middleware::from_fn_with_state(
-                public_site,
-                host::only_public,
-            ))
+            .layer(middleware::from_fn_with_state(hosts, host::only_public))
             .layer(middleware::map_response(async |mut response: Response| {
                 headers::make_private(response.headers_mut(), "authorization, cookie");
                 response
             }));
         router = router.merge(connect);
     }
-    let (end, ended) = watch::channel(());
-    let metrics_server = match metrics_listener {
-        None => {
-            router = router.merge(metrics);
-            None
-        }
-        Some(listener) => {
-            println!("Metrics are at http://{}/metrics", listener.first_addr()?);
-            Some(tokio::spawn(connections::serve(
-                listener,
-                METRICS_CONNECTIONS,
-                metrics,
-                AccessLog::Off,
-                is_ended(ended.clone()),
-            )))
-        }
-    };
-    if !site.prefix().is_empty() {
-        // A server in front removes the prefix, or leaves it.
-        router = Router::new()
-            .nest(site.prefix(), router.clone())
-            .merge(router);
-    }
-    let inner = router.clone();
-    let router = router.fallback(async move |request| match without_empty_segments(request) {
-        Some(request) => inner.oneshot(request).await.into_response(),
-        None => not_found(has_oauth_client),
-    });
-
-    let signal = signal_to_end()?;
-    println!("Listening on http://{}", listeners.first_addr()?);
-    tokio::spawn(async move {
-        signal.await;
-        health.drain();
-        tracing::info!("shutting down");
-        if health.is_watched(WATCHED) {
-            sleep(DRAIN).await;
-        }
-        drop(end);
-    });
-    connections::serve(
-        // Small responses must not wait for acknowledgements.
-        listeners.tap_io(|stream| drop(stream.set_nodelay(true))),
-        operation.max_connections,
+    Ok(Parts {
+        provider,
+        health,
+        site,
         router,
-        operation.access_log,
-        is_ended(ended),
-    )
-    .await;
-    if let Some(server) = metrics_server {
-        server.await?;
+        metrics,
+        has_connect,
+    })
+}
+
+/// A server in front removes the prefix, or leaves it.
+fn behind_prefix(site: &Site, router: Router) -> Router {
+    match site.prefix() {
+        "" => router,
+        prefix => Router::new().nest(prefix, router.clone()).merge(router),
     }
-    provider.shutdown(REFRESHES).await?;
-    Ok(())
+}
+
+/// Adds what other paths are answered with.
+fn tidied(router: Router, has_connect: bool) -> Router {
+    let inner = router.clone();
+    router.fallback(async move |request| match without_empty_segments(request) {
+        Some(request) => inner.oneshot(request).await.into_response(),
+        None => not_found(has_connect),
+    })
 }
 
 async fn is_ended(mut end: watch::Receiver<()>) {

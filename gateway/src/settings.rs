@@ -2,8 +2,8 @@
 
 use std::{error::Error as _, path::PathBuf, sync::Arc};
 
-use notion_auth::{BoxError, HttpsConfig, NotionAppCredentials};
-use url::{Host, Url};
+use notion_auth::{BoxError, HttpsConfig, Keyring, NotionAppCredentials};
+use url::Url;
 
 pub(crate) use crate::variables::text;
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     keys::GatewayKeys,
     listen::Listen,
     operation::Operation,
+    site::{Site, has_more_than_a_path, is_loopback, whole_url},
     variables::{self, Source},
 };
 
@@ -35,15 +36,6 @@ pub(crate) struct ConnectionSettings {
     pub(crate) accepted: Vec<String>,
 }
 
-/// How browsers reach the gateway.
-#[derive(Debug, Clone)]
-pub(crate) struct Site {
-    /// Without a slash at the end of its path.
-    url: Url,
-    /// The path of the redirect URI.
-    callback: String,
-}
-
 impl Settings {
     /// Reads the environment. An error names the variable.
     pub(crate) async fn from_env() -> Result<Self, BoxError> {
@@ -61,12 +53,23 @@ impl Settings {
         let listen = Listen::from_env().await?;
         let site = Site::from_env(&listen)?;
         let connections = ConnectionSettings::read(Some(&site))?;
+        let operation = Operation::from_env().await?;
+        if operation
+            .metrics_listen
+            .as_ref()
+            .is_some_and(|it| it.overlaps(&listen))
+        {
+            return Err(
+                "GATEWAY_METRICS_LISTEN: it is the address of GATEWAY_LISTEN: write another port, or remove it"
+                    .into(),
+            );
+        }
         Ok(Self {
             listen,
             keys: Arc::new(keys),
             site,
             connections,
-            operation: Operation::from_env().await?,
+            operation,
         })
     }
 }
@@ -100,6 +103,10 @@ impl ConnectionSettings {
         if matches!(database, Database::Postgres(_)) {
             variables::check_libpq()?;
         }
+        let auth_keys = text("NOTION_AUTH_KEYS")?;
+        if let Some(keys) = &auth_keys {
+            Keyring::parse(keys).map_err(|error| format!("NOTION_AUTH_KEYS: {error}"))?;
+        }
         if !accepted.is_empty() && matches!(database, Database::Sqlite(_)) {
             return Err("GATEWAY_ACCEPT_SETTINGS: SQLite has no such settings: remove it".into());
         }
@@ -109,7 +116,7 @@ impl ConnectionSettings {
             https,
             database,
             accepted,
-            auth_keys: text("NOTION_AUTH_KEYS")?,
+            auth_keys,
         })
     }
 }
@@ -175,178 +182,23 @@ fn app(site: Option<&Site>, api_url: &Url) -> Result<NotionAppCredentials, BoxEr
     }
 }
 
-impl Site {
-    fn from_env(listen: &Listen) -> Result<Self, BoxError> {
-        let url = text("GATEWAY_PUBLIC_URL")?.unwrap_or_else(|| listen.url());
-        Self::new(&url, text("NOTION_REDIRECT_URI")?.as_deref())
-    }
-
-    pub(crate) fn new(url: &str, redirect_uri: Option<&str>) -> Result<Self, BoxError> {
-        let mut url = public_url(url).map_err(named("GATEWAY_PUBLIC_URL"))?;
-        let prefix = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&prefix);
-        let mut site = Self {
-            callback: format!("{prefix}/connect/callback"),
-            url,
-        };
-        if let Some(uri) = redirect_uri {
-            site.callback = site
-                .callback_of(uri)
-                .map_err(named("NOTION_REDIRECT_URI"))?;
-        }
-        Ok(site)
-    }
-
-    /// The path of a redirect URI that the operator chose.
-    fn callback_of(&self, uri: &str) -> Result<String, BoxError> {
-        let uri = Url::parse(uri).map_err(|error| format!("it is not a URL: {error}"))?;
-        if uri.origin() != self.url.origin() {
-            return Err(format!(
-                "it must be under {}, the origin of GATEWAY_PUBLIC_URL, because browsers return there",
-                self.origin()
-            )
-            .into());
-        }
-        if uri.query().is_some() || uri.fragment().is_some() {
-            return Err("it must have no query and no fragment".into());
-        }
-        let inner = self.inner_path(uri.path());
-        let is_own = ["/v1/", "/healthz", "/readyz", "/metrics"]
-            .iter()
-            .any(|it| inner.starts_with(it));
-        let of_connect = inner.strip_prefix("/connect");
-        let is_taken = of_connect.is_some_and(|rest| {
-            [
-                "",
-                "/",
-                "/sign-in",
-                "/sign-out",
-                "/replace",
-                "/authorize",
-                "/status",
-                "/disconnect",
-            ]
-            .contains(&rest)
-        });
-        let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~/".contains(&it);
-        if is_own
-            || is_taken
-            || inner == "/"
-            || !inner.bytes().all(is_plain)
-            || inner.contains("//")
-        {
-            return Err(
-                "its path must be a plain one that the gateway doesn't use otherwise".into(),
-            );
-        }
-        Ok(uri.path().to_owned())
-    }
-
-    pub(crate) fn redirect_uri(&self) -> Result<String, BoxError> {
-        Ok(self.url.join(&self.callback)?.to_string())
-    }
-
-    /// The path of the redirect URI, as browsers see it.
-    pub(crate) fn callback(&self) -> &str {
-        &self.callback
-    }
-
-    /// The path before the gateway's own paths, such as `/notion`; empty if the gateway is at the root.
-    pub(crate) fn prefix(&self) -> &str {
-        self.url.path().trim_end_matches('/')
-    }
-
-    /// A path of the gateway as browsers see it.
-    pub(crate) fn path(&self, inner: &str) -> String {
-        format!("{}{inner}", self.prefix())
-    }
-
-    /// A path without the prefix, as the gateway's routes have it.
-    pub(crate) fn inner_path<'a>(&self, path: &'a str) -> &'a str {
-        path.strip_prefix(self.prefix())
-            .filter(|inner| inner.starts_with('/'))
-            .unwrap_or(path)
-    }
-
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// Scheme, host and port.
-    pub(crate) fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
-    }
-
-    pub(crate) fn is_origin(&self, text: &str) -> bool {
-        Url::parse(text).is_ok_and(|origin| origin.origin() == self.url.origin())
-    }
-
-    pub(crate) fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
-    }
-
-    /// The address of a page, for people.
-    pub(crate) fn address(&self, inner: &str) -> String {
-        format!("{}{}", self.origin(), self.path(inner))
-    }
-}
-
-fn public_url(text: &str) -> Result<Url, BoxError> {
-    let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => {
-            return Err(
-                "by http, only a browser on this machine can sign in. For others, put a server that has TLS in \
-                 front and write its https:// URL; or leave this out, and open /connect on this machine (`ssh -L \
-                 8080:127.0.0.1:8080` does that from another one). Calls of /v1 need no public URL"
-                    .into(),
-            );
-        }
-        _ => return Err("it must begin with https://, or http:// on this machine".into()),
-    }
-    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~/".contains(&it);
-    let is_plain = url.path().bytes().all(is_plain) && !url.path().contains("//");
-    if !is_plain || has_more_than_a_path(&url) {
-        return Err(
-            "it must be scheme, host, port, and a plain path if a server in front has one".into(),
-        );
-    }
-    Ok(url)
-}
-
 /// An origin that a token may go to: https, or http on this machine.
 fn bare_origin(text: &str) -> Result<Url, BoxError> {
-    let url = Url::parse(text).map_err(|error| format!("it is not a URL: {error}"))?;
+    let url = whole_url(text)?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
         _ => return Err("it must be https, or http on this machine".into()),
     }
     if url.path() != "/" || has_more_than_a_path(&url) {
-        return Err("it must be scheme, host and port alone".into());
+        return Err(
+            "it must be scheme, host and port alone, such as https://api.notion.com".into(),
+        );
     }
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-fn has_more_than_a_path(url: &Url) -> bool {
-    url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some()
-}
-
-fn named<E: Into<BoxError>>(name: &'static str) -> impl Fn(E) -> BoxError {
+pub(crate) fn named<E: Into<BoxError>>(name: &'static str) -> impl Fn(E) -> BoxError {
     move |error| format!("{name}: {}", error.into()).into()
 }
 
@@ -371,86 +223,5 @@ pub(crate) fn origin_of(name: &str) -> String {
     match origins.is_empty() {
         true => "default".to_owned(),
         false => origins.join(", "),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_public_url_may_have_a_path_and_the_redirect_uri_another_one() {
-        for (url, redirect_uri, connect, callback) in [
-            ("https://a.example", None, "/connect", "/connect/callback"),
-            ("https://a.example/", None, "/connect", "/connect/callback"),
-            (
-                "https://a.example/n/",
-                None,
-                "/n/connect",
-                "/n/connect/callback",
-            ),
-            (
-                "https://a.example/n",
-                Some("https://a.example/cb"),
-                "/n/connect",
-                "/cb",
-            ),
-            (
-                "http://127.0.0.1:8080",
-                Some("http://127.0.0.1:8080/n/cb"),
-                "/connect",
-                "/n/cb",
-            ),
-        ] {
-            let site = Site::new(url, redirect_uri).expect(url);
-            assert_eq!(site.path("/connect"), connect, "{url}");
-            assert_eq!(site.callback(), callback, "{url}");
-            assert!(site.redirect_uri().expect("a URL").ends_with(callback));
-        }
-        for (url, redirect_uri, words) in [
-            (
-                "http://192.168.1.5:8080",
-                None,
-                "GATEWAY_PUBLIC_URL: by http, only a browser on this",
-            ),
-            ("ftp://a.example", None, "must begin with https://"),
-            ("https://a.example/?a=b", None, "a plain path"),
-            ("https://u:p@a.example/", None, "a plain path"),
-            ("https://a.example//n", None, "a plain path"),
-            ("a.example", None, "not a URL"),
-            (
-                "https://a.example",
-                Some("https://b.example/cb"),
-                "under https://a.example",
-            ),
-            (
-                "https://a.example",
-                Some("https://a.example/v1/cb"),
-                "doesn't use otherwise",
-            ),
-            (
-                "https://a.example/n",
-                Some("https://a.example/n/metrics"),
-                "doesn't use otherwise",
-            ),
-            (
-                "https://a.example",
-                Some("https://a.example/connect/status"),
-                "doesn't use otherwise",
-            ),
-            (
-                "https://a.example",
-                Some("https://a.example/"),
-                "doesn't use otherwise",
-            ),
-            (
-                "https://a.example",
-                Some("https://a.example/cb?x=1"),
-                "no query",
-            ),
-        ] {
-            let error = Site::new(url, redirect_uri).expect_err(url).to_string();
-            assert!(error.contains(words), "{url} {redirect_uri:?}: {error}");
-        }
     }
 }

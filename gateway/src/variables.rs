@@ -66,6 +66,9 @@ pub(crate) fn check_names() -> Result<(), BoxError> {
         if has_prefix(&name, "GATEWAY_") && !OWN.contains(&&*name) {
             return Err(unknown(&name, &OWN));
         }
+        if let Some(meant) = MISSPELT.iter().find(|it| is_misspelt(&name, it)) {
+            return Err(format!("{name} is not a setting: did you mean {meant}?").into());
+        }
         let Some(setting) = name.strip_suffix("_FILE") else {
             continue;
         };
@@ -123,15 +126,53 @@ fn has_prefix(name: &str, prefix: &str) -> bool {
         .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
 }
 
-fn unknown(name: &str, known: &[&str]) -> BoxError {
+/// Settings that must not be left out by one wrong character, because another value would take their place. Other names
+/// with their prefixes may be another program's.
+const MISSPELT: [&str; 5] = [
+    "DATABASE_URL",
+    "NOTION_AUTH_KEYS",
+    "NOTION_CLIENT_ID",
+    "NOTION_CLIENT_SECRET",
+    "NOTION_REDIRECT_URI",
+];
+
+/// Whether a name is one character away from a setting that is not set.
+fn is_misspelt(name: &str, setting: &str) -> bool {
+    strsim::damerau_levenshtein(&name.to_ascii_uppercase(), setting) <= 1
+        && name != setting
+        && env::var_os(setting).is_none()
+        && env::var_os(format!("{setting}_FILE")).is_none()
+}
+
+/// Returns the setting that may be meant: one with all words of the name, or with a few other characters.
+fn similar<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let upper = name.to_ascii_uppercase();
-    let similar = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, &upper), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 4);
-    match similar {
-        Some((_, similar)) => format!("{name} is not a setting: did you mean {similar}?"),
+    let words: Vec<&str> = upper
+        .split('_')
+        .map(|word| match word {
+            "ADDR" | "ADDRESS" | "BIND" | "HOST" | "PORT" => "LISTEN",
+            word => word,
+        })
+        .collect();
+    let has_all = |known: &&&str| {
+        words
+            .iter()
+            .all(|it| known.split('_').any(|word| word == *it))
+    };
+    let by_words = known.iter().filter(has_all).min_by_key(|it| it.len());
+    let by_characters = || {
+        let distances = known
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(known, &upper), known));
+        let (_, nearest) = distances.min().filter(|(distance, _)| *distance <= 2)?;
+        Some(nearest)
+    };
+    by_words.or_else(by_characters).copied()
+}
+
+fn unknown(name: &str, known: &[&str]) -> BoxError {
+    match similar(name, known) {
+        Some(similar) => format!("{name} is not a setting: did you mean {similar}?"),
         None => format!(
             "{name} is not a setting: remove it. Known are {}",
             known.join(", ")
@@ -186,8 +227,10 @@ fn read(name: &str, path: &Path) -> Result<String, BoxError> {
         return Err(format!("{name}: {shown} is empty").into());
     }
     let setting = name.trim_end_matches("_FILE");
-    check(setting, &text).map_err(|error| format!("{name}: {shown}: {error}"))?;
-    Ok(text)
+    match problem(setting, &text) {
+        None => Ok(text),
+        Some(problem) => Err(format!("{name}: {shown}: {problem}").into()),
+    }
 }
 
 /// The value as it is set, without blanks and quotes around it.
@@ -219,9 +262,18 @@ fn is_blank(it: char) -> bool {
 
 /// Refuses a value that can't be meant, and shows nothing of it.
 pub(crate) fn check(name: &str, text: &str) -> Result<(), BoxError> {
+    match problem(name, text) {
+        None => Ok(()),
+        Some(problem) => Err(format!("{name}: {problem}").into()),
+    }
+}
+
+fn problem(name: &str, text: &str) -> Option<&'static str> {
     let quotes = ['"', '\'', '“', '”'];
     let is_list = OF_SEVERAL_LINES.contains(&name);
-    let wrong = if ["${", "$(", "{{"].iter().any(|it| text.contains(it)) {
+    let problem = if text.contains("[YOUR-") {
+        "it has a placeholder such as `[YOUR-PASSWORD]`: write the value itself"
+    } else if ["${", "$(", "{{"].iter().any(|it| text.contains(it)) {
         "it has a reference such as `${NAME}` that was not replaced: write the value itself"
     } else if is_reference(text) {
         "it is the name of a variable that was not replaced: write the value itself"
@@ -235,9 +287,9 @@ pub(crate) fn check(name: &str, text: &str) -> Result<(), BoxError> {
     {
         "it has a line break or a character that can't be seen: write it in one line"
     } else {
-        return Ok(());
+        return None;
     };
-    Err(format!("{name}: {wrong}").into())
+    Some(problem)
 }
 
 fn is_hidden(it: char) -> bool {
@@ -283,6 +335,37 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_setting_is_answered_with_the_one_that_is_meant() {
+        for (name, expected) in [
+            ("GATEWAY_KEY", Some("GATEWAY_KEYS")),
+            ("gateway_listen", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_LSITEN", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_PORT", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_BIND_ADDR", Some("GATEWAY_LISTEN")),
+            ("GATEWAY_METRICS_PORT", Some("GATEWAY_METRICS_LISTEN")),
+            ("GATEWAY_HEADERS", Some("GATEWAY_PASS_HEADERS")),
+            ("GATEWAY_URL", Some("GATEWAY_PUBLIC_URL")),
+            ("GATEWAY_LOG_LEVEL", None),
+            ("GATEWAY_TIMEOUT", None),
+            ("GATEWAY_PUBLIC_URL_FILE", None),
+        ] {
+            assert_eq!(similar(name, &OWN), expected, "{name}");
+        }
+        let files = [
+            "DATABASE_URL_FILE",
+            "NOTION_AUTH_KEYS_FILE",
+            "NOTION_TOKEN_FILE",
+        ];
+        for (name, expected) in [
+            ("NOTION_KEYS_FILE", Some("NOTION_AUTH_KEYS_FILE")),
+            ("DATABASE_FILE", Some("DATABASE_URL_FILE")),
+            ("NOTION_API_URL_FILE", None),
+        ] {
+            assert_eq!(similar(name, &files), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn a_value_that_cannot_be_meant_is_refused_and_not_shown() {
         for text in [
             "sqlite:${HUNTER}",
@@ -293,6 +376,7 @@ mod tests {
             "\"hunter",
             "hunter'",
             "<hunter>",
+            "postgres://u:[YOUR-HUNTER]@h/d",
             "…",
             "hunter\r\nhunter",
             "hun\u{feff}ter",

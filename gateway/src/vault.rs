@@ -10,13 +10,19 @@ use notion_auth::{
 };
 use sha2::Sha256;
 
-use crate::{database::Database, encryption_keys, settings::ConnectionSettings};
+use crate::{database::Database, encryption_keys, link::UsedLinks, settings::ConnectionSettings};
 
-/// Returns the builder of a provider with its store and its keys, and the key of visitors' cookies. That one is
-/// derived from the same keys: when they change, visitors sign in again.
-pub(crate) async fn open(
-    settings: &ConnectionSettings,
-) -> Result<(NotionAuthProviderBuilder, Key), BoxError> {
+/// What was opened.
+pub(crate) struct Vault {
+    /// Of a provider with its store and its keys.
+    pub(crate) builder: NotionAuthProviderBuilder,
+    /// The key of visitors' cookies. It is derived from the same keys: when they change, visitors sign in again.
+    pub(crate) cookie_key: Key,
+    pub(crate) used_links: UsedLinks,
+}
+
+/// Opens the store, and reads the keys.
+pub(crate) async fn open(settings: &ConnectionSettings) -> Result<Vault, BoxError> {
     let database = &settings.database;
     let (name, keys) = match (&settings.auth_keys, database) {
         (Some(keys), database) => {
@@ -43,8 +49,12 @@ pub(crate) async fn open(
         .app(settings.app.clone())
         .api_url(settings.api_url.as_str().trim_end_matches('/'))
         .https(settings.https.clone());
-    let builder = store(builder, settings).await?;
-    Ok((builder.keys(keyring), cookie_key(&keys)?))
+    let (builder, used_links) = store(builder, settings).await?;
+    Ok(Vault {
+        builder: builder.keys(keyring),
+        cookie_key: cookie_key(&keys)?,
+        used_links,
+    })
 }
 
 /// Opens an existing store for a command, which doesn't wait for one that doesn't answer.
@@ -56,8 +66,7 @@ pub(crate) async fn open_existing(
     {
         return Err(format!("DATABASE_URL: there is no {}", path.display()).into());
     }
-    let (builder, _) = open(settings).await?;
-    let provider = builder.build()?;
+    let provider = open(settings).await?.builder.build()?;
     match provider.health().await {
         Ok(()) => Ok(provider),
         Err(error) => Err(unusable(&error)),
@@ -82,25 +91,28 @@ fn unusable(error: &AuthError) -> BoxError {
 async fn store(
     builder: NotionAuthProviderBuilder,
     settings: &ConnectionSettings,
-) -> Result<NotionAuthProviderBuilder, BoxError> {
+) -> Result<(NotionAuthProviderBuilder, UsedLinks), BoxError> {
     let failed = |error: StoreError| complaint(&error);
     let not_accepted = |error: StoreError| format!("GATEWAY_ACCEPT_SETTINGS: {error}");
     let accepted = &settings.accepted;
     Ok(match &settings.database {
-        Database::Sqlite(path) => builder.store(SqliteStore::open(path).await.map_err(failed)?),
+        Database::Sqlite(path) => {
+            let store = SqliteStore::open(path).await.map_err(failed)?;
+            (builder.store(store.clone()), UsedLinks::of(store))
+        }
         Database::Postgres(url) => {
             let mut store = PostgresStore::connect(url).await.map_err(failed)?;
             for name in accepted {
                 store = store.accept_setting(name).map_err(not_accepted)?;
             }
-            builder.store(store)
+            (builder.store(store.clone()), UsedLinks::of(store))
         }
         Database::Redis(url) => {
             let mut store = RedisStore::connect(url).await.map_err(failed)?;
             for name in accepted {
                 store = store.accept_setting(name).map_err(not_accepted)?;
             }
-            builder.store(store)
+            (builder.store(store.clone()), UsedLinks::of(store))
         }
     })
 }

@@ -24,6 +24,8 @@ pub(crate) enum Admission {
     /// The same Notion user (by the bot that represents it) in the same workspace.
     #[cfg(feature = "routes")]
     SameIdentity,
+    /// None: there must be no connection.
+    Absent,
 }
 
 /// The outcome for new credentials.
@@ -56,9 +58,37 @@ impl NotionAuthProvider {
         subject: &Subject,
         credentials: NotionUserCredentials,
     ) -> Result<(), AuthError> {
-        match self.connect(subject, &credentials, Admission::Any).await? {
+        let stored = self.store_if(subject, &credentials, Admission::Any).await;
+        stored.map(drop)
+    }
+
+    /// Stores credentials if the subject has no connection, as when they are imported beside processes that connect
+    /// users. Returns whether they were stored.
+    ///
+    /// A connection that needs reauthorization, or whose record can't be read, is a connection as well. Another process
+    /// can't connect the subject between the check and the write.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn store_credentials_if_absent(
+        &self,
+        subject: &Subject,
+        credentials: NotionUserCredentials,
+    ) -> Result<bool, AuthError> {
+        self.store_if(subject, &credentials, Admission::Absent)
+            .await
+    }
+
+    async fn store_if(
+        &self,
+        subject: &Subject,
+        credentials: &NotionUserCredentials,
+        admission: Admission,
+    ) -> Result<bool, AuthError> {
+        match self.connect(subject, credentials, admission).await? {
             Connecting::NotSaved(error) => Err(error),
-            Connecting::Done | Connecting::Unusable | Connecting::Refused => Ok(()),
+            Connecting::Done | Connecting::Unusable => Ok(true),
+            Connecting::Refused => Ok(false),
         }
     }
 
@@ -111,7 +141,9 @@ impl NotionAuthProvider {
                 })
             }
             Connected::Refused => {
-                self.report_change(subject, true);
+                if admission != Admission::Absent {
+                    self.report_change(subject, true);
+                }
                 Ok(Connecting::Refused)
             }
             Connected::NotSaved(error) => Ok(Connecting::NotSaved(error)),
@@ -143,11 +175,20 @@ impl NotionAuthProvider {
                 Ok(seen) => seen,
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
-            if let Err(error) = self.engine().issuers.check_replaceable(&seen) {
-                return Ok(Connected::NotSaved(error.with_subject(subject)));
-            }
             let is_changed = Self::is_another(&seen, credentials);
-            if is_changed && admission != Admission::Any {
+            match self.engine().issuers.check_replaceable(&seen) {
+                // Then there is a connection, and it stays.
+                Err(_) if admission == Admission::Absent => return Ok(Connected::Refused),
+                Err(error) => return Ok(Connected::NotSaved(error.with_subject(subject))),
+                Ok(()) => {}
+            }
+            let is_refused = match admission {
+                Admission::Any => false,
+                #[cfg(feature = "routes")]
+                Admission::SameIdentity => is_changed,
+                Admission::Absent => is_connected(&seen),
+            };
+            if is_refused {
                 return Ok(Connected::Refused);
             }
             match records.connect(subject, &seen, new.clone()).await {
@@ -282,6 +323,15 @@ impl NotionAuthProvider {
                 old.workspace_id.as_deref(),
                 credentials.workspace_id.as_deref(),
             )
+    }
+}
+
+/// Whether there is a connection, also one that has ended or can't be read.
+fn is_connected(seen: &Snapshot) -> bool {
+    match &seen.found {
+        Found::Absent => false,
+        Found::Record(record) => record.state != RecordState::Disconnected,
+        Found::Unreadable(_) => true,
     }
 }
 

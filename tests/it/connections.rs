@@ -7,9 +7,10 @@ use std::{
 };
 
 use notion_auth::{
-    AuthError, Event, MemoryStore, ReauthorizationReason, Subject,
+    AuthError, Event, MemoryStore, NotionAuthProvider, NotionUserCredentials,
+    ReauthorizationReason, Subject,
     provider::{ConnectionStatus, NotionAuthProviderBuilder, Revocation},
-    store::{Filter, ListQuery, RecordState},
+    store::{Filter, ListQuery, RecordState, StoreError},
     testing::{
         MockNotion, TestClock,
         notion::{Call, Fault},
@@ -17,7 +18,7 @@ use notion_auth::{
 };
 
 use crate::{
-    faulty_store::{FaultyStore, IgnoresAfter},
+    faulty_store::{FaultyStore, Hooks, IgnoresAfter, Operation},
     support::{World, edit_record, record_json, record_key, status},
 };
 
@@ -343,4 +344,73 @@ async fn refresh_by_an_adopting_provider_changes_the_issuer() {
         provider.refresh(&ann).await.unwrap();
         world.assert_nothing_lost("ann").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_if_absent_replaces_no_connection() {
+    let world = World::new();
+    let ann: Subject = "ann".into();
+    let first = world.connect("ann").await;
+    let store_if_absent = async || {
+        let credentials = world.notion.connect();
+        let stored = world
+            .provider
+            .store_credentials_if_absent(&ann, credentials);
+        stored.await.unwrap()
+    };
+    assert!(!store_if_absent().await);
+    world.assert_nothing_lost("ann").await;
+    let kept = world.provider.load_credentials(&ann).await.unwrap();
+    let kept = kept.expect("a connection");
+    assert_eq!(kept.access_token.expose(), first.access_token.expose());
+
+    // One that has ended can be renewed by its user alone.
+    let state = RecordState::NeedsReauthorization(ReauthorizationReason::Revoked);
+    edit_record(&world.store, "ann", |record| {
+        record["state"] = "revoked".into()
+    })
+    .await;
+    let status = world.provider.status(&ann).await.unwrap();
+    assert_eq!(status.expect("a connection").state, state);
+    assert!(!store_if_absent().await);
+
+    world.provider.delete_credentials(&ann).await.unwrap();
+    assert!(store_if_absent().await);
+    world.assert_nothing_lost("ann").await;
+}
+
+/// Connects the subject by another process, right before a write.
+struct ConnectsFirst(Mutex<Option<(NotionAuthProvider, NotionUserCredentials)>>);
+
+#[notion_auth::store::async_trait]
+impl Hooks for ConnectsFirst {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        let first = match operation {
+            Operation::Swap(_) => self.0.lock().unwrap().take(),
+            _ => None,
+        };
+        if let Some((provider, credentials)) = first {
+            let stored = provider.store_credentials(&"ann".into(), credentials).await;
+            stored.unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_if_absent_leaves_a_connection_that_was_made_just_before() {
+    let world = World::new();
+    let meanwhile = world.notion.connect();
+    let hooks = ConnectsFirst(Mutex::new(Some((
+        world.another_provider(),
+        meanwhile.clone(),
+    ))));
+    let store = FaultyStore::new(world.store.clone(), hooks);
+    let importing = world.provider_with(|builder| builder.store(store));
+    let ann: Subject = "ann".into();
+    let stored = importing.store_credentials_if_absent(&ann, world.notion.connect());
+    assert!(!stored.await.unwrap());
+    let kept = world.provider.load_credentials(&ann).await.unwrap();
+    let kept = kept.expect("a connection");
+    assert_eq!(kept.access_token.expose(), meanwhile.access_token.expose());
 }

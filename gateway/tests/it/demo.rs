@@ -35,6 +35,17 @@ async fn the_demo_prints_a_page_to_connect_and_a_call_that_works_then() {
         .expect("a line")
         .1;
 
+    let (_, line) = said.split_once("curl -X POST ").expect("a line");
+    let (_, service) = line.split_once("Bearer ").expect("a key");
+    let (service, _) = service.split_once('\'').expect("its end");
+    let link = ask::post(&format!("{page}/links"))
+        .bearer(service)
+        .header("notion-auth-subject", "customer-7")
+        .send()
+        .await;
+    let link = ask::get(link.json()["url"].as_str().expect("a URL"));
+    assert!(link.send().await.text().contains("customer-7"));
+
     let before = ask::get(me).bearer(&calling).send().await;
     assert_eq!(before.status, StatusCode::UNAUTHORIZED);
     let signed_in = ask::post(&format!("{page}/sign-in"))

@@ -1,13 +1,17 @@
-use std::time::Instant;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use http::StatusCode;
 
 use super::{
     ask,
-    program::{BOB, Gateway, KEYS},
+    program::{ANN, BOB, Gateway, KEYS, command},
     wait::eventually_async,
 };
-use crate::servers;
+use crate::servers::{self, port};
 
 #[tokio::test]
 async fn its_metrics_are_those_of_the_crate_and_name_nobody() {
@@ -100,4 +104,76 @@ async fn watched_gateway_says_that_it_is_draining_and_serves_while_it_does() {
     .await;
     gateway.bot(BOB).await;
     assert!(gateway.process.ended().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_that_waits_for_its_store_is_healthy_and_not_ready() {
+    let Some(mut redis) = servers::redis::start() else {
+        return;
+    };
+    let database = redis.url();
+    redis.stop();
+    let port = port::free();
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let listen = format!("127.0.0.1:{port}");
+    let starting = tokio::spawn(async move {
+        let settings = [
+            ("DATABASE_URL", &*database),
+            KEYS,
+            ("GATEWAY_LISTEN", &listen),
+            ("GATEWAY_PUBLIC_URL", "https://gateway.example/notion"),
+        ];
+        Gateway::start_with(&settings).await
+    });
+    let get = async |path: &str| ask::get(&url(path)).bearer(ANN).try_send().await;
+    eventually_async(async || get("/healthz").await.is_some()).await;
+    for (path, status, text) in [
+        ("/healthz", StatusCode::OK, "ok\n"),
+        ("/notion/healthz", StatusCode::OK, "ok\n"),
+        ("/readyz", StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        (
+            "/v1/users/me",
+            StatusCode::SERVICE_UNAVAILABLE,
+            "does not answer yet",
+        ),
+    ] {
+        let answer = get(path).await.expect("an answer");
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert!(answer.text().contains(text), "{path}: {answer:?}");
+        // Or the connection would be served like this for ever.
+        assert_eq!(answer.header("connection"), "close");
+    }
+    assert!(!starting.is_finished());
+    redis.start();
+    let _gateway = starting.await.expect("it starts");
+    let ready = get("/readyz").await.expect("an answer");
+    assert_eq!((ready.status, &*ready.text()), (StatusCode::OK, "ok\n"));
+}
+
+#[test]
+fn gateway_that_waits_for_its_store_ends_with_a_signal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut waiting = command(directory.path())
+        .env("GATEWAY_KEYS", format!("{ANN}=ann"))
+        .env("GATEWAY_LISTEN", format!("127.0.0.1:{}", port::free()))
+        .env("NOTION_CLIENT_ID", "id")
+        .env("NOTION_CLIENT_SECRET", "secret-of-the-client")
+        .env(
+            "DATABASE_URL",
+            format!("redis://127.0.0.1:{}/", port::free()),
+        )
+        .envs([KEYS])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let errors = BufReader::new(waiting.stderr.take().expect("it is piped"));
+    let mut lines = errors.lines().map_while(Result::ok);
+    let said = lines.find(|line| line.contains("waiting up to 60 s"));
+    let sent = Command::new("kill")
+        .args(["-s", "TERM", &waiting.id().to_string()])
+        .status();
+    let status = waiting.wait().expect("it ended");
+    assert!(said.is_some() && sent.is_ok_and(|it| it.success()));
+    assert!(status.success(), "not by the signal itself: {status:?}");
 }

@@ -114,11 +114,11 @@ fn a_new_key_has_the_line_that_was_asked_for() {
                 "--id",
                 "one",
                 "--expires",
-                "2027-01-31",
+                "2999-01-31",
                 "--paths",
                 "/v1/users",
             ],
-            " a%20b call expires=2027-01-31 paths=/v1/users\n",
+            " a%20b call expires=2999-01-31 paths=/v1/users\n",
         ),
     ] {
         let (line, _) = new_key(options);
@@ -130,6 +130,9 @@ fn a_new_key_has_the_line_that_was_asked_for() {
         &["key", "new", "--subject", ""],
         &["key", "new", "--subject", "ann", "--id", "a b"],
         &["key", "new", "--subject", "ann", "--expires", "soon"],
+        &["key", "new", "--subject", "ann", "--expires", "2020-01-01"],
+        &["key", "new", "--subject", "ann "],
+        &["key", "new", "--subject", "ann", "--paths", "/v1/pages/*"],
         &["key", "new", "--subject", "ann", "--paths", "users"],
     ] {
         let directory = tempfile::tempdir().expect("a directory");

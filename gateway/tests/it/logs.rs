@@ -1,9 +1,12 @@
 //! The access log and the audit log.
 
+use std::{io::Write as _, net::TcpStream};
+
 use serde_json::Value;
 
 use super::{
     ask,
+    gate::Gate,
     program::{ANN, BOB, Gateway, connecting},
     wait::eventually,
 };
@@ -134,6 +137,12 @@ async fn changes_of_a_connection_are_in_the_audit_log() {
         changes(),
         ["connected", "disconnected", "connected", "ended"]
     );
+    // Notion ended the last one.
+    let keys = ["GATEWAY_KEYS:4", "GATEWAY_KEYS:4", "GATEWAY_KEYS:5"].map(Value::from);
+    let named = lines(&gateway, "audit")
+        .into_iter()
+        .map(|line| line["key"].clone());
+    assert!(named.eq(keys.into_iter().chain([Value::Null])));
     for line in lines(&gateway, "audit") {
         let subject = line["subject"].as_str().expect("a subject");
         assert!(
@@ -141,6 +150,50 @@ async fn changes_of_a_connection_are_in_the_audit_log() {
             "{line}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_whose_browser_went_away_is_logged_with_its_key() {
+    let mut gateway = Gateway::start().await;
+    let gate = Gate::before(&gateway.notion).await;
+    gateway.restart_with(&[
+        ("GATEWAY_LOG", "json"),
+        ("NOTION_TOKEN_URL", &gate.token_url),
+    ]);
+    let begun = ask::get(&format!("{}/connect/authorize", gateway.url))
+        .bearer(&connecting(ANN))
+        .send()
+        .await;
+    let consented = gateway
+        .notion
+        .consent(begun.header("location"))
+        .expect("consent");
+    gate.close();
+    let address = gateway.url.trim_start_matches("http://");
+    let target = consented.trim_start_matches(&gateway.url);
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncookie: {}\r\n\r\n",
+        connecting(ANN),
+        begun.cookie()
+    );
+    let mut browser = TcpStream::connect(address).expect("a connection");
+    browser.write_all(request.as_bytes()).expect("it is read");
+    gate.holds_an_answer().await;
+    drop(browser);
+    // The gateway has noticed.
+    eventually(|| {
+        let lines = lines(&gateway, "access");
+        let gone = |line: &Value| line["path"] == "/connect/callback" && line["status"].is_null();
+        lines.iter().any(gone)
+    })
+    .await;
+    gate.open();
+    eventually(|| !lines(&gateway, "audit").is_empty()).await;
+    let line = lines(&gateway, "audit").remove(0);
+    assert_eq!(
+        (&line["change"], &line["key"]),
+        (&"connected".into(), &"GATEWAY_KEYS:4".into())
+    );
 }
 
 #[tokio::test]

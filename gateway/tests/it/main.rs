@@ -21,6 +21,7 @@ mod forwarding;
 mod gate;
 mod health;
 mod keys;
+mod links;
 mod logs;
 mod methods;
 mod operation;

@@ -39,7 +39,7 @@ fn wrong_setting_of_operation_is_refused_by_name() {
             "x-http-method-override",
             "never goes on",
         ),
-        ("GATEWAY_PASS_HEADERS", "x good", "no name of a header"),
+        ("GATEWAY_PASS_HEADERS", "x good", "not the name of a header"),
     ] {
         let said = complaint(&[
             ("GATEWAY_KEYS", &format!("{ANN}=ann")),

@@ -160,7 +160,7 @@ async fn locations_never_lead_past_the_gateway() {
     assert_eq!(answer.header("location"), "/notion/v1/pages/2");
     eventually(|| {
         let said = gateway.process.said();
-        said.contains("path=\"/{id}/v1/users/me\" status=307")
+        said.contains("path=\"/notion/v1/users/me\" status=307")
     })
     .await;
 }

@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::{
     ask::{self, Answer},
     program::{ANN, Gateway, connecting},
+    wait::eventually,
 };
 
 /// Connects a workspace through these paths, as the browser sees them and as the server in front passes them on.
@@ -53,6 +54,8 @@ async fn a_path_before_the_gateways_is_in_all_that_browsers_get() {
             ask::get(&me).bearer(ANN).send().await.status,
             StatusCode::OK
         );
+        let path = format!("path=\"{passed_on}/v1/users/me\"");
+        eventually(|| gateway.process.said().contains(&path)).await;
     }
 }
 
@@ -66,6 +69,9 @@ async fn the_redirect_uri_may_have_a_path_of_its_own() {
         "{done:?}"
     );
     assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
+    // The access log has the path that the operator chose.
+    let path = "path=\"/oauth/notion/done\"";
+    eventually(|| gateway.process.said().contains(path)).await;
 }
 
 #[tokio::test]

@@ -74,6 +74,26 @@ async fn two_replicas_behind_a_proxy_are_one_gateway() {
         assert!(page.text().contains("is connected"), "{}", page.text());
     }
 
+    // A link that one of them made is used through one of them, once.
+    let made = ask::post(&format!("{}/connect/links", gateway.url))
+        .bearer(&connecting(ANN))
+        .send()
+        .await;
+    let url = made.json()["url"].as_str().expect("a URL").to_owned();
+    let (_, token) = url.split_once('?').expect("a token");
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let followed = ask::post(&format!("{}/connect/link", gateway.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", &gateway.url)
+            .body(token.to_owned())
+            .send()
+            .await;
+        statuses.push(followed.status);
+    }
+    let gone = StatusCode::GONE;
+    assert_eq!(statuses, [StatusCode::SEE_OTHER, gone, gone]);
+
     let bot = gateway.bot(ANN).await;
     gateway.revoke_the_last_token();
     let requests: Vec<_> = (0..20)

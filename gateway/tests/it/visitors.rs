@@ -7,7 +7,7 @@ use super::{
     program::{ANN, BOB, Gateway, connecting},
 };
 
-async fn sign_in(gateway: &Gateway, key: &str) -> Answer {
+pub(super) async fn sign_in(gateway: &Gateway, key: &str) -> Answer {
     ask::post(&format!("{}/connect/sign-in", gateway.url))
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", &gateway.url)
@@ -234,7 +234,7 @@ async fn keys_that_do_not_connect_do_not_sign_in() {
 }
 
 /// Follows an authorization to its end, with another workspace than before. The answer to the callback.
-async fn choose_another(gateway: &Gateway, begun: &Answer, visitor: &str) -> Answer {
+pub(super) async fn choose_another(gateway: &Gateway, begun: &Answer, visitor: &str) -> Answer {
     let consented = gateway
         .notion
         .consent_for(begun.header("location"), "Another Workspace");
