@@ -1,11 +1,15 @@
 //! Flows from their start to their end.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use notion_auth::{
     Event, Keyring, Subject,
     routes::FlowProblem,
+    store::{StoreError, async_trait},
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -15,7 +19,10 @@ use notion_auth::{
 use serde_json::Value;
 
 use super::site::{JSON, KEY, Site};
-use crate::{faulty_store::FaultyStore, support::edit_record};
+use crate::{
+    faulty_store::{FaultyStore, Hooks, Operation},
+    support::edit_record,
+};
 
 #[tokio::test(start_paused = true)]
 async fn visitor_connects_sees_the_connection_and_disconnects() {
@@ -172,6 +179,46 @@ async fn flow_completes_if_the_browser_leaves_while_the_nonce_is_consumed() {
         .expect("it waits for the flow");
     let stored = provider.load_credentials(&"ann".into()).await;
     assert!(stored.expect("the store answers").is_some());
+}
+
+/// Counts purges, each of which takes 50 seconds.
+#[derive(Default)]
+struct SlowPurges(AtomicUsize);
+
+#[async_trait]
+impl Hooks for SlowPurges {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        if matches!(operation, Operation::Purge) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(50)).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_flow_nor_a_shutdown_waits_for_the_hourly_purge() {
+    let site = Site::new();
+    let store = FaultyStore::new(site.store.clone(), SlowPurges::default());
+    let provider = super::site::provider(&site.notion)
+        .store(store.clone())
+        .clock(site.clock.clone())
+        .build()
+        .expect("a provider");
+    let mut ann = site.browser("ann");
+    ann.routes = provider.routes().build().expect("routes");
+    let purges = || store.hooks.0.load(Ordering::Relaxed);
+    for (pause, purged) in [(0, 1), (3000, 1), (700, 2)] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let began = tokio::time::Instant::now();
+        let done = ann.connect(&site.notion, "Acme").await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+        let idle = provider.shutdown(Duration::from_secs(1));
+        idle.await.expect("no flow is left");
+        tokio::task::yield_now().await;
+        assert_eq!(purges(), purged);
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
