@@ -123,6 +123,28 @@ async fn list_by_filter_returns_what_the_filter_admits_unknown_states_too() {
     }
 }
 
+#[tokio::test]
+async fn list_by_a_prefix_with_a_nul_returns_the_subjects_with_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    for subject in ["", "a", "a\0b", "a\0bc", "ab", "\u{e4}\0c"] {
+        insert(&store, subject).await;
+    }
+    for (prefix, expected) in [
+        ("", &["", "a", "a\0b", "a\0bc", "ab", "\u{e4}\0c"][..]),
+        ("a", &["a", "a\0b", "a\0bc", "ab"]),
+        ("a\0", &["a\0b", "a\0bc"]),
+        ("a\0bc", &["a\0bc"]),
+        ("\u{e4}\0", &["\u{e4}\0c"]),
+        ("\0", &[]),
+    ] {
+        let query = ListQuery::default().prefix(prefix);
+        let listed = store.list("test", &query).await.unwrap();
+        let listed: Vec<&str> = listed.iter().map(|it| it.subject.as_str()).collect();
+        assert_eq!(listed, expected, "{prefix:?}");
+    }
+}
+
 async fn load(store: &SqliteStore, subject: &str) -> Option<StoredRecord> {
     store.load(&key(subject)).await.unwrap().record
 }
