@@ -1,8 +1,9 @@
 //! The SQLite store: stored data, files that it refuses to open, and disk errors.
 
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -196,6 +197,16 @@ async fn url_is_refused_as_a_path_and_not_shown() {
     let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn path_that_is_not_utf8_is_refused_and_no_file_is_made() {
+    let place = Place::new();
+    let path = place.path().with_file_name(OsStr::from_bytes(b"\xff.db"));
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+    assert!(!path.exists());
 }
 
 #[tokio::test]
