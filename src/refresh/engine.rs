@@ -104,6 +104,7 @@ impl Engine {
     }
 
     /// Makes the subject's task read the store again, and forgets failures, because the application changed the record.
+    /// Requests from now on don't get what the task has read before.
     pub(crate) fn changed(&self, subject: &Subject) {
         self.failures.forget(subject);
         self.tasks.interrupt(subject);
