@@ -7,7 +7,7 @@ use std::{
 
 use http::{Method, StatusCode};
 use notion_auth::{
-    Event, Keyring, Subject,
+    Event, Keyring, NotionAppCredentials, NotionAuthProvider, Subject,
     routes::FlowProblem,
     store::{StoreError, async_trait},
     testing::{
@@ -350,7 +350,7 @@ async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
     edit_record(&site.store, "ann", |json| json["payload"] = "".into()).await;
 
     let status = ann.json("/notion/status").await;
-    // Not "connect again", which would not help while a key is missing.
+    // Not "connect again", because a key that was missing makes the connection usable.
     assert_eq!(status["connected"], false);
     assert_eq!(status["needs_reauthorization"], Value::Null);
     assert_eq!(status["workspace"]["name"], "Acme");
@@ -359,6 +359,38 @@ async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
     assert_eq!(seen.json()["connected"], false);
     assert_eq!(seen.json()["revoked"], false);
     assert!(!site.is_connected("ann").await);
+}
+
+#[test]
+fn routes_of_half_an_oauth_client_are_refused_at_build() {
+    let app = || {
+        NotionAppCredentials::builder()
+            .token("ntn_1")
+            .redirect_uri("https://app.example/notion/callback")
+    };
+    for (app, is_whole) in [
+        (app(), false),
+        (app().client_id("id"), false),
+        (app().client_secret("secret"), false),
+        (app().client_id("id").client_secret("secret"), true),
+    ] {
+        let provider = NotionAuthProvider::builder()
+            .app(app.build().expect("valid"))
+            .keys(Keyring::random())
+            .build()
+            .expect("a provider");
+        match provider.routes().build() {
+            Ok(_) => assert!(is_whole),
+            Err(error) => {
+                assert!(!is_whole && error.is_configuration(), "{error}");
+                let text = error.to_string();
+                assert!(
+                    text.contains("NOTION_CLIENT_ID, NOTION_CLIENT_SECRET"),
+                    "{text}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
