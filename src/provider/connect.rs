@@ -17,6 +17,10 @@ use crate::{
     subject::Subject,
 };
 
+/// How often the record is read again after the store did not answer, and how long after that.
+const READ_AGAIN: u32 = 3;
+const BETWEEN_READS: Duration = Duration::from_secs(1);
+
 /// Which credentials may replace those of an existing connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -138,9 +142,16 @@ impl NotionAuthProvider {
             metadata: Metadata::of(credentials),
             attempt: AttemptId::random(),
         };
+        let mut failures = 0;
         for _ in 0..TRIES {
             let seen = match self.load(subject).await {
                 Ok(seen) => seen,
+                // A user would have to authorize the app again.
+                Err(error) if error.is_transient() && failures < READ_AGAIN => {
+                    failures += 1;
+                    self.engine().pause(BETWEEN_READS).await;
+                    continue;
+                }
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
             if let Err(error) = self.engine().issuers.check_replaceable(&seen) {

@@ -1,7 +1,7 @@
 //! Flows from their start to their end.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -218,6 +218,55 @@ async fn neither_a_flow_nor_a_shutdown_waits_for_the_hourly_purge() {
         tokio::task::yield_now().await;
         assert_eq!(purges(), purged);
         assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}
+
+/// Fails so many reads after the first nonce.
+struct FailedReads {
+    left: AtomicUsize,
+    has_begun: AtomicBool,
+}
+
+#[async_trait]
+impl Hooks for FailedReads {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        let down = || Err(StoreError::unavailable("faulty", "down"));
+        match operation {
+            Operation::ConsumeNonce => self.has_begun.store(true, Ordering::Relaxed),
+            Operation::Load(_) if self.has_begun.load(Ordering::Relaxed) => {
+                let left = self.left.load(Ordering::Relaxed);
+                self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+                return if left > 0 { down() } else { Ok(()) };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_fails_for_a_moment_costs_no_exchanged_code() {
+    for (failures, is_connected) in [(0, true), (1, true), (3, true), (4, false)] {
+        let hooks = FailedReads {
+            left: AtomicUsize::new(failures),
+            has_begun: AtomicBool::new(false),
+        };
+        let site = Site::new();
+        let provider = super::site::provider(&site.notion)
+            .store(FaultyStore::new(site.store.clone(), hooks))
+            .build()
+            .expect("a provider");
+        let mut ann = site.browser("ann");
+        ann.routes = provider.routes().build().expect("routes");
+        let done = ann.connect(&site.notion, "Acme").await;
+        let expected = if is_connected {
+            StatusCode::SEE_OTHER
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        assert_eq!(done.status, expected, "{failures}");
+        assert_eq!(site.is_connected("ann").await, is_connected, "{failures}");
+        assert_eq!(site.revoked().is_empty(), is_connected, "{failures}");
     }
 }
 
