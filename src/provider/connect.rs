@@ -217,7 +217,7 @@ impl NotionAuthProvider {
         let (provider, subject) = (self.clone(), subject.clone());
         runtime.spawn(async move {
             let _tracked = tracked;
-            if provider.has_no_connection(&old_bot).await {
+            if provider.engine().has_no_connection(&old_bot).await {
                 revoke(provider.engine(), &subject, &replaced).await;
             }
         });
@@ -227,7 +227,7 @@ impl NotionAuthProvider {
     #[cfg(feature = "routes")]
     pub(crate) async fn revoke_unstored(&self, credentials: &NotionUserCredentials) {
         if let Some(bot_id) = credentials.bot_id() {
-            if !self.has_no_connection(bot_id).await {
+            if !self.engine().has_no_connection(bot_id).await {
                 return;
             }
         }
@@ -236,28 +236,6 @@ impl NotionAuthProvider {
                 %error,
                 "tokens that were not stored could not be revoked, and stay valid at Notion"
             );
-        }
-    }
-
-    /// Whether no subject is connected by this bot, for certain. Otherwise tokens of the bot are not revoked, because
-    /// Notion may revoke those of the connection with them.
-    async fn has_no_connection(&self, bot_id: &str) -> bool {
-        match self.connected_by(bot_id).await {
-            Ok(connected) if connected.is_empty() => true,
-            Ok(_) => {
-                tracing::debug!(
-                    "tokens were not revoked, because their bot has another connection"
-                );
-                false
-            }
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "tokens were not revoked, because it is not known whether their bot has another \
-                     connection"
-                );
-                false
-            }
         }
     }
 
