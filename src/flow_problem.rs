@@ -66,7 +66,8 @@ pub enum FlowProblem {
     /// The function of [`name_subject`](crate::routes::NotionOAuthServiceBuilder::name_subject) returned no subject.
     /// The new tokens were revoked, if Notion could be reached and their bot has no other connection.
     NotAccepted,
-    /// The store doesn't answer. At the callback, the flow may be used up and the connection may be stored.
+    /// The store doesn't answer. At the callback, the flow may be used up and the connection may be stored. New tokens that
+    /// are not stored may stay valid at Notion, because the store would show whether they can be revoked.
     StoreUnavailable,
     /// This side is set up wrongly. The log says how.
     Misconfigured,

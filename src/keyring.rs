@@ -1,6 +1,6 @@
 //! The application's encryption keys.
 
-use std::{env, fmt, sync::Arc};
+use std::{env, ffi::OsString, fmt, sync::Arc};
 
 use base64::{
     Engine as _,
@@ -75,14 +75,22 @@ impl Keyring {
     /// Reads `NOTION_AUTH_KEYS`, in the format of [`parse`](Self::parse).
     ///
     /// # Errors
-    /// If the variable is not set or cannot be parsed.
+    /// If the variable is not set or cannot be parsed. The error names the variable.
     pub fn from_env() -> Result<Self, KeyringError> {
-        match env::var(VARIABLE) {
-            Ok(text) => Self::parse(&Zeroizing::new(text)),
-            Err(_) => Err(KeyringError(
-                "NOTION_AUTH_KEYS is not set: 32 random bytes in base64, such as `openssl rand \
-                 -base64 32` prints, or several of them separated by commas",
-            )),
+        Self::from_variable(env::var_os(VARIABLE))
+    }
+
+    fn from_variable(value: Option<OsString>) -> Result<Self, KeyringError> {
+        const NOT_SET: &str = "NOTION_AUTH_KEYS is not set: 32 random bytes in base64, such as `openssl rand -base64 32` \
+            prints, or several of them separated by commas";
+        const NO_KEYS: &str = "NOTION_AUTH_KEYS: a key is not 32 bytes in base64 (44 characters, without quotes), such \
+            as `openssl rand -base64 32` prints";
+
+        let text = value.unwrap_or_default().into_string();
+        let text = Zeroizing::new(text.map_err(|_| KeyringError(NO_KEYS))?);
+        match text.trim() {
+            "" => Err(KeyringError(NOT_SET)),
+            keys => Self::parse(keys).map_err(|_| KeyringError(NO_KEYS)),
         }
     }
 
@@ -196,6 +204,31 @@ mod tests {
         let derived = ring.derive("a").chain(ring.derive("b")).map(|key| *key);
         let derived: HashSet<[u8; 32]> = derived.chain([[1; 32], [2; 32]]).collect();
         assert_eq!(derived.len(), 6);
+    }
+
+    #[test]
+    fn variable_is_named_whatever_is_wrong_with_it() {
+        #[cfg(unix)]
+        let not_text = std::os::unix::ffi::OsStringExt::from_vec(vec![b'A', 0xff]);
+        #[cfg(not(unix))]
+        let not_text = std::ffi::OsString::from("?");
+        let quoted = format!("\"{ONE}\"").into();
+        for (value, is_set) in [
+            (None, false),
+            (Some("".into()), false),
+            (Some(" \r\n".into()), false),
+            (Some(",".into()), true),
+            (Some("short".into()), true),
+            (Some(quoted), true),
+            (Some(not_text), true),
+        ] {
+            let error = Keyring::from_variable(value.clone()).expect_err("no key");
+            let text = error.to_string();
+            assert!(text.contains("NOTION_AUTH_KEYS"), "{value:?}: {text}");
+            assert_eq!(!text.contains("is not set"), is_set, "{value:?}: {text}");
+        }
+        let keys = Keyring::from_variable(Some(format!("{ONE}\r\n").into()));
+        assert_eq!(keys.expect("a key").keys.len(), 1);
     }
 
     #[test]

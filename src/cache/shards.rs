@@ -269,8 +269,16 @@ impl Drop for Change<'_> {
         table.changes += 1;
         match self.cached.take() {
             Some((cached, check_again_at)) if is_alone => {
-                self.cache
-                    .put(&mut table, self.subject, cached, check_again_at, true);
+                // If the store's answer was slow, the new credentials may have been refreshed before it.
+                let is_refreshed = find(&table, self.subject).is_some_and(|slot| {
+                    let newer = slot.fence();
+                    newer.is_of_lineage(cached.fence)
+                        && newer.generation() > cached.fence.generation()
+                });
+                if !is_refreshed {
+                    self.cache
+                        .put(&mut table, self.subject, cached, check_again_at, true);
+                }
             }
             _ => table.remove(self.subject),
         }

@@ -99,6 +99,25 @@ fn read_from_before_a_change_is_not_published() {
 }
 
 #[test]
+fn change_that_ends_late_does_not_replace_a_refreshed_token() {
+    let cache = Cache::new(Some(100));
+    let ann = Subject::new("ann");
+    let (old, _) = publish(&cache, &ann);
+    let change = cache.begin_change(&ann);
+    let lineage = Lineage::random();
+    let (connected, first) = cached(lineage, 1);
+    let (refreshed, second) = cached(lineage, 2);
+    let changes = cache.changes(&ann);
+    let published = cache.publish(&ann, changes, second, None, true);
+    assert!(published.is_some());
+    assert_dropped(&old);
+    change.end(Some((first, None)));
+    assert_dropped(&connected);
+    assert_eq!(Arc::strong_count(&refreshed), 2);
+    assert!(is_hit(&cache, &ann));
+}
+
+#[test]
 fn entry_of_a_change_between_two_others_is_not_kept() {
     let cache = Cache::new(Some(100));
     let ann = Subject::new("ann");

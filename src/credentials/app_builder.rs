@@ -84,7 +84,7 @@ impl NotionAppCredentialsBuilder {
     /// Sets the fields that are not set yet from the process's environment.
     ///
     /// # Errors
-    /// If a variable that is needed is not UTF-8.
+    /// If a variable that is needed is not UTF-8, or has quotes around its value.
     pub fn env(self) -> Result<Self, AppCredentialsError> {
         self.vars(|name| std::env::var_os(name))
     }
@@ -92,7 +92,7 @@ impl NotionAppCredentialsBuilder {
     /// Sets the fields that are not set yet from variables that `get` returns by name.
     ///
     /// # Errors
-    /// If a variable that is needed is not UTF-8.
+    /// If a variable that is needed is not UTF-8, or has quotes around its value.
     pub fn vars(
         mut self,
         get: impl Fn(&str) -> Option<OsString>,

@@ -52,22 +52,28 @@ impl Variables {
         &self,
         get: &impl Fn(&str) -> Option<OsString>,
     ) -> Result<Found, AppCredentialsError> {
+        let error = |name, problem| Err(AppCredentialsError::new(self.field, Some(name), problem));
         for &name in self.names {
             match get(name).map(OsString::into_string) {
                 None => {}
                 Some(Ok(text)) if text.is_empty() => {}
+                Some(Ok(text)) if is_quoted(&text) => return error(name, QUOTED),
                 Some(Ok(text)) => return Ok(Some((text, name))),
-                Some(Err(_)) => {
-                    return Err(AppCredentialsError::new(
-                        self.field,
-                        Some(name),
-                        "expected UTF-8 text",
-                    ));
-                }
+                Some(Err(_)) => return error(name, "expected UTF-8 text"),
             }
         }
         Ok(None)
     }
+}
+
+/// A token or a secret in quotes could be sent, and Notion would refuse it without saying why.
+const QUOTED: &str = "the value is in quotes, which a shell removes and an environment file may not: \
+    remove them";
+
+fn is_quoted(text: &str) -> bool {
+    ['"', '\'']
+        .iter()
+        .any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote))
 }
 
 /// Returns the URL of Notion's API from the environment, if it is set there.

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::{
     callback::CallbackAnswer,
     error::{Endpoint, OAuthError},
     pending::PendingFlow,
-    request::{Client, request, sibling},
+    request::{Client, Parameters, request, sibling},
     response::{NO_OBJECT, Success},
     token_answer::TokenAnswer,
     transport::{ReadDeadline, SendGate, Transport},
@@ -175,13 +175,20 @@ impl OAuthFlow {
         code: &str,
         redirect_uri: Option<&str>,
     ) -> Result<NotionUserCredentials, OAuthError> {
-        let mut body = json!({"grant_type": "authorization_code", "code": code});
-        if let Some(redirect_uri) = redirect_uri {
-            body["redirect_uri"] = redirect_uri.into();
-        }
+        let parameters = Parameters::Exchange {
+            grant_type: "authorization_code",
+            code,
+            redirect_uri,
+        };
         let deadline = self.within_reading();
         let (answer, received_at) = self
-            .post(Endpoint::Token, &body, &[code], SendGate::open(), deadline)
+            .post(
+                Endpoint::Token,
+                &parameters,
+                &[code],
+                SendGate::open(),
+                deadline,
+            )
             .await?;
         Ok(TokenAnswer::read(answer, received_at)?.into_credentials())
     }
@@ -212,10 +219,19 @@ impl OAuthFlow {
         token: &RefreshToken,
         gate: SendGate,
     ) -> Result<TokenAnswer, OAuthError> {
-        let body = json!({"grant_type": "refresh_token", "refresh_token": token.expose()});
+        let parameters = Parameters::Refresh {
+            grant_type: "refresh_token",
+            refresh_token: token.expose(),
+        };
         let deadline = self.within_reading();
         let (answer, received_at) = self
-            .post(Endpoint::Token, &body, &[token.expose()], gate, deadline)
+            .post(
+                Endpoint::Token,
+                &parameters,
+                &[token.expose()],
+                gate,
+                deadline,
+            )
             .await?;
         TokenAnswer::read(answer, received_at)
     }
@@ -269,10 +285,12 @@ impl OAuthFlow {
         endpoint: Endpoint,
         token: &AccessToken,
     ) -> Result<Success, OAuthError> {
-        let body = json!({"token": token.expose()});
+        let parameters = Parameters::Token {
+            token: token.expose(),
+        };
         let deadline = self.within_call();
         let secrets = [token.expose()];
-        self.post(endpoint, &body, &secrets, SendGate::open(), deadline)
+        self.post(endpoint, &parameters, &secrets, SendGate::open(), deadline)
             .await
             .map(|(answer, _)| answer)
     }
@@ -309,7 +327,7 @@ impl OAuthFlow {
     async fn post(
         &self,
         endpoint: Endpoint,
-        body: &Value,
+        parameters: &Parameters<'_>,
         secrets: &[&str],
         gate: SendGate,
         deadline: ReadDeadline,
@@ -328,7 +346,7 @@ impl OAuthFlow {
         })?;
         let basic = client.basic();
         let url = self.url(endpoint);
-        let request = request(&url, body, &basic, self.shared.app.version())?;
+        let request = request(&url, parameters, &basic, self.shared.app.version())?;
         let began = transport.send(request, self.shared.deadline, gate).await;
         let received_at = self.shared.clock.wall();
         let outcome = match began {

@@ -5,7 +5,7 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
-use serde_json::Value;
+use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,25 @@ impl Client<'_> {
     }
 }
 
+/// Parameters of a request to an OAuth endpoint. Borrowed, because a `Value` would leave copies of them in freed memory.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Parameters<'a> {
+    Exchange {
+        grant_type: &'static str,
+        code: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        redirect_uri: Option<&'a str>,
+    },
+    Refresh {
+        grant_type: &'static str,
+        refresh_token: &'a str,
+    },
+    Token {
+        token: &'a str,
+    },
+}
+
 /// Returns the URL with the last segment of its path replaced.
 pub(super) fn sibling(url: &Url, name: &str) -> Url {
     let mut sibling = url.clone();
@@ -42,14 +61,14 @@ pub(super) fn sibling(url: &Url, name: &str) -> Url {
 /// Builds a request to an OAuth endpoint: a JSON body, HTTP Basic, and `Notion-Version`.
 pub(super) fn request(
     url: &Url,
-    body: &Value,
+    parameters: &Parameters<'_>,
     basic: &str,
     version: &str,
 ) -> Result<Request<Full<Bytes>>, OAuthError> {
     const UNSENDABLE: &str =
         "the request to the OAuth endpoint cannot be encoded as HTTP: check the app credentials";
     let unsendable = |_| OAuthError::configuration(UNSENDABLE);
-    let json = to_exact_vec(&[], body).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
+    let json = to_exact_vec(&[], parameters).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
     let mut authorization =
         HeaderValue::from_str(basic).map_err(|_| OAuthError::configuration(UNSENDABLE))?;
     authorization.set_sensitive(true);

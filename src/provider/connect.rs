@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use super::{
     NotionAuthProvider,
-    connections::{ConnectionStatus, TRIES, contended, revoke},
+    connections::{TRIES, contended, revoke},
 };
 use crate::{
     credentials::NotionUserCredentials,
     error::AuthError,
     event::Event,
     store::{
-        AttemptId, FencingToken, Filter, Found, Lineage, ListQuery, Metadata, NewConnection,
-        Record, RecordState, Replaced, Snapshot,
+        AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, RecordState,
+        Replaced, Snapshot,
     },
     subject::Subject,
 };
+
+/// How often the record is read again after the store did not answer, and how long after that.
+const READ_AGAIN: u32 = 3;
+const BETWEEN_READS: Duration = Duration::from_secs(1);
 
 /// Which credentials may replace those of an existing connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,9 +174,16 @@ impl NotionAuthProvider {
             metadata: Metadata::of(credentials),
             attempt: AttemptId::random(),
         };
+        let mut failures = 0;
         for _ in 0..TRIES {
             let seen = match self.load(subject).await {
                 Ok(seen) => seen,
+                // A user would have to authorize the app again.
+                Err(error) if error.is_transient() && failures < READ_AGAIN => {
+                    failures += 1;
+                    self.engine().pause(BETWEEN_READS).await;
+                    continue;
+                }
                 Err(error) => return Ok(Connected::NotSaved(error)),
             };
             let is_changed = Self::is_another(&seen, credentials);
@@ -247,7 +258,7 @@ impl NotionAuthProvider {
         let (provider, subject) = (self.clone(), subject.clone());
         runtime.spawn(async move {
             let _tracked = tracked;
-            if provider.has_no_connection(&old_bot).await {
+            if provider.engine().has_no_connection(&old_bot).await {
                 revoke(provider.engine(), &subject, &replaced).await;
             }
         });
@@ -257,7 +268,7 @@ impl NotionAuthProvider {
     #[cfg(feature = "routes")]
     pub(crate) async fn revoke_unstored(&self, credentials: &NotionUserCredentials) {
         if let Some(bot_id) = credentials.bot_id() {
-            if !self.has_no_connection(bot_id).await {
+            if !self.engine().has_no_connection(bot_id).await {
                 return;
             }
         }
@@ -267,41 +278,6 @@ impl NotionAuthProvider {
                 "tokens that were not stored could not be revoked, and stay valid at Notion"
             );
         }
-    }
-
-    /// Whether no subject is connected by this bot, for certain. Otherwise tokens of the bot are not revoked, because
-    /// Notion may revoke those of the connection with them.
-    async fn has_no_connection(&self, bot_id: &str) -> bool {
-        match self.connected_by(bot_id).await {
-            Ok(connected) if connected.is_empty() => true,
-            Ok(_) => {
-                tracing::debug!(
-                    "tokens were not revoked, because their bot has another connection"
-                );
-                false
-            }
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "tokens were not revoked, because it is not known whether their bot has another \
-                     connection"
-                );
-                false
-            }
-        }
-    }
-
-    /// Returns up to two connections of this bot.
-    pub(super) async fn connected_by(
-        &self,
-        bot_id: &str,
-    ) -> Result<Vec<ConnectionStatus>, AuthError> {
-        let query = ListQuery::default()
-            .filter(Filter::Bot(bot_id.to_owned()))
-            .limit(2);
-        let mut listed = self.list(&query).await?;
-        listed.retain(|it| it.state != RecordState::Disconnected);
-        Ok(listed)
     }
 
     fn report_change(&self, subject: &Subject, is_refused: bool) {

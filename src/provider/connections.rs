@@ -393,9 +393,7 @@ impl NotionAuthProvider {
         let change = engine.cache.begin_change(subject);
         let written = self.try_write_tombstone(subject).await;
         change.end(None);
-        if !written.as_ref().is_ok_and(Vec::is_empty) {
-            engine.changed(subject);
-        }
+        engine.changed(subject);
         if written.as_ref().is_ok_and(|ended| !ended.is_empty()) {
             engine.events.emit(Event::Disconnected {
                 subject: subject.clone(),

@@ -1,7 +1,12 @@
 //! Connections of one Notion user under several subjects. A revocation of one may revoke the others.
 
-use super::NotionAuthProvider;
-use crate::{event::Event, subject::Subject};
+use super::{NotionAuthProvider, connections::ConnectionStatus};
+use crate::{
+    error::AuthError,
+    event::Event,
+    store::{Filter, ListQuery, RecordState},
+    subject::Subject,
+};
 
 impl NotionAuthProvider {
     /// Reports the first other subject with a connection of the same bot.
@@ -20,5 +25,14 @@ impl NotionAuthProvider {
                 other: other.subject,
             });
         }
+    }
+    /// Returns up to two connections of this bot.
+    async fn connected_by(&self, bot_id: &str) -> Result<Vec<ConnectionStatus>, AuthError> {
+        let query = ListQuery::default()
+            .filter(Filter::Bot(bot_id.to_owned()))
+            .limit(2);
+        let mut listed = self.list(&query).await?;
+        listed.retain(|it| it.state != RecordState::Disconnected);
+        Ok(listed)
     }
 }

@@ -97,8 +97,8 @@ pub(super) struct LastPurge {
 }
 
 impl Shared {
-    /// Removes what has expired, if that was not done for an hour. Called after each nonce, so that nonces don't
-    /// accumulate in a provider that was only built.
+    /// Removes what has expired, if that was not done for an hour. Called after each completion of a flow, so that nonces
+    /// don't accumulate in a provider that was only built.
     #[cfg(feature = "routes")]
     pub(crate) async fn purge_if_due(&self) {
         let now = self.engine.clock.monotonic().as_secs();

@@ -99,7 +99,8 @@ pub(super) async fn commit(
 }
 
 /// A reconnect or a disconnect stands. After a disconnect, or a reconnect with another bot, no process will use the new
-/// pair. A task that a shutdown waits for revokes it, while requests continue.
+/// pair. A task that a shutdown waits for revokes it, while requests continue. After a reconnect, it stays if its bot has
+/// another connection.
 fn revoke_if_unused(task: &Task, credentials: NotionUserCredentials) {
     let (engine, subject) = (Arc::clone(&task.engine), task.subject.clone());
     let tracked = engine.tasks.track();
@@ -107,10 +108,13 @@ fn revoke_if_unused(task: &Task, credentials: NotionUserCredentials) {
         let _tracked = tracked;
         let is_unused = match engine.records.load(&subject).await.map(|it| it.found) {
             Ok(Found::Absent) => true,
-            Ok(Found::Record(record)) => {
-                record.state == RecordState::Disconnected
-                    || is_of_another_bot(&record, &credentials)
-            }
+            Ok(Found::Record(record)) if record.state == RecordState::Disconnected => true,
+            Ok(Found::Record(record)) => match credentials.bot_id() {
+                Some(bot_id) if is_of_another_bot(&record, bot_id) => {
+                    engine.has_no_connection(bot_id).await
+                }
+                _ => false,
+            },
             Ok(Found::Unreadable(_)) | Err(_) => false,
         };
         if is_unused {
@@ -121,11 +125,9 @@ fn revoke_if_unused(task: &Task, credentials: NotionUserCredentials) {
     });
 }
 
-fn is_of_another_bot(record: &Record, credentials: &NotionUserCredentials) -> bool {
+fn is_of_another_bot(record: &Record, obtained: &str) -> bool {
     let current = record.metadata.bot_id.as_deref();
-    current
-        .zip(credentials.bot_id())
-        .is_some_and(|(current, obtained)| current != obtained)
+    current.is_some_and(|current| current != obtained)
 }
 
 /// Marks the credentials as needing reauthorization, if the record is unmoved. `None` if it has moved.

@@ -18,7 +18,7 @@ use crate::{
     error::AuthError,
     event::{Event, Events},
     oauth::{OAuthError, OAuthFlow},
-    store::{FencingToken, Record, Records},
+    store::{FencingToken, Filter, ListQuery, Record, Records},
     subject::Subject,
 };
 
@@ -96,6 +96,31 @@ impl Engine {
         self.oauth.revoke_both(credentials).await
     }
 
+    /// Whether no subject is connected by this bot, for certain. Otherwise tokens of the bot are not revoked, because
+    /// Notion may revoke those of the connection with them.
+    pub(crate) async fn has_no_connection(&self, bot_id: &str) -> bool {
+        let query = ListQuery::default()
+            .filter(Filter::Bot(bot_id.to_owned()))
+            .limit(1);
+        match self.records.list(&query).await {
+            Ok(connected) if connected.is_empty() => true,
+            Ok(_) => {
+                tracing::debug!(
+                    "tokens were not revoked, because their bot has another connection"
+                );
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "tokens were not revoked, because it is not known whether their bot has another \
+                     connection"
+                );
+                false
+            }
+        }
+    }
+
     /// Pauses refreshes for the whole app, and notifies the operator once.
     pub(crate) fn reject_app(&self) {
         if self.brake.reject_app(self.clock.monotonic()) {
@@ -104,6 +129,7 @@ impl Engine {
     }
 
     /// Makes the subject's task read the store again, and forgets failures, because the application changed the record.
+    /// Requests from now on don't get what the task has read before.
     pub(crate) fn changed(&self, subject: &Subject) {
         self.failures.forget(subject);
         self.tasks.interrupt(subject);

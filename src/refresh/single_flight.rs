@@ -25,6 +25,8 @@ struct Running<G, O> {
     goal: G,
     progress: watch::Receiver<Progress<O>>,
     interruption: Arc<Notify>,
+    /// Whether the task may have got its outcome before the last interruption.
+    is_outdated: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +40,7 @@ enum Progress<O> {
 /// A caller that waits for a task.
 pub(super) struct Waiter<O> {
     progress: watch::Receiver<Progress<O>>,
-    /// Whether the task's goal covers the caller's.
+    /// Whether the task's goal covers the caller's, and its outcome is not outdated.
     pub(super) is_served: bool,
     /// Whether another caller started the task.
     pub(super) is_joined: bool,
@@ -82,7 +84,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
             if let Some(running) = tasks.get(key) {
                 return Ok(Waiter {
                     progress: running.progress.clone(),
-                    is_served: running.goal.covers(goal),
+                    is_served: running.goal.covers(goal) && !running.is_outdated,
                     is_joined: true,
                 });
             }
@@ -99,6 +101,7 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
                     goal,
                     progress,
                     interruption: Arc::clone(&interruption),
+                    is_outdated: false,
                 },
             );
             self.count.send_modify(|count| *count += 1);
@@ -116,9 +119,10 @@ impl<K: Eq + Hash + Clone, G: Goal, O: Clone> SingleFlight<K, G, O> {
         Ok(waiter)
     }
 
-    /// Ends the pause of the key's task at once, or its next one.
+    /// Ends the pause of the key's task at once, or its next one. The task's outcome serves no later caller.
     pub(crate) fn interrupt(&self, key: &K) {
-        if let Some(running) = self.tasks().get(key) {
+        if let Some(running) = self.tasks().get_mut(key) {
+            running.is_outdated = true;
             running.interruption.notify_one();
         }
     }
@@ -269,6 +273,20 @@ mod tests {
         drop(handle);
         let (_, _handle) = join(&tasks, Size::Large);
         assert!(join(&tasks, Size::Small).0.is_served);
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_task_serves_earlier_callers_only() {
+        let tasks = Tasks::new();
+        let (mut first, handle) = join(&tasks, Size::Large);
+        tasks.interrupt(&"key");
+        let (mut second, none) = join(&tasks, Size::Small);
+        assert!(none.is_none() && !second.is_served && first.is_served);
+        handle.expect("a task").complete("done");
+        assert_eq!(first.outcome().await, Some(("done", false)));
+        assert_eq!(second.outcome().await, Some(("done", false)));
+        let (next, handle) = join(&tasks, Size::Small);
+        assert!(next.is_served && handle.is_some());
     }
 
     #[tokio::test]

@@ -141,7 +141,7 @@ impl NotionOAuthServiceBuilder {
     /// When a setting is missing or invalid; [`AuthError::is_configuration`].
     pub fn build(self) -> Result<NotionOAuthService, AuthError> {
         let app = self.provider.oauth().app();
-        if !app.has_oauth_client() {
+        if app.client_id().is_none() || app.client_secret().is_none() {
             return Err(AuthError::configuration(
                 "the routes need an OAuth client: give the app a client id and a client secret \
                  (NOTION_CLIENT_ID, NOTION_CLIENT_SECRET)",

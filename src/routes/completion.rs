@@ -76,7 +76,6 @@ impl Completion {
         let (sender, outcome) = oneshot::channel();
         let (state, signed_in) = (Arc::clone(routes), self.signed_in.clone());
         runtime.spawn(async move {
-            let _tracked = tracked;
             let subject = self.signed_in.clone();
             let outcome = self.run(&state).await;
             let connected = match &outcome {
@@ -97,6 +96,9 @@ impl Completion {
             if let Some((subject, Some(bot_id))) = connected {
                 state.provider.report_shared_bot(&subject, &bot_id).await;
             }
+            drop(tracked);
+            // Last, because it can take long: neither the browser nor a shutdown waits for it.
+            state.provider.shared().purge_if_due().await;
         });
         outcome.await.unwrap_or_else(|_| {
             tracing::error!("the task that completes a flow was aborted or panicked");
@@ -118,7 +120,7 @@ impl Completion {
             routes.limits.take_back(counted_for, counted_at);
         }
         match consumed {
-            Ok(true) => routes.provider.shared().purge_if_due().await,
+            Ok(true) => {}
             Ok(false) => return FlowOutcome::AlreadyUsed,
             Err(error) => return FlowOutcome::Unknown(problem_of(&error.into_auth_error())),
         }

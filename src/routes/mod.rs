@@ -72,7 +72,8 @@
 //! ```
 //!
 //! - `state`: `active`, `unreadable`, or why the user must connect again: `revoked`, `rotation_lost`, `no_refresh_token`,
-//!   `expired`. That reason is in `needs_reauthorization` too. If it is `unreadable`, connecting again doesn't help.
+//!   `expired`. That reason is in `needs_reauthorization` too. `unreadable` is for the operator: this process can't read
+//!   the record, for example because a key is missing. A new connection would replace the record.
 //! - `invalid_token`: why the access token can't be sent, as a sentence.
 //! - `workspace.icon`: a URL or an emoji. `account`: name or e-mail address of the Notion user who connected.
 //! - Times are Unix seconds (UTC).

@@ -2,7 +2,8 @@
 
 use std::{
     error::Error as _,
-    sync::{Arc, Mutex},
+    pin::pin,
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use notion_auth::{
 
 use crate::{
     faulty_store::{FaultyStore, Hooks, IgnoresAfter, Operation},
-    support::{World, edit_record, record_json, record_key, status},
+    support::{World, auth_error, edit_record, poll, record_json, record_key, send, status},
 };
 
 fn names(page: &[ConnectionStatus]) -> Vec<&str> {
@@ -413,4 +414,37 @@ async fn store_if_absent_leaves_a_connection_that_was_made_just_before() {
     let kept = world.provider.load_credentials(&ann).await.unwrap();
     let kept = kept.expect("a connection");
     assert_eq!(kept.access_token.expose(), meanwhile.access_token.expose());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_after_a_disconnect_gets_no_token_of_a_refresh_before_it() {
+    let (refreshed, mut is_refreshed) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    // Holds up the refresh task when its token is in the cache and no waiter has it yet.
+    let observer = move |event: &Event| {
+        if matches!(event, Event::Refreshed { .. }) {
+            refreshed.send(()).unwrap();
+            goes_on.lock().unwrap().recv().unwrap();
+        }
+    };
+    let world = World::with(MockNotion::in_process(), |builder| {
+        builder.observer(observer)
+    });
+    let credentials = world.connect("ann").await;
+    let token = credentials.access_token.expose();
+    world.notion.revoke_access_token(token);
+    let before = tokio::spawn(status(world.client(), world.get("ann")));
+    is_refreshed.recv().await.unwrap();
+    let ann = Subject::new("ann");
+    world.provider.delete_credentials(&ann).await.unwrap();
+
+    let mut request = pin!(send(world.client(), world.get("ann")));
+    assert!(poll(request.as_mut()).is_pending());
+    go_on.send(()).unwrap();
+    let error = request.await.unwrap_err();
+    assert!(auth_error(&error).is_not_connected(), "{error}");
+    // It began before the connection ended.
+    assert_eq!(before.await.unwrap(), 200);
+    assert_eq!(world.notion.ledger().api_calls().len(), 2);
 }

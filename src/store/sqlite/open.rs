@@ -24,7 +24,7 @@ const CONNECTIONS: u32 = 4;
 
 /// Opens the database at this path. Creates it if there is none.
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
-    refuse_url(path)?;
+    check_path(path)?;
     create(path).map_err(|error| {
         StoreError::misconfigured(
             NAME,
@@ -63,10 +63,15 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         .map_err(failed)
 }
 
-/// Refuses URLs. SQLite parses `file:` as a URL, which may select an in-memory database. The URL of another
-/// database would become a file name, and be shown in errors with its password.
-fn refuse_url(path: &Path) -> Result<(), StoreError> {
-    let text = path.to_string_lossy();
+/// Refuses paths that SQLite can't open, and URLs. SQLite parses `file:` as a URL, which may select an in-memory
+/// database. The URL of another database would become a file name, and be shown in errors with its password.
+fn check_path(path: &Path) -> Result<(), StoreError> {
+    let text = path.to_str().ok_or_else(|| {
+        StoreError::misconfigured(
+            NAME,
+            "the path is not UTF-8, which SQLite expects: use another",
+        )
+    })?;
     let scheme = text.split_once(':').map(|(scheme, _)| scheme);
     let message = match scheme {
         Some("") if text == ":memory:" => {

@@ -164,7 +164,8 @@ impl CredentialStore for SqliteStore {
     }
 
     async fn list(&self, namespace: &str, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        // The filter is part of the SQL text, and the value it compares with is a parameter.
+        // The filter is part of the SQL text, and the value it compares with is a parameter. Prefixes are compared as bytes,
+        // because the length of a text ends at a NUL character.
         let (state, bot) = match &query.filter {
             Filter::Bot(bot) => ("bot", Some(bot.as_str())),
             Filter::All => ("all", None),
@@ -175,7 +176,8 @@ impl CredentialStore for SqliteStore {
         let rows = sqlx::query(
             "SELECT subject, revision, state, bot_id, updated_at, bytes FROM credentials \
              WHERE namespace = ?1 AND (?2 IS NULL OR subject > ?2) \
-             AND subject >= ?3 AND substr(subject, 1, length(?3)) = ?3 \
+             AND subject >= ?3 AND (?3 = '' OR \
+                 substr(CAST(subject AS BLOB), 1, length(CAST(?3 AS BLOB))) = CAST(?3 AS BLOB)) \
              AND CASE ?4 WHEN 'all' THEN TRUE WHEN 'bot' THEN bot_id = ?5 \
                  WHEN 'needs reauthorization' \
                  THEN state IN ('revoked', 'rotation_lost', 'no_refresh_token', 'expired') \

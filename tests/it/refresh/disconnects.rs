@@ -1,6 +1,9 @@
 //! Disconnects and reconnects while a refresh is in flight, or in another process.
 
-use notion_auth::testing::notion::{Call, Fault};
+use notion_auth::{
+    NotionUserCredentials,
+    testing::notion::{Call, Fault, Grant},
+};
 use tokio::time::sleep;
 
 use super::{request_error, seconds, spawn_refresh, world};
@@ -71,4 +74,43 @@ async fn reconnect_replaces_the_outcome_of_a_refresh_in_flight() {
     assert_eq!(acquired.expose(), new.access_token.expose());
     assert_eq!(acquired.generation(), 1, "a new lineage");
     world.assert_nothing_lost("ann").await;
+}
+
+fn credentials(grant: &Grant) -> NotionUserCredentials {
+    serde_json::from_value(grant.answer.clone()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_refreshed_after_a_reconnect_with_another_bot_is_revoked_unless_its_bot_is_connected()
+{
+    for is_shared in [false, true] {
+        let world = world(|notion| notion.reconnect_ends_older(false));
+        let mut subjects = vec!["ann"];
+        subjects.extend(is_shared.then_some("ben"));
+        let mut bot = String::new();
+        for subject in subjects {
+            let grant = world.notion.grant_for("Acme");
+            bot = grant.bot_id().to_owned();
+            let provider = &world.provider;
+            provider
+                .store_credentials(&subject.into(), credentials(&grant))
+                .await
+                .unwrap();
+        }
+        let late = Fault::DelayAfter(seconds(5));
+        world.notion.script(Call::Refresh, [late]);
+        let refresh = spawn_refresh(&world);
+        sleep(seconds(1)).await;
+        let new = world.connect("ann").await;
+        assert_ne!(new.bot_id(), Some(&*bot));
+
+        let acquired = refresh.await.unwrap().unwrap();
+        assert_eq!(acquired.expose(), new.access_token.expose());
+        sleep(seconds(60)).await;
+        let ledger = world.notion.ledger();
+        let revoked = ledger.presentations();
+        let revoked = revoked.iter().any(|it| it.endpoint == Call::Revoke);
+        assert_eq!(revoked, !is_shared);
+        assert_eq!(ledger.living_pair(&bot).is_some(), is_shared);
+    }
 }

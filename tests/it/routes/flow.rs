@@ -1,11 +1,15 @@
 //! Flows from their start to their end.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use notion_auth::{
-    Event, Keyring, Subject,
+    Event, Keyring, NotionAppCredentials, NotionAuthProvider, Subject,
     routes::FlowProblem,
+    store::{StoreError, async_trait},
     testing::{
         MockNotion,
         notion::{Call, Fault},
@@ -15,7 +19,10 @@ use notion_auth::{
 use serde_json::Value;
 
 use super::site::{JSON, KEY, Site};
-use crate::{faulty_store::FaultyStore, support::edit_record};
+use crate::{
+    faulty_store::{FaultyStore, Hooks, Operation},
+    support::edit_record,
+};
 
 #[tokio::test(start_paused = true)]
 async fn visitor_connects_sees_the_connection_and_disconnects() {
@@ -174,6 +181,95 @@ async fn flow_completes_if_the_browser_leaves_while_the_nonce_is_consumed() {
     assert!(stored.expect("the store answers").is_some());
 }
 
+/// Counts purges, each of which takes 50 seconds.
+#[derive(Default)]
+struct SlowPurges(AtomicUsize);
+
+#[async_trait]
+impl Hooks for SlowPurges {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        if matches!(operation, Operation::Purge) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(50)).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_flow_nor_a_shutdown_waits_for_the_hourly_purge() {
+    let site = Site::new();
+    let store = FaultyStore::new(site.store.clone(), SlowPurges::default());
+    let provider = super::site::provider(&site.notion)
+        .store(store.clone())
+        .clock(site.clock.clone())
+        .build()
+        .expect("a provider");
+    let mut ann = site.browser("ann");
+    ann.routes = provider.routes().build().expect("routes");
+    let purges = || store.hooks.0.load(Ordering::Relaxed);
+    for (pause, purged) in [(0, 1), (3000, 1), (700, 2)] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let began = tokio::time::Instant::now();
+        let done = ann.connect(&site.notion, "Acme").await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+        let idle = provider.shutdown(Duration::from_secs(1));
+        idle.await.expect("no flow is left");
+        tokio::task::yield_now().await;
+        assert_eq!(purges(), purged);
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}
+
+/// Fails so many reads after the first nonce.
+struct FailedReads {
+    left: AtomicUsize,
+    has_begun: AtomicBool,
+}
+
+#[async_trait]
+impl Hooks for FailedReads {
+    async fn before(&self, operation: Operation<'_>) -> Result<(), StoreError> {
+        let down = || Err(StoreError::unavailable("faulty", "down"));
+        match operation {
+            Operation::ConsumeNonce => self.has_begun.store(true, Ordering::Relaxed),
+            Operation::Load(_) if self.has_begun.load(Ordering::Relaxed) => {
+                let left = self.left.load(Ordering::Relaxed);
+                self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+                return if left > 0 { down() } else { Ok(()) };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_fails_for_a_moment_costs_no_exchanged_code() {
+    for (failures, is_connected) in [(0, true), (1, true), (3, true), (4, false)] {
+        let hooks = FailedReads {
+            left: AtomicUsize::new(failures),
+            has_begun: AtomicBool::new(false),
+        };
+        let site = Site::new();
+        let provider = super::site::provider(&site.notion)
+            .store(FaultyStore::new(site.store.clone(), hooks))
+            .build()
+            .expect("a provider");
+        let mut ann = site.browser("ann");
+        ann.routes = provider.routes().build().expect("routes");
+        let done = ann.connect(&site.notion, "Acme").await;
+        let expected = if is_connected {
+            StatusCode::SEE_OTHER
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        assert_eq!(done.status, expected, "{failures}");
+        assert_eq!(site.is_connected("ann").await, is_connected, "{failures}");
+        assert_eq!(site.revoked().is_empty(), is_connected, "{failures}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn connection_is_stored_if_the_browser_leaves() {
     let site = Site::new();
@@ -303,7 +399,7 @@ async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
     edit_record(&site.store, "ann", |json| json["payload"] = "".into()).await;
 
     let status = ann.json("/notion/status").await;
-    // Not "connect again", which would not help while a key is missing.
+    // Not "connect again", because a key that was missing makes the connection usable.
     assert_eq!(status["connected"], false);
     assert_eq!(status["needs_reauthorization"], Value::Null);
     assert_eq!(status["workspace"]["name"], "Acme");
@@ -312,6 +408,38 @@ async fn disconnect_of_an_unreadable_record_reports_no_revocation() {
     assert_eq!(seen.json()["connected"], false);
     assert_eq!(seen.json()["revoked"], false);
     assert!(!site.is_connected("ann").await);
+}
+
+#[test]
+fn routes_of_half_an_oauth_client_are_refused_at_build() {
+    let app = || {
+        NotionAppCredentials::builder()
+            .token("ntn_1")
+            .redirect_uri("https://app.example/notion/callback")
+    };
+    for (app, is_whole) in [
+        (app(), false),
+        (app().client_id("id"), false),
+        (app().client_secret("secret"), false),
+        (app().client_id("id").client_secret("secret"), true),
+    ] {
+        let provider = NotionAuthProvider::builder()
+            .app(app.build().expect("valid"))
+            .keys(Keyring::random())
+            .build()
+            .expect("a provider");
+        match provider.routes().build() {
+            Ok(_) => assert!(is_whole),
+            Err(error) => {
+                assert!(!is_whole && error.is_configuration(), "{error}");
+                let text = error.to_string();
+                assert!(
+                    text.contains("NOTION_CLIENT_ID, NOTION_CLIENT_SECRET"),
+                    "{text}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The SQLite store: stored data, files that it refuses to open, and disk errors.
 
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -123,6 +124,28 @@ async fn list_by_filter_returns_what_the_filter_admits_unknown_states_too() {
     }
 }
 
+#[tokio::test]
+async fn list_by_a_prefix_with_a_nul_returns_the_subjects_with_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    for subject in ["", "a", "a\0b", "a\0bc", "ab", "\u{e4}\0c"] {
+        insert(&store, subject).await;
+    }
+    for (prefix, expected) in [
+        ("", &["", "a", "a\0b", "a\0bc", "ab", "\u{e4}\0c"][..]),
+        ("a", &["a", "a\0b", "a\0bc", "ab"]),
+        ("a\0", &["a\0b", "a\0bc"]),
+        ("a\0bc", &["a\0bc"]),
+        ("\u{e4}\0", &["\u{e4}\0c"]),
+        ("\0", &[]),
+    ] {
+        let query = ListQuery::default().prefix(prefix);
+        let listed = store.list("test", &query).await.unwrap();
+        let listed: Vec<&str> = listed.iter().map(|it| it.subject.as_str()).collect();
+        assert_eq!(listed, expected, "{prefix:?}");
+    }
+}
+
 async fn load(store: &SqliteStore, subject: &str) -> Option<StoredRecord> {
     store.load(&key(subject)).await.unwrap().record
 }
@@ -174,6 +197,16 @@ async fn url_is_refused_as_a_path_and_not_shown() {
     let directory = Directory::new();
     let path = directory.path().join("sqlite:with a colon");
     SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn path_that_is_not_utf8_is_refused_and_no_file_is_made() {
+    let place = Place::new();
+    let path = place.path().with_file_name(OsStr::from_bytes(b"\xff.db"));
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -107,6 +107,21 @@ fn variable_that_is_not_utf8_is_named_and_not_shown() {
 }
 
 #[test]
+fn variable_in_quotes_is_named_and_not_shown() {
+    for (name, variables, [valid, _]) in VARIABLES {
+        for variable in variables {
+            for quote in ['"', '\''] {
+                let quoted = format!("{quote}{valid}{quote}");
+                let error = completed(builder(), &[(variable, &quoted)]).expect_err("quotes");
+                assert_eq!((error.field(), error.variable()), (name, Some(*variable)));
+                let text = error.to_string();
+                assert!(text.contains("quotes") && !text.contains(valid), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn client_id_or_secret_makes_an_oauth_client() {
     for (variable, value, expected) in [
         ("NOTION_CLIENT_ID", "1f2e", true),
