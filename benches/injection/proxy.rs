@@ -5,6 +5,7 @@ use std::{
     fmt::Debug,
     future::{Future, ready},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -64,15 +65,9 @@ pub(crate) fn measure() {
     let mut turns = PROXIES.map(|_| Vec::new());
     runtime.block_on(async {
         let proxies = [
-            proxy(upstream, client(), ready, false).await,
-            proxy(upstream, layer.layer(client()), buffered, true).await,
-            proxy(
-                upstream,
-                layer.without_replay().layer(client()),
-                ready,
-                true,
-            )
-            .await,
+            proxy(upstream, client(), ready).await,
+            proxy(upstream, layer.layer(client()), buffered).await,
+            proxy(upstream, layer.without_replay().layer(client()), ready).await,
         ];
         for turn in 0..=TURNS {
             for (proxy, turns) in proxies.into_iter().zip(&mut turns) {
@@ -108,12 +103,7 @@ async fn buffered(body: Body) -> BufferedBody<Body> {
 }
 
 /// Starts a proxy that sends every request to `upstream` through this client, after its body was prepared.
-async fn proxy<S, B, P, F>(
-    upstream: SocketAddr,
-    client: S,
-    prepare: P,
-    has_subject: bool,
-) -> SocketAddr
+async fn proxy<S, B, P, F>(upstream: SocketAddr, client: S, prepare: P) -> SocketAddr
 where
     S: Service<Request<F::Output>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Debug,
@@ -122,18 +112,19 @@ where
     P: Fn(Body) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Send> + Send + 'static,
 {
+    // As a session's. Each proxy has them, because they are not the layer's work.
+    let subjects: Vec<_> = (0..ACTIVE).map(|it| Subject::new(name(it))).collect();
+    let subjects = Arc::new(subjects);
     let forward = move |request: Request| {
         let (client, prepare) = (client.clone(), prepare.clone());
+        let subject = subjects[fastrand::usize(..ACTIVE)].clone();
         async move {
             let (mut head, body) = request.into_parts();
             let url = format!("http://{upstream}{}", head.uri.path());
             head.uri = url.parse().expect("a URL");
             // The client's `Host` names the proxy. The HTTP client adds the right one.
             head.headers.remove(HOST);
-            if has_subject {
-                let number = fastrand::usize(..ACTIVE);
-                head.extensions.insert(Subject::new(name(number)));
-            }
+            head.extensions.insert(subject);
             let request = Request::from_parts(head, prepare(body).await);
             let response = client.oneshot(request).await.expect("an answer");
             response.map(Body::new)
