@@ -449,10 +449,10 @@ mod tests {
     fn path_that_would_continue_the_host_gets_no_token() {
         // From `http` 1.5 on, the second cannot be made.
         for path in ["*", ".evil.example/"] {
-            let Ok(path) = path.parse::<http::uri::PathAndQuery>() else {
+            let Ok(path) = path.parse::<PathAndQuery>() else {
                 continue;
             };
-            let mut parts = http::uri::Parts::default();
+            let mut parts = Parts::default();
             parts.scheme = Some(Scheme::HTTPS);
             parts.authority = "api.notion.com".parse().ok();
             parts.path_and_query = Some(path);
