@@ -1,7 +1,7 @@
 //! Cost of many simultaneous refreshes.
 //!
-//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- herd`, `-- herd-memory`, `-- wave` or
-//! `-- acquisitions` measures one part. The herd's times are medians over several processes, 11 by default,
+//! `cargo bench -p notion-auth-benches --bench refresh`, and with `--profile bench-lto`. `-- burst`, `-- burst-memory`, `-- many-subjects` or
+//! `-- acquisitions` measures one part. The burst's times are medians over several processes, 11 by default,
 //! or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 //!
 //! The token endpoint is `MockNotion` on a socket, on its own thread and runtime, reached by the built-in
@@ -14,23 +14,28 @@
 mod harness;
 
 mod acquisitions;
-mod herd;
+mod burst;
+mod many_subjects;
 mod notion;
-mod wave;
 mod work;
 
 use harness::Processes::{One, Several};
 
 fn main() -> std::process::ExitCode {
     harness::main(&[
-        ("herd", Several, herd::measure, &herd::print),
+        ("burst", Several, burst::measure, &burst::print),
         (
-            "herd-memory",
+            "burst-memory",
             One,
-            herd::measure_memory,
-            &herd::print_memory,
+            burst::measure_memory,
+            &burst::print_memory,
         ),
-        ("wave", One, wave::measure, &wave::print),
+        (
+            "many-subjects",
+            One,
+            many_subjects::measure,
+            &many_subjects::print,
+        ),
         (
             "acquisitions",
             One,

@@ -1,4 +1,4 @@
-//! Thundering herd: many simultaneous requests for one subject whose access token is not valid any more.
+//! Thundering burst: many simultaneous requests for one subject whose access token is not valid any more.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,17 +19,17 @@ use crate::{
     work::{all_at_once, counted, cpu_of_all_threads, runtime, runtime_of_threads},
 };
 
-const HERD: usize = 10_000;
+const BURST: usize = 10_000;
 const TOKEN_CALL: Duration = Duration::from_millis(50);
 
 /// Rounds of one process. Several processes are measured, because their speeds differ.
 const ROUNDS: usize = 7;
 
 /// More sizes than the goals need, to check that twice the size takes twice the time.
-const SIZES: [usize; 5] = [1_000, 5_000, HERD, 20_000, 40_000];
+const SIZES: [usize; 5] = [1_000, 5_000, BURST, 20_000, 40_000];
 
 /// Sizes whose memory is compared.
-const MEMORY_SIZES: [usize; 2] = [HERD / 10, HERD];
+const MEMORY_SIZES: [usize; 2] = [BURST / 10, BURST];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -37,7 +37,7 @@ enum Kind {
     Refused,
     /// The token is known to have expired before a request is sent.
     Expired,
-    /// The minimum cost of such a herd: the same tasks wait with a deadline for a channel that announces
+    /// The minimum cost of such a burst: the same tasks wait with a deadline for a channel that announces
     /// the refresh, and then send the request without the layer.
     Bare,
 }
@@ -49,14 +49,14 @@ const KINDS: [(&str, Kind); 3] = [
 ];
 
 const PRESENTATIONS: &str = "presentations, most";
-const WHOLE: &str = "herd until the last answer, ms";
+const WHOLE: &str = "the last answer, ms";
 const RATIO: &str = "against one token call";
 
-/// Reported figures. A herd starts with the first 401, or with the first request if the expiry is known.
+/// Reported figures. A burst starts with the first 401, or with the first request if the expiry is known.
 const FIGURES: [&str; 7] = [
     PRESENTATIONS,
     "one token call alone, ms",
-    "herd until refreshed, ms",
+    "refreshed, ms",
     WHOLE,
     RATIO,
     "from the refresh on, µs a request",
@@ -70,8 +70,8 @@ pub(crate) fn measure() {
     let mut rounds = |name: &str, kind, size, count| {
         let round = |_| {
             runtime.block_on(async {
-                let herd = scene.prepare(kind, size).await;
-                scene.run(&herd).await
+                let burst = scene.prepare(kind, size).await;
+                scene.run(&burst).await
             })
         };
         // The first round warms up.
@@ -82,22 +82,22 @@ pub(crate) fn measure() {
         }
     };
     for (name, kind) in KINDS {
-        rounds(name, kind, HERD, ROUNDS);
+        rounds(name, kind, BURST, ROUNDS);
     }
     for size in SIZES {
         rounds(&number(size as f64), Kind::Refused, size, 1);
     }
 }
 
-/// Reports the heap after herds of two sizes, after a first one that leaves one-time allocations.
+/// Reports the heap after bursts of two sizes, after a first one that leaves one-time allocations.
 pub(crate) fn measure_memory() {
     let mut scene = Scene::new();
     let mut heap_of = |size| {
-        let herd = runtime().block_on(scene.prepare(Kind::Refused, size));
+        let burst = runtime().block_on(scene.prepare(Kind::Refused, size));
         // The runtime is dropped too, because its queues keep their size.
-        counted(|| runtime().block_on(scene.run(&herd))).1
+        counted(|| runtime().block_on(scene.run(&burst))).1
     };
-    heap_of(HERD);
+    heap_of(BURST);
     for size in MEMORY_SIZES {
         let (heap, name) = (heap_of(size), number(size as f64));
         let most = heap.bytes_max as f64;
@@ -115,7 +115,7 @@ struct Scene {
     subjects: usize,
 }
 
-struct Herd {
+struct Burst {
     kind: Kind,
     size: usize,
     /// Time of a refresh of one subject when nothing else happens.
@@ -146,7 +146,7 @@ impl Scene {
 
     /// Makes one token call alone, and then creates a subject with a stale token, and an API that refuses
     /// it.
-    async fn prepare(&mut self, kind: Kind, size: usize) -> Herd {
+    async fn prepare(&mut self, kind: Kind, size: usize) -> Burst {
         let (number, _) = self.connect(None).await;
         let subject = Subject::new(name(number));
         let start = Instant::now();
@@ -167,7 +167,7 @@ impl Scene {
         // forever.
         let refused_together = if kind == Kind::Refused { size } else { 1 };
         let api = Api::new([access_token], refused_together);
-        Herd {
+        Burst {
             kind,
             size,
             alone,
@@ -190,38 +190,38 @@ impl Scene {
     }
 
     /// Returns the [`FIGURES`].
-    async fn run(&self, herd: &Herd) -> [f64; 7] {
+    async fn run(&self, burst: &Burst) -> [f64; 7] {
         let cpu = cpu_of_all_threads();
-        let (start, end) = match herd.kind {
-            Kind::Bare => self.send_bare(herd).await,
-            Kind::Refused | Kind::Expired => Self::send(herd).await,
+        let (start, end) = match burst.kind {
+            Kind::Bare => self.send_bare(burst).await,
+            Kind::Refused | Kind::Expired => Self::send(burst).await,
         };
         let cpu = (cpu_of_all_threads() - cpu) * 1e6;
-        let refused = usize::from(herd.kind == Kind::Refused) * herd.size;
-        let (refusals, first_refusal) = herd.api.refusals();
+        let refused = usize::from(burst.kind == Kind::Refused) * burst.size;
+        let (refusals, first_refusal) = burst.api.refusals();
         assert_eq!(refusals, refused, "as many were to be refused");
         let start = first_refusal.unwrap_or(start);
         let end_of_refresh = *self.end_of_refresh.lock().expect("no observer panicked");
         let refreshed = end_of_refresh.expect("there was a refresh") - start;
-        let presentations = self.notion.mock.ledger().refreshes_of(&herd.bot_id);
+        let presentations = self.notion.mock.ledger().refreshes_of(&burst.bot_id);
         let [alone, refreshed, whole] =
-            [herd.alone, refreshed, end - start].map(|time| time.as_secs_f64() * 1e3);
+            [burst.alone, refreshed, end - start].map(|time| time.as_secs_f64() * 1e3);
         [
             presentations.len() as f64,
             alone,
             refreshed,
             whole,
             whole / alone,
-            (whole - refreshed).max(0.0) * 1e3 / herd.size as f64,
-            cpu / herd.size as f64,
+            (whole - refreshed).max(0.0) * 1e3 / burst.size as f64,
+            cpu / burst.size as f64,
         ]
     }
 
     /// Sends all requests at once, each in its own task, which also creates the request as a server would.
     /// Checks that each is answered with 200.
-    async fn send(herd: &Herd) -> (Instant, Instant) {
-        let client = herd.client.clone();
-        all_at_once(vec![herd.subject; herd.size], move |subject| {
+    async fn send(burst: &Burst) -> (Instant, Instant) {
+        let client = burst.client.clone();
+        all_at_once(vec![burst.subject; burst.size], move |subject| {
             let client = client.clone();
             async move {
                 let answer = client.oneshot(request(subject)).await.expect("an answer");
@@ -231,15 +231,15 @@ impl Scene {
         .await
     }
 
-    async fn send_bare(&self, herd: &Herd) -> (Instant, Instant) {
+    async fn send_bare(&self, burst: &Burst) -> (Instant, Instant) {
         let (sender, receiver) = watch::channel(false);
-        let (provider, subject) = (self.provider.clone(), Subject::new(name(herd.subject)));
+        let (provider, subject) = (self.provider.clone(), Subject::new(name(burst.subject)));
         tokio::spawn(async move {
             provider.refresh(&subject).await.expect("a refresh");
             sender.send(true).expect("a receiver");
         });
-        let api = herd.api.clone();
-        all_at_once(vec![herd.subject; herd.size], move |subject| {
+        let api = burst.api.clone();
+        all_at_once(vec![burst.subject; burst.size], move |subject| {
             let (mut receiver, api) = (receiver.clone(), api.clone());
             async move {
                 let mut request = request(subject);
@@ -278,9 +278,9 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
             .get(refused, figure)
             .max(reports.get(expired, figure))
     };
-    goals.set("herd: presentations", worst(PRESENTATIONS));
+    goals.set("burst: presentations", worst(PRESENTATIONS));
     goals.set(
-        "herd: wall time against the same without the layer",
+        "burst: wall time against the same without the layer",
         worst(WHOLE) / reports.get(bare, WHOLE),
     );
 }
@@ -288,14 +288,14 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
 pub(crate) fn print_memory(reports: &Reports, goals: &mut Goals) {
     let names = MEMORY_SIZES.map(|size| number(size as f64));
     reports.table(
-        "The heap over a herd, in bytes, on one thread:",
+        "The heap over a burst, in bytes, on one thread:",
         "requests | at most | at most, a request | afterwards",
         &names,
     );
     let [few, many] = names.map(|name| reports.get(&name, "afterwards"));
     let waiters = MEMORY_SIZES[1] - MEMORY_SIZES[0];
     goals.set(
-        "herd: bytes left on the heap by each waiter",
+        "burst: bytes left on the heap by each waiter",
         (many - few) / waiters as f64,
     );
 }

@@ -33,7 +33,7 @@ const OURS: &str = "through the layer";
 const BARE: &str = "bare client";
 const RATIO: &str = "against the bare client";
 const CONNECTED: &str = "subjects are connected";
-const REFRESHED: &str = "the wave, beyond that";
+const REFRESHED: &str = "the refreshes, beyond that";
 
 const CPU: &str = "that thread's processor time, µs a refresh";
 
@@ -185,5 +185,8 @@ pub(crate) fn print(reports: &Reports, goals: &mut Goals) {
         &[CONNECTED, REFRESHED],
     );
     let ratio = reports.get(RATIO, "a second, all threads");
-    goals.set("wave: refreshes per second against a bare client", ratio);
+    goals.set(
+        "many subjects: refreshes per second against a bare client",
+        ratio,
+    );
 }
