@@ -209,29 +209,6 @@ async fn path_that_is_not_utf8_is_refused_and_no_file_is_made() {
     assert!(!path.exists());
 }
 
-#[tokio::test]
-async fn open_with_a_url_is_refused_without_showing_it() {
-    for path in [
-        "sqlite:hunter2.db",
-        "sqlite://hunter2.db",
-        "file:hunter2.db?mode=memory",
-        "postgres://ann:hunter2@localhost/app",
-        "redis:hunter2",
-        "hunter2:",
-        ":memory:",
-    ] {
-        let error = refused(Path::new(path)).await;
-        assert_eq!(error.kind(), StoreErrorKind::Misconfigured, "{path}");
-        let text = format!("{error} {error:?}");
-        assert!(text.contains("give the path of"), "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
-        assert!(!Path::new(path).exists(), "{path}");
-    }
-    let directory = Directory::new();
-    let path = directory.path().join("sqlite:with a colon");
-    SqliteStore::open(&path).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn empty_database_is_opened_by_many_processes() {
     for _ in 0..20 {
