@@ -11,7 +11,7 @@ use axum::{
 use url::Url;
 
 use crate::{
-    envelope,
+    access, envelope,
     keys::{GatewayKeys, Refused, Rights},
     site::{Site, is_loopback},
 };
@@ -26,7 +26,7 @@ pub(crate) struct Hosts {
 /// Refuses requests for another host than the public URL's. Otherwise a page of any site could reach the gateway by a name
 /// that it lets resolve to the gateway's address, and would share its origin.
 ///
-/// A request that a key authenticates may come by any name, because such a page has no key.
+/// A request with a key may come by any name, because such a page has no key.
 pub(crate) async fn only_public(
     State(Hosts { site, keys }): State<Hosts>,
     request: Request,
@@ -43,11 +43,12 @@ pub(crate) async fn only_public(
     }
     match keys.check(request.headers(), Rights::CONNECT, request.uri().path()) {
         Ok(_) => return next.run(request).await,
-        // Delayed here as well, or it would be a way to try keys.
-        Err(Refused::WrongKey) if !keys.delay_wrong_key().await => {
-            return envelope::too_many_wrong_keys();
+        Err(Refused::NoKey) => {}
+        // A service reads what is wrong with its key.
+        Err(refused) => {
+            access::refuse(&request, &refused);
+            return *keys.refuse(refused).await;
         }
-        Err(_) => {}
     }
     // A browser in the local network: GATEWAY_PUBLIC_URL can't be its http:// URL.
     let way_out = match site.is_https() {
