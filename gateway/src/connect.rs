@@ -6,7 +6,7 @@ use axum::{
     Form, Router,
     extract::{DefaultBodyLimit, FromRequest as _, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method, StatusCode,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{
             ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, ORIGIN,
             REFERRER_POLICY, SET_COOKIE,
@@ -23,6 +23,7 @@ use maud::Markup;
 use notion_auth::{
     BoxError, NotionAuthProvider, NotionOAuthService, Subject,
     routes::{AnotherIdentityConfirmed, AuthenticatedByHeader},
+    store::RecordState,
 };
 use serde::Deserialize;
 use tower::ServiceExt as _;
@@ -45,6 +46,9 @@ const CONFIRMED: Duration = Duration::from_secs(10 * 60);
 
 /// The name of its cookie.
 const CONFIRMATION: &str = "gateway-replace";
+
+/// Browsers send it.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// The longest form, in bytes.
 pub(crate) const LONGEST_FORM: usize = 4096;
@@ -94,7 +98,7 @@ impl Connect {
     /// Whether a page of the gateway sent this form. Otherwise another site could sign its visitors in
     /// with a key of its own, and get what they connect.
     pub(crate) fn is_own(&self, headers: &HeaderMap) -> bool {
-        if let Some(site) = headers.get("sec-fetch-site") {
+        if let Some(site) = headers.get(SEC_FETCH_SITE) {
             return site == "same-origin";
         }
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
@@ -184,6 +188,10 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
     let caller = match connect.keys.check(request.headers(), Rights::CONNECT, path) {
         Ok(caller) => {
             request.extensions_mut().insert(AuthenticatedByHeader);
+            // HTTP clients of services may accept HTML by default. A server in front may add a key to what browsers send.
+            if !request.headers().contains_key(SEC_FETCH_SITE) {
+                request.headers_mut().remove(ACCEPT);
+            }
             Some(caller)
         }
         Err(refused) => {
@@ -219,18 +227,49 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
         request.extensions_mut().insert(caller);
     }
     let by_cookie = request.extensions().get::<Visitor>().cloned();
-    let page = request.uri().query().and_then(|it| parameter(it, "page"));
-    if let (Some(visitor), Some(page)) = (&by_cookie, page)
-        && page != visitor.mark()
+    if let Some(visitor) = &by_cookie
+        && let Err(response) = check_page(&connect, visitor, &mut request)
     {
-        let page = html(page::of_another_account(&connect.site, visitor), "");
-        return (StatusCode::CONFLICT, page).into_response();
+        return *response;
     }
     let mut response = next.run(request).await;
     if let Some(visitor) = by_cookie {
         add_cookie(&mut response, &visitor.cookie(&connect.sealer));
     }
     response
+}
+
+/// Refuses what a page of another account asks for, and serves no page of the library that could ask for something: the
+/// library's pages don't say which account they are of.
+fn check_page(
+    connect: &Connect,
+    visitor: &Visitor,
+    request: &mut Request,
+) -> Result<(), Box<Response>> {
+    let uri = request.uri();
+    let page = uri.query().and_then(|it| parameter(it, "page"));
+    let path = connect.site.inner_path(uri.path()).to_owned();
+    let needs_page = ["/connect/disconnect", "/connect/replace"].contains(&&*path);
+    if page.as_ref().map_or(needs_page, |it| *it != visitor.mark()) {
+        let page = html(page::of_another_account(&connect.site, visitor), "");
+        return Err(Box::new((StatusCode::CONFLICT, page).into_response()));
+    }
+    let is_page_of_library = match &*path {
+        "/connect/authorize" => page.is_none(),
+        "/connect/status" => is_browser(request.headers()),
+        _ => false,
+    };
+    if is_page_of_library {
+        let page = Redirect::to(&connect.site.path("/connect"));
+        return Err(Box::new(page.into_response()));
+    }
+    // Without `return_to`, a flow ends at the gateway's page, which knows where the link returns to.
+    if ["/connect/authorize", "/connect/disconnect"].contains(&&*path)
+        && let Ok(uri) = path.parse()
+    {
+        *request.uri_mut() = uri;
+    }
+    Ok(())
 }
 
 fn has_bearer(headers: &HeaderMap) -> bool {
@@ -268,13 +307,8 @@ async fn replace(State(connect): State<Connect>, request: Request) -> Response {
         return foreign(&connect.site);
     }
     let (mut head, body) = request.into_parts();
-    let here = connect.site.path("/connect");
     head.method = Method::GET;
-    let target = format!("/connect/authorize?return_to={here}");
-    let Ok(target) = target.parse() else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    head.uri = target;
+    head.uri = Uri::from_static("/connect/authorize");
     let request = Request::from_parts(head, body);
     let Ok(response) = connect.routes.clone().oneshot(request).await;
     let mut response = response.into_response();
@@ -302,10 +336,13 @@ async fn index(State(connect): State<Connect>, request: Request) -> Response {
         .uri()
         .query()
         .and_then(|query| parameter(query, "notion"));
-    if let (Some(return_to), Some("connected")) = (return_to, result.as_deref()) {
+    let status = connect.provider.status(subject).await;
+    let is_connected =
+        matches!(&status, Ok(Some(status)) if matches!(status.state, RecordState::Active));
+    if let (Some(return_to), Some("connected"), true) = (return_to, result.as_deref(), is_connected)
+    {
         return Redirect::to(return_to).into_response();
     }
-    let status = connect.provider.status(subject).await;
     // Browsers apply `form-action` to the redirect after a form too, and one form leads to Notion.
     html(page::connection(&connect.site, visitor, &status), "")
 }

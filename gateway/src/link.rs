@@ -18,7 +18,7 @@ use notion_auth::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::timeout;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::{
     access,
@@ -240,11 +240,7 @@ pub(crate) async fn follow(State(connect): State<Connect>, request: Request) -> 
     }
     let status = connect.provider.status(&visitor.caller.subject).await;
     let next = match status {
-        Ok(None) => {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("return_to", &connect.site.path("/connect"));
-            format!("/connect/authorize?{}", query.finish())
-        }
+        Ok(None) => format!("/connect/authorize?page={}", visitor.mark()),
         Ok(Some(_)) | Err(_) => "/connect".to_owned(),
     };
     let mut response = Redirect::to(&connect.site.path(&next)).into_response();

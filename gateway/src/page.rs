@@ -27,7 +27,7 @@ pub(crate) fn link(site: &Site, visitor: &Visitor, token: &str) -> Markup {
     layout(html! {
         p { "You are about to connect a Notion workspace for " strong { (visitor.name()) } "." }
         p .note {
-            "Go on only if that is you. If somebody else sent you this link, close the page: that person would \
+            "Continue only if that is you. If somebody else sent you this link, close the page: that person would \
              get access to your workspace."
         }
         form method="post" action=(site.path("/connect/link")) {
@@ -116,30 +116,29 @@ fn connected(site: &Site, visitor: Option<&Visitor>, status: &ConnectionStatus) 
                 (replace(site, visitor, workspace))
             }
         }
-        form method="post" action=(return_here(site, visitor, "/connect/disconnect")) { button .second { "Disconnect" } }
+        form method="post" action=(target(site, visitor, "/connect/disconnect")) { button .second { "Disconnect" } }
     }
 }
 
 fn connect(site: &Site, visitor: Option<&Visitor>, label: &str) -> Markup {
-    html! { p { a .button href=(return_here(site, visitor, "/connect/authorize")) { (label) } } }
+    html! { p { a .button href=(target(site, visitor, "/connect/authorize")) { (label) } } }
 }
 
 fn replace(site: &Site, visitor: Option<&Visitor>, workspace: &str) -> Markup {
     html! {
-        form method="post" action=(return_here(site, visitor, "/connect/replace")) {
+        form method="post" action=(target(site, visitor, "/connect/replace")) {
             button .second { "Connect another account or workspace" }
         }
         p .note { "It takes the place of " strong { (workspace) } " when you have chosen it." }
     }
 }
 
-fn return_here(site: &Site, visitor: Option<&Visitor>, route: &str) -> String {
-    let page = visitor.map_or_else(String::new, |it| format!("&page={}", it.mark()));
-    format!(
-        "{}?return_to={}{page}",
-        site.path(route),
-        site.path("/connect")
-    )
+/// Returns the address of a route, which says of which account the page is.
+fn target(site: &Site, visitor: Option<&Visitor>, route: &str) -> String {
+    match visitor {
+        Some(visitor) => format!("{}?page={}", site.path(route), visitor.mark()),
+        None => site.path(route),
+    }
 }
 
 fn shown(time: SystemTime) -> String {

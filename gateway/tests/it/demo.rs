@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{ask, program::command, wait::eventually};
+use super::{ask, program::command, visitors::target, wait::eventually};
 use crate::{process::Process, servers::port};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn the_demo_prints_a_page_to_connect_and_a_call_that_works_then() {
         .body(format!("key={connecting}"))
         .send()
         .await;
-    let begun = ask::get(&format!("{page}/authorize"))
+    let begun = ask::get(&target(&url, signed_in.cookie(), "authorize").await)
         .header("cookie", signed_in.cookie())
         .send()
         .await;

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::{
     ask::{self, Answer, Sending},
     program::{ANN, Gateway, KEYS, connecting},
-    visitors::{choose_another, sign_in},
+    visitors::{choose_another, sign_in, target},
     wait::eventually,
 };
 use crate::servers::{self, port};
@@ -316,20 +316,49 @@ async fn a_link_is_made_by_a_key_that_connects() {
 async fn a_service_may_use_another_host_name_than_browsers() {
     let gateway = start(&[]).await;
     let service = connecting(SERVICE);
-    for (key, path, status) in [
-        (Some(&*service), "/connect/links", StatusCode::OK),
-        (Some(&*service), "/connect/disconnect", StatusCode::OK),
+    let wrong = "nobody-has-this-key-0123";
+    for (key, subject, path, status) in [
+        (Some(&*service), "ann", "/connect/links", StatusCode::OK),
+        (
+            Some(&*service),
+            "ann",
+            "/connect/disconnect",
+            StatusCode::OK,
+        ),
+        (
+            Some(&*service),
+            "",
+            "/connect/links",
+            StatusCode::BAD_REQUEST,
+        ),
         (
             Some(SERVICE),
+            "ann",
+            "/connect/links",
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            Some(wrong),
+            "ann",
+            "/connect/disconnect",
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            None,
+            "ann",
             "/connect/links",
             StatusCode::MISDIRECTED_REQUEST,
         ),
-        (None, "/connect/links", StatusCode::MISDIRECTED_REQUEST),
-        (None, "/connect/link", StatusCode::MISDIRECTED_REQUEST),
+        (
+            None,
+            "ann",
+            "/connect/link",
+            StatusCode::MISDIRECTED_REQUEST,
+        ),
     ] {
         let mut asked = ask::post(&format!("{}{path}", gateway.url))
             .header("host", "gateway:8080")
-            .header("notion-auth-subject", "ann");
+            .header("notion-auth-subject", subject);
         if let Some(key) = key {
             asked = asked.bearer(key);
         }
@@ -340,12 +369,12 @@ async fn a_service_may_use_another_host_name_than_browsers() {
             assert!(url.contains(&gateway.url), "{url}");
         }
     }
-    let wrong = ask::get(&format!("{}/connect", gateway.url))
-        .header("host", "gateway:8080")
-        .bearer("nobody-has-this-key-0123")
-        .send()
-        .await;
-    assert_eq!(wrong.status, StatusCode::MISDIRECTED_REQUEST);
+    let refused = "status=403 refused=\"key_right\"";
+    eventually(|| gateway.process.said().contains(refused)).await;
+    let said = gateway.process.said();
+    let line = said.lines().find(|it| it.contains(refused));
+    let line = line.expect("an access line");
+    assert!(line.contains("key=\"GATEWAY_KEYS:1\""), "{line}");
     let metrics = ask::get(&format!("{}/metrics", gateway.url)).send().await;
     let metrics = metrics.text();
     assert!(metrics.contains("gateway_wrong_keys_total 1"), "{metrics}");
@@ -398,7 +427,7 @@ fn actions(page: &str) -> Vec<String> {
             actions.extend(parts.next().map(|it| it.replace("&amp;", "&")));
         }
     }
-    actions.retain(|it| it.contains("return_to="));
+    actions.retain(|it| it.contains("?page="));
     actions
 }
 
@@ -438,6 +467,83 @@ async fn a_page_of_another_account_changes_nothing() {
             assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
         }
     }
+}
+
+#[tokio::test]
+async fn a_form_without_the_account_of_its_page_changes_nothing() {
+    let gateway = start(&[]).await;
+    gateway.connect(ANN).await;
+    let ann = follow(&gateway, &link(&gateway, "ann").await).await;
+    // As from a page of the routes, which was opened before this link was followed.
+    let ask = |route: &str| {
+        let url = format!("{}/connect/{route}", gateway.url);
+        let asked = match route {
+            "authorize" | "status" => ask::get(&url),
+            _ => ask::post(&url).header("origin", &gateway.url),
+        };
+        let asked = asked.header("cookie", ann.cookie());
+        asked.header("accept", "text/html").send()
+    };
+    for route in ["disconnect", "disconnect?return_to=/connect", "replace"] {
+        let refused = ask(route).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{route}: {refused:?}");
+        assert!(refused.text().contains("Ann Lee"), "{refused:?}");
+        assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
+    }
+    // The page there names the account.
+    for route in ["authorize", "status"] {
+        assert_eq!(ask(route).await.header("location"), "/connect", "{route}");
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_by_a_link_returns_where_the_link_says_and_only_when_connected() {
+    let gateway = start(&[]).await;
+    let followed = follow(&gateway, &link(&gateway, "customer-7").await).await;
+    let visitor = followed.cookie();
+    let result = format!("{}/connect?notion=connected", gateway.url);
+    let page = ask::get(&result).header("cookie", visitor).send().await;
+    assert_eq!(page.status, StatusCode::OK, "{page:?}");
+    assert!(
+        page.text().contains("No workspace is connected"),
+        "{page:?}"
+    );
+
+    let authorize = target(&gateway.url, visitor, "authorize").await;
+    let begun = ask::get(&format!("{authorize}&return_to=/elsewhere"))
+        .header("cookie", visitor)
+        .send()
+        .await;
+    let ended = consent(&gateway, &begun, visitor).await;
+    assert_eq!(ended.header("location"), "/connect?notion=connected");
+    let returned = ask::get(&result).header("cookie", visitor).send().await;
+    assert_eq!(returned.header("location"), RETURN_TO, "{returned:?}");
+}
+
+#[tokio::test]
+async fn a_service_gets_json_whatever_it_accepts() {
+    let gateway = start(&[]).await;
+    let ask = |path: &str| {
+        let url = format!("{}/connect/{path}", gateway.url);
+        let asked = match path {
+            "status" => ask::get(&url),
+            _ => ask::post(&url),
+        };
+        asked
+            .bearer(&connecting(SERVICE))
+            .header("notion-auth-subject", "customer-7")
+            // The default of Java's HttpURLConnection.
+            .header("accept", "text/html, image/gif, image/jpeg, */*; q=0.2")
+    };
+    for path in ["status", "disconnect"] {
+        let answer = ask(path).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        assert_eq!(answer.json()["connected"], false, "{path}: {answer:?}");
+    }
+    // A browser whose key a server in front adds.
+    let shown = ask("status").header("sec-fetch-site", "same-origin");
+    let shown = shown.send().await;
+    assert!(shown.header("content-type").contains("html"), "{shown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -482,8 +588,7 @@ async fn a_visitor_by_a_link_confirms_another_workspace_on_the_page() {
     let link = link(&gateway, "ann").await;
     let followed = follow(&gateway, &link).await;
     let visitor = followed.cookie();
-    let page = format!("{}/connect", gateway.url);
-    let begun = ask::get(&format!("{page}/authorize"))
+    let begun = ask::get(&target(&gateway.url, visitor, "authorize").await)
         .header("cookie", visitor)
         .send()
         .await;
@@ -491,7 +596,7 @@ async fn a_visitor_by_a_link_confirms_another_workspace_on_the_page() {
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
     assert_eq!(gateway.bot(ANN).await, before);
 
-    let begun = ask::post(&format!("{page}/replace"))
+    let begun = ask::post(&target(&gateway.url, visitor, "replace").await)
         .header("cookie", visitor)
         .header("origin", &gateway.url)
         .send()

@@ -16,6 +16,16 @@ pub(super) async fn sign_in(gateway: &Gateway, key: &str) -> Answer {
         .await
 }
 
+/// The address of a route as the visitor's page has it.
+pub(super) async fn target(gateway: &str, visitor: &str, route: &str) -> String {
+    let page = format!("{gateway}/connect");
+    let shown = ask::get(&page).header("cookie", visitor).send().await;
+    let text = shown.text();
+    let account = text.split_once("page=").expect("an account").1;
+    let account = account.split(['"', '&']).next().expect("an account");
+    format!("{page}/{route}?page={account}")
+}
+
 #[tokio::test]
 async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let gateway = Gateway::start().await;
@@ -36,7 +46,7 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     assert_eq!(signed_in.status, StatusCode::SEE_OTHER);
     let visitor = signed_in.cookie();
     assert!(!visitor.contains(ANN));
-    let begun = ask::get(&format!("{page}/authorize?return_to=/connect"))
+    let begun = ask::get(&target(&gateway.url, visitor, "authorize").await)
         .header("cookie", visitor)
         .send()
         .await;
@@ -56,8 +66,8 @@ async fn a_visitor_signs_in_with_a_key_connects_and_disconnects() {
     let shown = ask::get(&page).header("cookie", visitor).send().await;
     assert!(shown.text().contains("is connected"), "{}", shown.text());
 
-    let disconnect =
-        || ask::post(&format!("{page}/disconnect?return_to=/connect")).header("cookie", visitor);
+    let url = target(&gateway.url, visitor, "disconnect").await;
+    let disconnect = || ask::post(&url).header("cookie", visitor);
     assert_eq!(disconnect().send().await.status, StatusCode::FORBIDDEN);
     let done = disconnect()
         .header("origin", &gateway.url)
@@ -275,7 +285,7 @@ async fn another_workspace_takes_the_place_of_one_only_if_the_visitor_confirms()
         shown.text()
     );
 
-    let begun = ask::get(&format!("{page}/authorize"))
+    let begun = ask::get(&target(&gateway.url, visitor, "authorize").await)
         .header("cookie", visitor)
         .send()
         .await;
@@ -283,7 +293,8 @@ async fn another_workspace_takes_the_place_of_one_only_if_the_visitor_confirms()
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
     assert_eq!(gateway.bot(ANN).await, before);
 
-    let replace = || ask::post(&format!("{page}/replace")).header("cookie", visitor);
+    let url = target(&gateway.url, visitor, "replace").await;
+    let replace = || ask::post(&url).header("cookie", visitor);
     let foreign = replace()
         .header("origin", "https://evil.example")
         .send()
@@ -293,7 +304,7 @@ async fn another_workspace_takes_the_place_of_one_only_if_the_visitor_confirms()
     assert_eq!(begun.status, StatusCode::SEE_OTHER, "{begun:?}");
 
     // The confirmation holds for its own flow, and for the key that gave it.
-    let other = ask::get(&format!("{page}/authorize"))
+    let other = ask::get(&target(&gateway.url, visitor, "authorize").await)
         .header("cookie", visitor)
         .send()
         .await;
