@@ -26,7 +26,7 @@ use crate::{
     envelope,
     keys::{Fingerprint, bearer, fingerprint},
     output, page,
-    site::is_loopback,
+    site::{Site, is_loopback},
     visitor::{Guest, Visitor, now},
 };
 
@@ -43,7 +43,7 @@ const LONGEST_SUBJECT: usize = 512;
 const LONGEST_NAME: usize = 100;
 const LONGEST_URL: usize = 512;
 
-/// What the token of a link is sealed for.
+/// Purpose that the token is encrypted for.
 const PURPOSE: &str = "gateway-link";
 
 /// Which links were used: in the store, because each replica may get each request.
@@ -95,11 +95,14 @@ pub(crate) async fn make(State(connect): State<Connect>, request: Request) -> Re
     let key = bearer(request.headers()).map(fingerprint);
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
-        Err(rejected) => return rejected.into_response(),
+        Err(rejected) => {
+            let (status, problem) = (rejected.status(), rejected.body_text());
+            return envelope::error(status, "validation_error", &problem);
+        }
     };
     let link = key
         .ok_or_else(String::new)
-        .and_then(|key| link(subject, key, &body));
+        .and_then(|key| link(&connect.site, subject, key, &body));
     let link = match link {
         Ok(link) => link,
         Err(problem) => {
@@ -117,10 +120,10 @@ pub(crate) async fn make(State(connect): State<Connect>, request: Request) -> Re
     response
 }
 
-fn link(subject: Subject, key: Fingerprint, body: &[u8]) -> Result<Link, String> {
+fn link(site: &Site, subject: Subject, key: Fingerprint, body: &[u8]) -> Result<Link, String> {
     let asked: Asked = match body.trim_ascii() {
         [] => Asked::default(),
-        body => serde_json::from_slice(body).map_err(|error| {
+        body => asked(body).map_err(|error| {
             format!("the body is not {{\"name\": …, \"return_to\": …}} in JSON: {error}")
         })?,
     };
@@ -129,19 +132,24 @@ fn link(subject: Subject, key: Fingerprint, body: &[u8]) -> Result<Link, String>
             "the subject has more than {LONGEST_SUBJECT} bytes, which is too long for a link"
         ));
     }
-    if let Some(name) = &asked.name {
-        let is_hidden = name.chars().any(output::is_hidden);
-        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || is_hidden {
+    if let Some(name) = &asked.name
+        && (name.chars().count() > LONGEST_NAME || !is_visible(name))
+    {
+        return Err(format!(
+            "`name` must have 1 to {LONGEST_NAME} characters, one of them a letter or a digit, without line breaks \
+             and invisible characters"
+        ));
+    }
+    if let Some(target) = asked.return_to.as_deref() {
+        if !is_target(target) {
             return Err(format!(
-                "`name` is not 1 to {LONGEST_NAME} characters without line breaks and marks that can't be seen"
+                "`return_to` must be an https:// URL (http:// only on this machine) of at most {LONGEST_URL} bytes, \
+                 without a user name"
             ));
         }
-    }
-    if asked.return_to.as_deref().is_some_and(|it| !is_target(it)) {
-        return Err(format!(
-            "`return_to` is not an https:// URL (http:// only on this machine) of at most {LONGEST_URL} bytes \
-             without a user"
-        ));
+        if is_own(target, site) {
+            return Err("`return_to` must not be under the gateway's own /connect".to_owned());
+        }
     }
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| error.to_string())?;
@@ -155,6 +163,41 @@ fn link(subject: Subject, key: Fingerprint, body: &[u8]) -> Result<Link, String>
             return_to: asked.return_to,
         },
     })
+}
+
+fn asked(body: &[u8]) -> Result<Asked, serde_json::Error> {
+    // Serde reads an array as the members in their order.
+    match body.starts_with(b"[") {
+        true => Err(serde::de::Error::custom("it is an array")),
+        false => serde_json::from_slice(body),
+    }
+}
+
+/// Whether a page shows the name, and nothing in it changes how the rest is shown.
+fn is_visible(name: &str) -> bool {
+    let is_hidden = |it: char| output::is_hidden(it) || is_ignorable(it);
+    name.chars().any(char::is_alphanumeric) && !name.chars().any(is_hidden)
+}
+
+/// Whether a character is of Unicode's `Default_Ignorable_Code_Point`, or an annotation. Variation selectors are allowed,
+/// because emoji and Japanese names have them: <https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>
+fn is_ignorable(it: char) -> bool {
+    matches!(
+        it,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e00ff}'
+    )
 }
 
 /// Whether a browser may be sent there when a workspace is connected.
@@ -174,6 +217,15 @@ fn is_target(text: &str) -> bool {
         && has_host
         && (url.scheme() == "https" || is_loopback(&url))
         && url.username().is_empty()
+}
+
+/// Whether it is a page of the gateway, which would send the browser to itself.
+fn is_own(target: &str, site: &Site) -> bool {
+    Url::parse(target).is_ok_and(|url| {
+        let rest = url.path().strip_prefix(&*site.path("/connect"));
+        let is_under = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_under && url.origin() == site.url().origin()
+    })
 }
 
 /// Returns the link of a token, with the visitor that it signs in, if it can still be used.
@@ -217,7 +269,11 @@ pub(crate) async fn follow(State(connect): State<Connect>, request: Request) -> 
     let exchange = access::exchange(&request);
     let form = match Form::<Used>::from_request(request, &()).await {
         Ok(Form(form)) => form,
-        Err(rejected) => return rejected.into_response(),
+        Err(rejected) => {
+            let mut page = gone();
+            *page.status_mut() = rejected.status();
+            return page;
+        }
     };
     let Some((link, visitor)) = opened(&connect, Some(&form.token)) else {
         return gone();
@@ -263,8 +319,13 @@ mod tests {
         sealed::Sealer,
     };
 
+    fn site() -> Site {
+        Site::new("https://gateway.example/n", None).expect("a site")
+    }
+
     fn asked(body: &str) -> Result<Link, String> {
-        link(Subject::new("ann"), fingerprint("key"), body.as_bytes())
+        let subject = Subject::new("ann");
+        link(&site(), subject, fingerprint("key"), body.as_bytes())
     }
 
     #[test]
@@ -278,9 +339,41 @@ mod tests {
             "https://app.example:8443/settings?tab=2#notion",
             "http://localhost:3000/settings",
             "http://[::1]:3000/",
+            "https://gateway.example/connect",
+            "https://gateway.example/n/connected",
         ] {
             let link = asked(&format!(r#"{{"name":"Ann Lée","return_to":"{url}"}}"#)).expect(url);
             assert_eq!(link.guest.return_to.as_deref(), Some(url));
+        }
+        for name in ["7", "李", "❤\u{fe0f} Acme", "葛\u{e0100}城", "עברית"] {
+            let link = asked(&json!({"name": name}).to_string()).expect(name);
+            assert_eq!(link.guest.name.as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_seen_is_refused() {
+        for it in [
+            '\u{3164}',
+            '\u{115f}',
+            '\u{2800}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{2060}',
+            '\u{180e}',
+            '\u{fe0f}',
+            '\u{fff9}',
+            '\u{e0041}',
+            '\u{202e}',
+        ] {
+            let is_shown_with_others = ['\u{2800}', '\u{fe0f}'].contains(&it);
+            for (name, is_accepted) in [
+                (it.to_string(), false),
+                (format!("a{it}b"), is_shown_with_others),
+            ] {
+                let asked = asked(&json!({"name": name}).to_string());
+                assert_eq!(asked.is_ok(), is_accepted, "{name:?}");
+            }
         }
     }
 
@@ -303,6 +396,8 @@ mod tests {
             "https://app.example/\\u000d\\u000aSet-Cookie: a=b",
             " https://app.example/",
             "https://app.exämple/",
+            "https://gateway.example/n/connect",
+            "https://gateway.example:443/n/connect/?notion=connected",
             &long,
         ] {
             let problem = asked(&format!(r#"{{"return_to":"{url}"}}"#)).err();
@@ -313,14 +408,19 @@ mod tests {
             let problem = asked(&format!(r#"{{"name":"{name}"}}"#)).err();
             assert!(problem.expect(name).contains("`name`"), "{name}");
         }
-        for body in ["[]", "name=ann", r#"{"returnTo":"https://app.example"}"#] {
+        for body in [
+            "[]",
+            r#"["Ann", null]"#,
+            "name=ann",
+            r#"{"returnTo":"https://app.example"}"#,
+        ] {
             assert!(
                 asked(body).err().expect(body).contains("the body"),
                 "{body}"
             );
         }
         let subject = Subject::new("x".repeat(LONGEST_SUBJECT + 1));
-        let problem = link(subject, fingerprint("key"), b"").err();
+        let problem = link(&site(), subject, fingerprint("key"), b"").err();
         assert!(problem.expect("too long").contains("the subject"));
     }
 
@@ -335,11 +435,11 @@ mod tests {
         };
         let body = format!(
             r#"{{"name":"{}","return_to":"https://a/{}"}}"#,
-            "\u{10ffff}".repeat(LONGEST_NAME),
+            "\u{20000}".repeat(LONGEST_NAME),
             "x".repeat(LONGEST_URL - "https://a/".len())
         );
         let subject = Subject::new("\"".repeat(LONGEST_SUBJECT));
-        let link = link(subject, fingerprint("key"), body.as_bytes()).expect("it fits");
+        let link = link(&site(), subject, fingerprint("key"), body.as_bytes()).expect("it fits");
         let sealer = Sealer::new(Key::generate(), true);
         let visitor = Visitor::sign_in(link.key, &key, Some(link.guest.clone())).expect("a key");
         let cookie = visitor.cookie(&sealer);

@@ -31,11 +31,11 @@ pub(crate) struct Visitor {
     /// Unix seconds.
     signed_in_at: u64,
     pub(crate) caller: Caller,
-    /// Who came by a link.
+    /// The link's subject, if a link signed the visitor in.
     pub(crate) guest: Option<Guest>,
 }
 
-/// For whom a link is.
+/// Subject, name and return target of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Guest {
     pub(crate) subject: String,
