@@ -177,6 +177,7 @@ pub(crate) fn router(connect: Connect) -> Router {
         .route("/connect/link", get(link::show).post(link::follow))
         .route("/connect/sign-in", post(sign_in))
         .route("/connect/sign-out", post(sign_out))
+        .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(connect)
 }
@@ -285,8 +286,21 @@ fn is_browser(headers: &HeaderMap) -> bool {
     values.any(|accept| accept.to_ascii_lowercase().contains("text/html"))
 }
 
+async fn not_allowed() -> Response {
+    envelope::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        "this path has another method: the header Allow names it",
+    )
+}
+
 async fn oauth_route(State(connect): State<Connect>, request: Request) -> Response {
     let (mut head, body) = request.into_parts();
+    let is_known = head.extensions.get::<Subject>().is_some();
+    if !is_known && !is_browser(&head.headers) {
+        return envelope::no_key();
+    }
+    let has_way_back = is_cancelled(&connect, &head);
     let is_confirmed = connect.is_confirmed(&head);
     if is_confirmed {
         head.extensions.insert(AnotherIdentityConfirmed);
@@ -295,7 +309,25 @@ async fn oauth_route(State(connect): State<Connect>, request: Request) -> Respon
     if is_confirmed {
         add_cookie(&mut response, &connect.sealer.removed(CONFIRMATION));
     }
+    if has_way_back && response.status() == StatusCode::FORBIDDEN {
+        let cookies = response.headers().get_all(SET_COOKIE).into_iter().cloned();
+        let mut page = Redirect::to(&connect.site.path("/connect")).into_response();
+        page.headers_mut()
+            .extend(cookies.map(|it| (SET_COOKIE, it)));
+        return page;
+    }
     response
+}
+
+/// Whether a link's visitor cancelled at Notion. The gateway's page leads back to where the link says, unlike the library's.
+fn is_cancelled(connect: &Connect, head: &Parts) -> bool {
+    let visitor = head.extensions.get::<Visitor>();
+    let error = head.uri.query().and_then(|it| parameter(it, "error"));
+    let path = connect.site.inner_path(head.uri.path());
+    visitor.is_some_and(|it| it.return_to().is_some())
+        && is_browser(&head.headers)
+        && path == connect.site.inner_path(connect.site.callback())
+        && error.as_deref() == Some("access_denied")
 }
 
 /// Starts a flow in which the visitor may choose another account or workspace than the one that is connected.
@@ -377,7 +409,11 @@ async fn sign_in(State(connect): State<Connect>, request: Request) -> Response {
     }
     let form = match Form::<SignIn>::from_request(request, &()).await {
         Ok(Form(form)) => form,
-        Err(rejected) => return rejected.into_response(),
+        Err(rejected) => {
+            let problem = "That form can’t be read. Please try again.";
+            let page = sign_in_page(&connect.site, Some(problem));
+            return (rejected.status(), page).into_response();
+        }
     };
     let Some((fingerprint, key)) = connect.keys.find(form.key.trim()) else {
         if !connect.keys.delay_wrong_key().await {

@@ -546,6 +546,91 @@ async fn a_service_gets_json_whatever_it_accepts() {
     assert!(shown.header("content-type").contains("html"), "{shown:?}");
 }
 
+#[tokio::test]
+async fn mistakes_of_a_service_are_answered_in_notions_envelope() {
+    let gateway = start(&[]).await;
+    let links = format!("{}/connect/links", gateway.url);
+    let here = format!(
+        "{{\"return_to\":\"{}/connect?notion=connected\"}}",
+        gateway.url
+    );
+    let asked = |body: &str| asking(&gateway, "ann").body(body.to_owned());
+    let get = |path: &str| ask::get(&format!("{}/connect/{path}", gateway.url));
+    let disconnect = ask::post(&format!("{}/connect/disconnect", gateway.url));
+    for (asked, status, code) in [
+        (asked(&"x".repeat(5000)), 413, "validation_error"),
+        (asked(r#"["Ann", null]"#), 400, "validation_error"),
+        (asked(&here), 400, "validation_error"),
+        (
+            ask::get(&links).bearer(&connecting(SERVICE)),
+            405,
+            "invalid_request",
+        ),
+        (get("status"), 401, "unauthorized"),
+        (get("authorize"), 401, "unauthorized"),
+        (disconnect, 401, "unauthorized"),
+    ] {
+        let answer = asked.send().await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.json()["code"], code, "{answer:?}");
+        let message = answer.json()["message"].to_string();
+        assert!(message.starts_with("\"gateway: "), "{message}");
+        if status == 405 {
+            assert_eq!(answer.header("allow"), "POST");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_cannot_be_read_gets_a_page() {
+    let gateway = start(&[]).await;
+    for route in ["link", "sign-in"] {
+        for (kind, length, status) in [
+            ("application/x-www-form-urlencoded", 5000, 413),
+            ("application/x-www-form-urlencoded", 0, 422),
+            ("text/plain", 0, 415),
+        ] {
+            let answer = ask::post(&format!("{}/connect/{route}", gateway.url))
+                .header("content-type", kind)
+                .header("origin", &gateway.url)
+                .body("x".repeat(length))
+                .send()
+                .await;
+            assert_eq!(answer.status, status, "{route}: {answer:?}");
+            assert!(answer.text().contains("role=\"alert\""), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_customer_who_cancels_gets_a_way_back() {
+    let gateway = start(&[]).await;
+    let followed = follow(&gateway, &link(&gateway, "customer-7").await).await;
+    let visitor = followed.cookie();
+    let authorize = format!("{}{}", gateway.url, followed.header("location"));
+    let begun = ask::get(&authorize).header("cookie", visitor).send().await;
+    let state = begun.header("location").split("state=").nth(1);
+    let state = state.expect("a state").split('&').next().expect("a value");
+    let cancelled = ask::get(&format!(
+        "{}/connect/callback?error=access_denied&state={state}",
+        gateway.url
+    ))
+    .header("cookie", &format!("{visitor}; {}", begun.cookie()))
+    .header("accept", "text/html")
+    .send()
+    .await;
+    assert_eq!(cancelled.header("location"), "/connect", "{cancelled:?}");
+    let (flow, _) = begun.cookie().split_once('=').expect("a cookie");
+    let mut set = cancelled.headers.get_all("set-cookie").iter();
+    let cleared = |it: &http::HeaderValue| it.to_str().expect("text").starts_with(flow);
+    assert!(set.any(cleared), "{cancelled:?}");
+    let page = ask::get(&format!("{}/connect", gateway.url)).header("cookie", visitor);
+    let page = page.send().await.text();
+    for words in ["No workspace is connected", "Back to app.example"] {
+        assert!(page.contains(words), "{page}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_followed_only_while_the_store_answers() {
     let Some(mut redis) = servers::redis::start() else {
