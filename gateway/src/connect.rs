@@ -240,8 +240,8 @@ async fn know(State(connect): State<Connect>, mut request: Request, next: Next) 
     response
 }
 
-/// Refuses what a page of another account asks for, and serves no page of the library that could ask for something: the
-/// library's pages don't say which account they are of.
+/// Refuses changes that a page of another account asks for. The library's pages don't say which account they are of:
+/// instead of those with buttons, the visitor gets the gateway's page.
 fn check_page(
     connect: &Connect,
     visitor: &Visitor,
