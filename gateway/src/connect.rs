@@ -319,7 +319,8 @@ async fn oauth_route(State(connect): State<Connect>, request: Request) -> Respon
     response
 }
 
-/// Whether a link's visitor cancelled at Notion. The gateway's page leads back to where the link says, unlike the library's.
+/// Whether a link's visitor cancelled at Notion. The gateway's page leads back to where the link says, which the library's
+/// page does not know.
 fn is_cancelled(connect: &Connect, head: &Parts) -> bool {
     let visitor = head.extensions.get::<Visitor>();
     let error = head.uri.query().and_then(|it| parameter(it, "error"));
