@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("gateway: {error}");
             ExitCode::FAILURE
@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), BoxError> {
+async fn run(command: Command) -> Result<ExitCode, BoxError> {
     let provider = async || vault::open_existing(&ConnectionSettings::from_env()?).await;
     // With NOTION_TOKEN there is nothing that a connection is used for.
     let oauth_provider = async || {
@@ -100,7 +100,12 @@ async fn run(command: Command) -> Result<(), BoxError> {
         } => new_key::print(&options),
         Command::List(options) => commands::list(&provider().await?, options).await,
         Command::Show(options) => commands::show(&provider().await?, options).await,
-        Command::Check(options) => commands::check(&oauth_provider().await?, options).await,
+        Command::Check(options) => {
+            return match commands::check(&oauth_provider().await?, options).await? {
+                true => Ok(ExitCode::SUCCESS),
+                false => Ok(ExitCode::FAILURE),
+            };
+        }
         Command::Refresh(options) => commands::refresh(&oauth_provider().await?, options).await,
         Command::Disconnect(options) => {
             commands::disconnect(&oauth_provider().await?, options).await
@@ -109,5 +114,6 @@ async fn run(command: Command) -> Result<(), BoxError> {
         Command::Rotate(options) => rotate::rotate(&provider().await?, &options).await,
         #[cfg(feature = "demo")]
         Command::Demo => demo::serve().await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
