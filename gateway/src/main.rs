@@ -66,14 +66,17 @@ async fn main() -> ExitCode {
         Command::Import(_) => LevelFilter::WARN,
         _ => LevelFilter::ERROR,
     };
-    let done = match log::start(level) {
-        Ok(()) => run(command).await,
-        Err(error) => Err(error),
+    let (done, is_json) = match log::start(level) {
+        Ok(is_json) => (run(command).await, is_json),
+        Err(error) => (Err(error), false),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gateway: {error}");
+            match is_json {
+                true => tracing::error!("{error}"),
+                false => eprintln!("gateway: {error}"),
+            }
             ExitCode::FAILURE
         }
     }
