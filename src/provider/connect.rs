@@ -70,8 +70,8 @@ impl NotionAuthProvider {
     /// Returns whether they were stored.
     ///
     /// A connection that needs reauthorization, or whose record can't be read, has a record as well. So has a subject
-    /// that was disconnected, until its tombstone is purged after 24 hours, because a second import would store revoked
-    /// tokens again. Another process can't connect the subject between the check and the write.
+    /// that was disconnected, until its tombstone is [purged](Self::purge_expired) after 24 hours: a second import would
+    /// store revoked tokens again. Another process can't connect the subject between the check and the write.
     ///
     /// # Errors
     /// If the store fails.
