@@ -92,7 +92,7 @@ pub(crate) fn starting() -> Router {
     )
 }
 
-/// Answers other paths that the gateway is starting.
+/// Adds the answer of all other paths while the gateway starts.
 pub(crate) fn refusing(router: Router) -> Router {
     let refuse = async || {
         let mut refusal = envelope::refusal(
