@@ -83,8 +83,8 @@ impl Keyring {
     fn from_variable(value: Option<OsString>) -> Result<Self, KeyringError> {
         const NOT_SET: &str = "NOTION_AUTH_KEYS is not set: 32 random bytes in base64, such as `openssl rand -base64 32` \
             prints, or several of them separated by commas";
-        const NO_KEYS: &str = "NOTION_AUTH_KEYS: a key is not 32 bytes in base64 (44 characters, without quotes), such \
-            as `openssl rand -base64 32` prints";
+        const NO_KEYS: &str = "NOTION_AUTH_KEYS: each key must be 32 bytes in base64 (44 characters, without quotes): \
+            make one by `openssl rand -base64 32`";
 
         let text = value.unwrap_or_default().into_string();
         let text = Zeroizing::new(text.map_err(|_| KeyringError(NO_KEYS))?);
@@ -167,8 +167,7 @@ fn decode(word: &str) -> Result<[u8; 32], KeyringError> {
         .map(Zeroizing::new)
         .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
         .ok_or(KeyringError(
-            "a key is not 32 bytes in base64 (44 characters), such as `openssl rand -base64 32` \
-             prints",
+            "each key must be 32 bytes in base64 (44 characters): make one by `openssl rand -base64 32`",
         ))
 }
 

@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use crate::{
     commands,
     database::Database,
-    settings::{ConnectionSettings, Settings, origin_of},
+    settings::{ConnectionSettings, Settings, origin_of, text},
     vault,
 };
 
@@ -96,6 +96,8 @@ fn print(settings: &Settings) -> Result<(), BoxError> {
     if let Some(listen) = &operation.metrics_listen {
         rows.push(("GATEWAY_METRICS_LISTEN", listen.addresses()));
     }
+    let log = text("GATEWAY_LOG")?.unwrap_or_else(|| "text".to_owned());
+    rows.push(("GATEWAY_LOG", log));
     let access_log = match operation.is_access_logged {
         true => "on",
         false => "off",

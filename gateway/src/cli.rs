@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Store credentials from a file of JSON lines
     ///
     /// A line is {"subject":"…","credentials":{"access_token":"…","refresh_token":"…"}}. Other members of Notion's
-    /// token answer may be there. Connected subjects are left alone, also while gateways run.
+    /// token answer may be there. Subjects that are connected, or were disconnected within 24 hours, are left alone.
     Import(Import),
     /// Encrypt all records with the first of NOTION_AUTH_KEYS
     Rotate(Output),

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, iter::successors, time::SystemTime};
 
 use notion_auth::{
-    AuthError, BoxError, NotionAuthProvider, Subject,
+    AuthError, BoxError, NotionAuthProvider, ReauthorizationReason, Subject,
     provider::{ConnectionStatus, Revocation, Verdict},
     store::{Filter, ListQuery, RecordState, StoreError},
 };
@@ -125,11 +125,11 @@ pub(crate) async fn show(
     Ok(())
 }
 
-/// Fails unless the connection works, so that scripts can ask.
+/// Returns whether the connection works, and fails if that is not known.
 pub(crate) async fn check(
     provider: &NotionAuthProvider,
     options: cli::Subject,
-) -> Result<(), BoxError> {
+) -> Result<bool, BoxError> {
     let subject = Subject::new(options.subject);
     let check = provider.check(&subject).await;
     let (verdict, detail) = match &check.verdict {
@@ -171,7 +171,9 @@ pub(crate) async fn check(
         }
     })?;
     match check.verdict {
-        Verdict::Good => Ok(()),
+        Verdict::Good => Ok(true),
+        // The line says why.
+        Verdict::Refused | Verdict::NotConnected | Verdict::NeedsReauthorization(_) => Ok(false),
         _ => Err(format!(
             "{}: the connection is not known to work",
             escaped(subject.as_str())
@@ -188,7 +190,16 @@ pub(crate) async fn refresh(
     let refreshed = provider.refresh(&subject).await;
     // The pair that was obtained is saved before the process ends.
     let saved = provider.shutdown(SAVING).await;
-    let generation = refreshed.map_err(|error| failed(&error))?.generation();
+    let refreshed = refreshed.map_err(|error| match error.needs_reauthorization() {
+        // The reason's own text is about a refused token, and this one may be good.
+        Some(ReauthorizationReason::NoRefreshToken) => format!(
+            "{}: can't be refreshed, because there is no refresh token",
+            escaped(subject.as_str())
+        )
+        .into(),
+        _ => failed(&error),
+    });
+    let generation = refreshed?.generation();
     saved.map_err(|error| failed(&error))?;
     line(&match options.output.json {
         true => json!({"subject": subject.as_str(), "generation": generation}).to_string(),
@@ -265,8 +276,14 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
             line += &text;
         }
     }
-    escaped(&line)
+    escaped(&line.replace(FOR_PROGRAMS, FOR_OPERATORS))
 }
+
+/// What the library advises for credentials of another issuer, and what can be done about it here.
+const FOR_PROGRAMS: &str = "than this provider has (NOTION_CLIENT_ID, NOTION_TOKEN_URL): use that client, or another \
+                            namespace; after a migration, call `adopt_other_issuers` on the builder";
+const FOR_OPERATORS: &str = "than these settings name (NOTION_CLIENT_ID, NOTION_TOKEN_URL): set those by which the \
+                             subject was connected; after a change of the client, disconnect the subject and connect again";
 
 /// An error of the store names its setting.
 pub(crate) fn failed(error: &AuthError) -> BoxError {

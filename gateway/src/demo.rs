@@ -25,10 +25,10 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
         .start()
         .await?;
     let directory = tempfile::tempdir()?;
-    let (calling, connecting, service) = (key()?, key()?, key()?);
+    let (calling, connecting, service_calling, service) = (key()?, key()?, key()?, key()?);
     let keys = GatewayKeys::read(
         Some(&format!(
-            "{calling}=you,{connecting}=you:connect,{service}=*:connect"
+            "{calling}=you,{connecting}=you:connect,{service_calling}=*,{service}=*:connect"
         )),
         None,
     )?;
@@ -65,6 +65,11 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     println!(
         "   curl -X POST -H 'Authorization: Bearer {service}' -H 'Notion-Auth-Subject: customer-7' {}",
         settings.site.address("/connect/links")
+    );
+    println!("4. Then call Notion for that customer:");
+    println!(
+        "   curl -H 'Authorization: Bearer {service_calling}' -H 'Notion-Auth-Subject: customer-7' -H 'Notion-Version: 2026-03-11' {}",
+        settings.site.address("/v1/users/me")
     );
     server::serve(settings).await
 }

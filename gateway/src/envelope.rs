@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{
-        HeaderValue, StatusCode,
+        HeaderName, HeaderValue, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER},
     },
     response::Response,
@@ -12,6 +12,9 @@ use serde_json::json;
 
 /// A response that refuses a request.
 pub(crate) type Refusal = Box<Response>;
+
+/// The [`Reason`] for callers, who can't know it by status and code: a 401 may be Notion's own.
+const ERROR_HEADER: HeaderName = HeaderName::from_static("notion-auth-error");
 
 /// Response extension: why the gateway refused the request. For the metrics and the access log.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +37,7 @@ pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
-/// Returns an error that is counted by its reason.
+/// Returns an error that is counted by its reason, and names it.
 pub(crate) fn refusal(
     reason: &'static str,
     status: StatusCode,
@@ -42,8 +45,15 @@ pub(crate) fn refusal(
     message: &str,
 ) -> Refusal {
     let mut response = error(status, code, message);
-    response.extensions_mut().insert(Reason(reason));
+    name_reason(&mut response, reason);
     Box::new(response)
+}
+
+pub(crate) fn name_reason(response: &mut Response, reason: &'static str) {
+    response.extensions_mut().insert(Reason(reason));
+    response
+        .headers_mut()
+        .insert(ERROR_HEADER, HeaderValue::from_static(reason));
 }
 
 /// The request has no key of the gateway.

@@ -22,7 +22,7 @@ use url::Url;
 use crate::{
     access::{self, Exchange},
     body::{DataFrames, Stalled},
-    envelope::{self, Reason, Refusal},
+    envelope::{self, Refusal},
     headers::{self, RequestHeaders},
     keys::{GatewayKeys, Rights},
     limits::{Limits, Reached},
@@ -215,7 +215,14 @@ fn failed(error: &BoxError) -> Refusal {
             );
         }
         let mut response = auth.to_response().into_response();
-        response.extensions_mut().insert(Reason("credentials"));
+        let reason = if auth.is_not_connected() {
+            "not_connected"
+        } else if auth.needs_reauthorization().is_some() {
+            "needs_reauthorization"
+        } else {
+            "credentials"
+        };
+        envelope::name_reason(&mut response, reason);
         return Box::new(response);
     }
     if find::<Stalled>(error).is_some() {

@@ -85,6 +85,15 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) fn starting() -> Router {
     const STARTING: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "starting\n");
 
+    refusing(
+        Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(async || STARTING)),
+    )
+}
+
+/// Adds the answer of all other paths while the gateway starts.
+pub(crate) fn refusing(router: Router) -> Router {
     let refuse = async || {
         let mut refusal = envelope::refusal(
             "starting",
@@ -102,9 +111,7 @@ pub(crate) fn starting() -> Router {
         response.headers_mut().insert(CONNECTION, close);
         response
     };
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(async || STARTING))
+    router
         .fallback(refuse)
         .layer(middleware::map_response(close))
 }

@@ -8,6 +8,7 @@ use std::{
 
 use notion_auth::{
     BoxError, ExplicitCredentials, NotionAuthProvider, NotionUserCredentials, Subject,
+    store::RecordState,
 };
 use serde_json::{Map, Value, json};
 
@@ -23,8 +24,8 @@ use crate::{
 enum Imported {
     Stored,
     Replaced,
-    /// The subject is connected.
-    LeftAlone,
+    /// The subject has a record.
+    LeftAlone(&'static str),
     Refused(String),
 }
 
@@ -34,7 +35,7 @@ pub(crate) async fn import(settings: &ConnectionSettings, options: Import) -> Re
     let lines = open(&options.file).map_err(|error| format!("{shown}: {error}"))?;
     let vault = vault::open(settings).await?;
     let provider = vault::start(vault.builder).await?;
-    let (mut stored, mut left_alone, mut refused) = (0, 0, 0);
+    let (mut stored, mut replaced, mut left_alone, mut refused) = (0, 0, 0, 0);
     for (at, text) in (1..).zip(lines.lines()) {
         let text = text.map_err(|error| format!("{shown}:{at}: {error}"))?;
         let text = text.trim_matches(|it: char| it.is_whitespace() || it == '\u{feff}');
@@ -51,12 +52,14 @@ pub(crate) async fn import(settings: &ConnectionSettings, options: Import) -> Re
         let (code, detail) = match &outcome {
             Imported::Stored => ("stored", String::new()),
             Imported::Replaced => ("replaced", String::new()),
-            Imported::LeftAlone => ("left_alone", "it is connected".to_owned()),
+            Imported::LeftAlone("active") => ("left_alone", "it is connected".to_owned()),
+            Imported::LeftAlone(state) => ("left_alone", format!("its state is {state}")),
             Imported::Refused(reason) => ("refused", reason.clone()),
         };
         match outcome {
-            Imported::Stored | Imported::Replaced => stored += 1,
-            Imported::LeftAlone => left_alone += 1,
+            Imported::Stored => stored += 1,
+            Imported::Replaced => replaced += 1,
+            Imported::LeftAlone(_) => left_alone += 1,
             Imported::Refused(_) => refused += 1,
         }
         let subject = subject.as_ref().map(Subject::as_str);
@@ -73,7 +76,7 @@ pub(crate) async fn import(settings: &ConnectionSettings, options: Import) -> Re
     }
     if !options.output.json {
         line(&format!(
-            "{stored} stored, {left_alone} left alone, {refused} refused"
+            "{stored} stored, {replaced} replaced, {left_alone} left alone, {refused} refused"
         ))?;
     }
     match refused {
@@ -103,7 +106,13 @@ async fn store(
             .await
         {
             Ok(true) => Imported::Stored,
-            Ok(false) => Imported::LeftAlone,
+            Ok(false) => match provider.status(subject).await {
+                Ok(status) => {
+                    let state = status.map_or(RecordState::Disconnected, |it| it.state);
+                    Imported::LeftAlone(state.code())
+                }
+                Err(error) => failed(error),
+            },
             Err(error) => failed(error),
         };
     }
@@ -118,8 +127,7 @@ async fn store(
     }
 }
 
-/// Reads `{"subject":"…","credentials":{…}}`, or credentials with the member `subject` among theirs. The errors show
-/// nothing of the line, because it has tokens.
+/// Reads `{"subject":"…","credentials":{…}}`. The errors show nothing of the line, because it has tokens.
 fn read(text: &str) -> Result<(Subject, NotionUserCredentials), String> {
     let parsed: Result<Map<String, Value>, _> = serde_json::from_str(text);
     let mut members = parsed.map_err(|error| match error.is_data() {
@@ -133,7 +141,7 @@ fn read(text: &str) -> Result<(Subject, NotionUserCredentials), String> {
     let credentials = match members.remove("credentials") {
         Some(credentials) if members.is_empty() => credentials,
         Some(_) => return Err("it has other members beside `subject` and `credentials`".to_owned()),
-        None => Value::Object(members),
+        None => return Err("it has no member `credentials`".to_owned()),
     };
     let credentials: NotionUserCredentials = serde_json::from_value(credentials)
         // The library's errors name members, and show no values.
@@ -149,14 +157,11 @@ mod tests {
 
     #[test]
     fn a_line_has_a_subject_and_credentials() {
-        for text in [
-            r#"{"subject":"ann","credentials":{"access_token":"ntn_1","token_type":"Bearer"}}"#,
-            r#"{"subject":"ann","access_token":"ntn_1","refresh_token":"nrt_1"}"#,
-        ] {
-            let (subject, credentials) = read(text).expect(text);
-            assert_eq!(subject.as_str(), "ann");
-            assert_eq!(credentials.access_token.expose(), "ntn_1");
-        }
+        let text =
+            r#"{"subject":"ann","credentials":{"access_token":"ntn_1","token_type":"Bearer"}}"#;
+        let (subject, credentials) = read(text).expect(text);
+        assert_eq!(subject.as_str(), "ann");
+        assert_eq!(credentials.access_token.expose(), "ntn_1");
     }
 
     #[test]
@@ -182,15 +187,19 @@ mod tests {
                 "other members",
             ),
             (
-                r#"{"subject":"ann","access_token":["hunter2"]}"#,
+                r#"{"subject":"ann","access_token":"hunter2"}"#,
+                "no member `credentials`",
+            ),
+            (
+                r#"{"subject":"ann","credentials":{"access_token":["hunter2"]}}"#,
                 "access_token",
             ),
             (
-                r#"{"subject":"ann","refresh_token":"hunter2"}"#,
+                r#"{"subject":"ann","credentials":{"refresh_token":"hunter2"}}"#,
                 "access_token",
             ),
             (
-                r#"{"subject":"ann","access_token":"hunter 2"}"#,
+                r#"{"subject":"ann","credentials":{"access_token":"hunter 2"}}"#,
                 "can't be sent",
             ),
         ] {

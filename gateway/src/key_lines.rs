@@ -73,8 +73,10 @@ fn owner_and_rights(text: &str) -> Result<(Owner, Rights), &'static str> {
     let (owner, rights) = match text.rsplit_once(':') {
         Some((owner, "connect")) => (owner, Rights::CONNECT),
         // A misspelt right would become a part of the subject.
-        Some((_, right)) if is_like_a_right(right) => {
-            return Err("ends with another right than `:connect` (a key without it calls)");
+        Some((owner, right)) if owner == "*" || is_like_a_right(right) => {
+            return Err(
+                "ends with an unknown right: write `:connect`, or nothing for a key that calls",
+            );
         }
         _ => (text, Rights::CALL),
     };
@@ -281,9 +283,11 @@ mod tests {
             assert_eq!((&parsed.owner, parsed.rights), (&owner, rights), "{text}");
         }
         for (text, words) in [
-            ("ann:Connect", "another right"),
-            ("ann:conect", "another right"),
-            ("ann:call", "another right"),
+            ("ann:Connect", "unknown right"),
+            ("ann:conect", "unknown right"),
+            ("ann:call", "unknown right"),
+            ("*:admin", "unknown right"),
+            ("*:", "unknown right"),
             ("", "no subject"),
             (":connect", "no subject"),
         ] {

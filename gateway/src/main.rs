@@ -66,20 +66,23 @@ async fn main() -> ExitCode {
         Command::Import(_) => LevelFilter::WARN,
         _ => LevelFilter::ERROR,
     };
-    let done = match log::start(level) {
-        Ok(()) => run(command).await,
-        Err(error) => Err(error),
+    let (done, is_json) = match log::start(level) {
+        Ok(is_json) => (run(command).await, is_json),
+        Err(error) => (Err(error), false),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("gateway: {error}");
+            match is_json {
+                true => tracing::error!("{error}"),
+                false => eprintln!("gateway: {error}"),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(command: Command) -> Result<(), BoxError> {
+async fn run(command: Command) -> Result<ExitCode, BoxError> {
     let provider = async || vault::open_existing(&ConnectionSettings::from_env()?).await;
     // With NOTION_TOKEN there is nothing that a connection is used for.
     let oauth_provider = async || {
@@ -100,7 +103,12 @@ async fn run(command: Command) -> Result<(), BoxError> {
         } => new_key::print(&options),
         Command::List(options) => commands::list(&provider().await?, options).await,
         Command::Show(options) => commands::show(&provider().await?, options).await,
-        Command::Check(options) => commands::check(&oauth_provider().await?, options).await,
+        Command::Check(options) => {
+            return match commands::check(&oauth_provider().await?, options).await? {
+                true => Ok(ExitCode::SUCCESS),
+                false => Ok(ExitCode::FAILURE),
+            };
+        }
         Command::Refresh(options) => commands::refresh(&oauth_provider().await?, options).await,
         Command::Disconnect(options) => {
             commands::disconnect(&oauth_provider().await?, options).await
@@ -109,5 +117,6 @@ async fn run(command: Command) -> Result<(), BoxError> {
         Command::Rotate(options) => rotate::rotate(&provider().await?, &options).await,
         #[cfg(feature = "demo")]
         Command::Demo => demo::serve().await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -57,7 +57,7 @@ fn key_of(options: &NewKey) -> Result<GatewayKey, BoxError> {
         expires: match &options.expires {
             Some(time) => match key_lines::parse_time(time)? {
                 time if time > SystemTime::now() => Some(time),
-                _ => return Err("--expires: it is over".into()),
+                _ => return Err("--expires: the time is in the past".into()),
             },
             None => None,
         },

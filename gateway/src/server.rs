@@ -58,10 +58,6 @@ const BUCKETS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let listeners = settings.listen.bind().await?;
     let first_addr = listeners.first_addr()?;
-    let metrics_listener = match &settings.operation.metrics_listen {
-        None => None,
-        Some(listen) => Some(listen.bind().await?),
-    };
     let log = match settings.operation.is_access_logged {
         true => AccessLog::with_words_of(&settings.site),
         false => AccessLog::Off,
@@ -69,13 +65,29 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     let max_connections = settings.operation.max_connections;
     let (router, current) = watch::channel(behind_prefix(&settings.site, health::starting()));
     let (end, ended) = watch::channel(());
+    let metrics_server = match &settings.operation.metrics_listen {
+        None => None,
+        Some(listen) => {
+            let listener = listen.bind().await?;
+            let addr = listener.first_addr()?;
+            let (router, current) = watch::channel(health::refusing(Router::new()));
+            let server = tokio::spawn(connections::serve(
+                listener,
+                METRICS_CONNECTIONS,
+                move || current.borrow().clone(),
+                AccessLog::Off,
+                is_ended(ended.clone()),
+            ));
+            Some((addr, router, server))
+        }
+    };
     let server = tokio::spawn(connections::serve(
         // Small responses must not wait for acknowledgements.
         listeners.tap_io(|stream| drop(stream.set_nodelay(true))),
         max_connections,
         move || current.borrow().clone(),
         log,
-        is_ended(ended.clone()),
+        is_ended(ended),
     ));
     let mut signal = pin!(signal_to_end()?);
     let parts = tokio::select! {
@@ -83,23 +95,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
         () = &mut signal => return Ok(()),
     };
     let mut complete = parts.router;
-    let metrics_server = match metrics_listener {
-        None => {
-            complete = complete.merge(parts.metrics);
-            None
+    match &metrics_server {
+        None => complete = complete.merge(parts.metrics),
+        Some((addr, router, _)) => {
+            router.send_modify(|router| *router = parts.metrics);
+            println!("Metrics are at http://{addr}/metrics");
         }
-        Some(listener) => {
-            println!("Metrics are at http://{}/metrics", listener.first_addr()?);
-            let metrics = parts.metrics;
-            Some(tokio::spawn(connections::serve(
-                listener,
-                METRICS_CONNECTIONS,
-                move || metrics.clone(),
-                AccessLog::Off,
-                is_ended(ended),
-            )))
-        }
-    };
+    }
     let complete = behind_prefix(&parts.site, complete);
     router.send_modify(|router| *router = tidied(complete, parts.has_connect));
     println!("Listening on http://{first_addr}");
@@ -112,7 +114,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), BoxError> {
     }
     drop(end);
     server.await?;
-    if let Some(server) = metrics_server {
+    if let Some((_, _, server)) = metrics_server {
         server.await?;
     }
     parts.provider.shutdown(REFRESHES).await?;

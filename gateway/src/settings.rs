@@ -44,8 +44,8 @@ impl Settings {
         let file = text("GATEWAY_KEYS_FILE")?.map(PathBuf::from);
         if keys.is_none() && file.is_none() {
             return Err(
-                "GATEWAY_KEYS is not set, nor is GATEWAY_KEYS_FILE: they have the keys of those who may call \
-                 (--help shows all settings)"
+                "GATEWAY_KEYS and GATEWAY_KEYS_FILE are not set: set one of them to the callers' keys (--help shows all \
+                 settings)"
                     .into(),
             );
         }

@@ -11,8 +11,8 @@ use crate::{
     error::AuthError,
     event::Event,
     store::{
-        AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, RecordState,
-        Replaced, Snapshot,
+        AttemptId, FencingToken, Found, Lineage, Metadata, NewConnection, Record, Replaced,
+        Snapshot,
     },
     subject::Subject,
 };
@@ -28,7 +28,7 @@ pub(crate) enum Admission {
     /// The same Notion user (by the bot that represents it) in the same workspace.
     #[cfg(feature = "routes")]
     SameIdentity,
-    /// None: there must be no connection.
+    /// None: there must be no record, also no tombstone.
     Absent,
 }
 
@@ -66,11 +66,12 @@ impl NotionAuthProvider {
         stored.map(drop)
     }
 
-    /// Stores credentials if the subject has no connection, as when they are imported beside processes that connect
-    /// users. Returns whether they were stored.
+    /// Stores credentials if the subject has no record, as when they are imported beside processes that connect users.
+    /// Returns whether they were stored.
     ///
-    /// A connection that needs reauthorization, or whose record can't be read, is a connection as well. Another process
-    /// can't connect the subject between the check and the write.
+    /// A connection that needs reauthorization, or whose record can't be read, has a record as well. So has a subject
+    /// that was disconnected, until its tombstone is [purged](Self::purge_expired) after 24 hours: a second import would
+    /// store revoked tokens again. Another process can't connect the subject between the check and the write.
     ///
     /// # Errors
     /// If the store fails.
@@ -197,7 +198,7 @@ impl NotionAuthProvider {
                 Admission::Any => false,
                 #[cfg(feature = "routes")]
                 Admission::SameIdentity => is_changed,
-                Admission::Absent => is_connected(&seen),
+                Admission::Absent => !matches!(seen.found, Found::Absent),
             };
             if is_refused {
                 return Ok(Connected::Refused);
@@ -299,15 +300,6 @@ impl NotionAuthProvider {
                 old.workspace_id.as_deref(),
                 credentials.workspace_id.as_deref(),
             )
-    }
-}
-
-/// Whether there is a connection, also one that has ended or can't be read.
-fn is_connected(seen: &Snapshot) -> bool {
-    match &seen.found {
-        Found::Absent => false,
-        Found::Record(record) => record.state != RecordState::Disconnected,
-        Found::Unreadable(_) => true,
     }
 }
 

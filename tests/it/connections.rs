@@ -11,7 +11,7 @@ use notion_auth::{
     AuthError, Event, MemoryStore, NotionAuthProvider, NotionUserCredentials,
     ReauthorizationReason, Subject,
     provider::{ConnectionStatus, NotionAuthProviderBuilder, Revocation},
-    store::{Filter, ListQuery, RecordState, StoreError},
+    store::{Filter, ListQuery, RecordState, StoreError, TOMBSTONE_AGE},
     testing::{
         MockNotion, TestClock,
         notion::{Call, Fault},
@@ -375,7 +375,13 @@ async fn store_if_absent_replaces_no_connection() {
     assert_eq!(status.expect("a connection").state, state);
     assert!(!store_if_absent().await);
 
+    // The tokens of a second import are those that the disconnect revoked.
     world.provider.delete_credentials(&ann).await.unwrap();
+    assert!(!store_if_absent().await);
+    assert!(world.provider.status(&ann).await.unwrap().is_none());
+
+    world.clock.advance(TOMBSTONE_AGE + Duration::from_secs(1));
+    assert_eq!(world.provider.purge_expired().await.unwrap(), 1);
     assert!(store_if_absent().await);
     world.assert_nothing_lost("ann").await;
 }

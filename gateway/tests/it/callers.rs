@@ -12,6 +12,39 @@ use super::{
 const UPLOAD: usize = 16 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_401_of_the_gateway_names_its_reason_in_a_header_and_notions_own_has_none() {
+    let gateway = Gateway::start().await;
+    let refused = async |key: &str| {
+        let answer = gateway.me(key).send().await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+        assert_eq!(answer.json()["code"], "unauthorized");
+        let reason = answer.headers.get("notion-auth-error");
+        reason.map(|it| it.to_str().expect("text").to_owned())
+    };
+    assert_eq!(refused("nobody-has-this-key").await.as_deref(), Some("key"));
+    assert_eq!(refused(ANN).await.as_deref(), Some("not_connected"));
+
+    gateway.connect(ANN).await;
+    gateway.bot(ANN).await;
+    let call = gateway.notion.ledger().api_calls().pop().expect("a call");
+    gateway.notion.revoke_grant(&call.token.expect("a token"));
+    refused(ANN).await;
+    assert_eq!(refused(ANN).await.as_deref(), Some("needs_reauthorization"));
+
+    let mut credentials =
+        serde_json::to_value(gateway.notion.connect().expose_tokens()).expect("JSON");
+    credentials["refresh_token"] = serde_json::Value::Null;
+    let line = serde_json::json!({"subject": "bob", "credentials": credentials});
+    let path = gateway.directory.path().join("import.jsonl");
+    std::fs::write(&path, line.to_string()).expect("a file");
+    let (done, said, error) = gateway.run(&["import", path.to_str().expect("text")]);
+    assert!(done, "{said}{error}");
+    gateway.bot(BOB).await;
+    gateway.revoke_the_last_token();
+    assert_eq!(refused(BOB).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_reach_clients_that_write_all_before_they_read() {
     let gateway = Gateway::start().await;
     for (head, status) in [

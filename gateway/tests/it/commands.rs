@@ -108,6 +108,8 @@ async fn a_revoked_token_is_refused_by_check() {
     assert_eq!(gateway.me(ANN).send().await.status, StatusCode::OK);
     gateway.revoke_the_last_token();
     let (done, said, _) = gateway.run(&["check", "ann", "--json"]);
+    let (_, _, error) = gateway.run(&["check", "ann"]);
+    assert_eq!(error, "");
     let check = &objects(&said)[0];
     assert!(
         !done && check["verdict"] == "refused" && check["can_refresh"] == true,
@@ -148,7 +150,7 @@ async fn import_stores_new_subjects_and_replaces_others_only_if_asked() {
     // A second run would replace refreshed tokens with spent ones.
     let (done, said, _) = gateway.run(&["import", path]);
     assert!(
-        done && said.ends_with("0 stored, 3 left alone, 0 refused\n"),
+        done && said.ends_with("0 stored, 0 replaced, 3 left alone, 0 refused\n"),
         "{said}"
     );
     assert!(!said.contains('\u{1b}'), "{said:?}");
@@ -177,11 +179,84 @@ async fn import_stores_new_subjects_and_replaces_others_only_if_asked() {
         said.contains("broken.jsonl:1: refused: it is not JSON"),
         "{said}"
     );
-    assert!(said.contains("1 stored, 0 left alone, 1 refused"), "{said}");
+    assert!(
+        said.contains("1 stored, 0 replaced, 0 left alone, 1 refused"),
+        "{said}"
+    );
     assert!(
         !format!("{said}{error}").contains("hunter2"),
         "{said}{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_without_a_refresh_token_says_so_and_not_that_the_token_is_refused() {
+    let gateway = Gateway::start().await;
+    let mut credentials =
+        serde_json::to_value(gateway.notion.connect().expose_tokens()).expect("JSON");
+    credentials["refresh_token"] = Value::Null;
+    let line = serde_json::json!({"subject": "ann", "credentials": credentials});
+    let path = gateway.directory.path().join("import.jsonl");
+    fs::write(&path, line.to_string()).expect("a file");
+    let (done, said, error) = gateway.run(&["import", path.to_str().expect("text")]);
+    assert!(done, "{said}{error}");
+    let (done, _, error) = gateway.run(&["refresh", "ann"]);
+    assert!(
+        !done && error.contains("ann: can't be refreshed, because there is no refresh token"),
+        "{error}"
+    );
+    assert!(!error.contains("refused"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_with_another_client_name_the_settings_and_no_function() {
+    let gateway = Gateway::start().await;
+    gateway.connect(ANN).await;
+    let output = ended(
+        command(gateway.directory.path())
+            .args(["check", "ann"])
+            .env("NOTION_API_URL", gateway.notion.base_url())
+            .env("NOTION_CLIENT_ID", "another-client")
+            .env("NOTION_CLIENT_SECRET", "its-secret"),
+    );
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("NOTION_CLIENT_ID, NOTION_TOKEN_URL") && said.contains("connect again"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("adopt") && !said.contains("builder"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_after_a_disconnect_stores_nothing_unless_replace_is_given() {
+    let gateway = Gateway::start().await;
+    let credentials = serde_json::to_value(gateway.notion.connect().expose_tokens()).expect("JSON");
+    let line = serde_json::json!({"subject": "ann", "credentials": credentials});
+    let path = gateway.directory.path().join("import.jsonl");
+    fs::write(&path, line.to_string()).expect("a file");
+    let path = path.to_str().expect("text");
+    let outcome = |said: &str| objects(said)[0]["outcome"].clone();
+
+    let (_, said, _) = gateway.run(&["import", path, "--json"]);
+    assert_eq!(outcome(&said), "stored", "{said}");
+    let (done, said, error) = gateway.run(&["disconnect", "ann"]);
+    assert!(done, "{said}{error}");
+    let (_, said, _) = gateway.run(&["import", path]);
+    assert!(
+        said.contains("ann left_alone: its state is disconnected"),
+        "{said}"
+    );
+    assert!(
+        said.contains("0 stored, 0 replaced, 1 left alone"),
+        "{said}"
+    );
+    assert!(gateway.run(&["show", "ann"]).2.contains("no workspace"));
+    let (_, said, _) = gateway.run(&["import", path, "--replace", "--json"]);
+    assert_eq!(outcome(&said), "stored", "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +268,7 @@ async fn check_config_shows_settings_without_secrets_and_tries_each_part() {
     for words in [
         "GATEWAY_KEYS                     6 keys  (GATEWAY_KEYS)",
         "DATABASE_URL                     sqlite:gateway.db  (default)",
+        "GATEWAY_LOG                      text  (default)",
         "store                            good",
         "encryption keys                  decrypt all of 1 records that were tried",
         "Notion                           accepts NOTION_CLIENT_ID and NOTION_CLIENT_SECRET",

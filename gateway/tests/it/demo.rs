@@ -45,6 +45,15 @@ async fn the_demo_prints_a_page_to_connect_and_a_call_that_works_then() {
         .await;
     let link = ask::get(link.json()["url"].as_str().expect("a URL"));
     assert!(link.send().await.text().contains("customer-7"));
+    let (_, line) = line.split_once("curl ").expect("a call for the customer");
+    let (_, calling_for_all) = line.split_once("Bearer ").expect("a key");
+    let (calling_for_all, _) = calling_for_all.split_once('\'').expect("its end");
+    let answer = ask::get(me)
+        .bearer(calling_for_all)
+        .header("notion-auth-subject", "customer-7")
+        .send()
+        .await;
+    assert_eq!(answer.header("notion-auth-error"), "not_connected");
 
     let before = ask::get(me).bearer(&calling).send().await;
     assert_eq!(before.status, StatusCode::UNAUTHORIZED);

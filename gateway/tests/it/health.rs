@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::{
     ask,
     program::{ANN, BOB, Gateway, KEYS, command},
-    wait::eventually_async,
+    wait::{eventually_async, soon},
 };
 use crate::servers::{self, port};
 
@@ -116,12 +116,15 @@ async fn gateway_that_waits_for_its_store_is_healthy_and_not_ready() {
     let port = port::free();
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     let listen = format!("127.0.0.1:{port}");
+    let metrics = format!("127.0.0.1:{}", port::free());
+    let metrics_url = format!("http://{metrics}/metrics");
     let starting = tokio::spawn(async move {
         let settings = [
             ("DATABASE_URL", &*database),
             KEYS,
             ("GATEWAY_LISTEN", &listen),
             ("GATEWAY_PUBLIC_URL", "https://gateway.example/notion"),
+            ("GATEWAY_METRICS_LISTEN", &metrics),
         ];
         Gateway::start_with(&settings).await
     });
@@ -143,11 +146,15 @@ async fn gateway_that_waits_for_its_store_is_healthy_and_not_ready() {
         // Or the connection would be served like this for ever.
         assert_eq!(answer.header("connection"), "close");
     }
+    let answer = soon(ask::get(&metrics_url).send()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert_eq!(answer.header("connection"), "close");
     assert!(!starting.is_finished());
     redis.start();
     let _gateway = starting.await.expect("it starts");
     let ready = get("/readyz").await.expect("an answer");
     assert_eq!((ready.status, &*ready.text()), (StatusCode::OK, "ok\n"));
+    assert_eq!(ask::get(&metrics_url).send().await.status, StatusCode::OK);
 }
 
 #[test]

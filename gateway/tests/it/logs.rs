@@ -74,7 +74,7 @@ async fn access_log_has_one_line_per_request() {
             (
                 "/v1/users/me",
                 Some(401),
-                Some("credentials"),
+                Some("not_connected"),
                 Some(false),
                 false,
                 true

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    program::{ANN, ended},
+    program::{ANN, command, ended},
     settings::complaint,
 };
 
@@ -49,6 +49,25 @@ fn wrong_setting_of_operation_is_refused_by_name() {
         assert!(said.contains(&format!("{name}: ")), "{said}");
         assert!(said.contains(words), "{value}: {said}");
     }
+}
+
+#[test]
+fn error_that_ends_the_process_is_json_in_a_json_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = ended(
+        command(directory.path())
+            .env("GATEWAY_LOG", "json")
+            .env("NOTION_TOKEN", "ntn_of_the_integration"),
+    );
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    let line: serde_json::Value = serde_json::from_str(&said).expect(&said);
+    let message = line["message"].as_str().expect("a message");
+    assert_eq!(line["level"], "ERROR");
+    assert!(
+        message.contains("GATEWAY_KEYS and GATEWAY_KEYS_FILE are not set"),
+        "{said}"
+    );
 }
 
 #[test]
