@@ -106,7 +106,8 @@ async fn watched_gateway_says_that_it_is_draining_and_serves_while_it_does() {
     assert!(gateway.process.ended().success());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// The start of the program blocks one of the threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gateway_that_waits_for_its_store_is_healthy_and_not_ready() {
     let Some(mut redis) = servers::redis::start() else {
         return;
