@@ -85,7 +85,7 @@ impl<B: Clone> ReplayBody<B> for CloneBody {
 }
 
 #[diagnostic::do_not_recommend]
-impl<B: Body> ReplayBody<BufferedBody<B>> for CloneBody {
+impl<B> ReplayBody<BufferedBody<B>> for CloneBody {
     type Kept<T> = Option<T>;
 
     fn copy(&self, body: &BufferedBody<B>) -> Option<BufferedBody<B>> {

@@ -295,6 +295,7 @@ async fn buffered_body_within_the_limit_is_sent_again() {
             Some(parts.concat().len() as u64),
             "{parts:?}"
         );
+        assert_eq!(body.is_end_stream(), parts.is_empty());
         let (status, received) = send(body).await;
         assert_eq!(status, 200, "{parts:?}");
         let [first, second] = received.try_into().unwrap();
