@@ -17,6 +17,7 @@ mod acquisitions;
 mod burst;
 mod many_subjects;
 mod notion;
+mod tls;
 mod work;
 
 use harness::Processes::{One, Several};

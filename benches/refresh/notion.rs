@@ -14,8 +14,8 @@ use std::{
 
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use notion_auth::{
-    NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject, provider::NotionAuthProviderBuilder,
-    testing::MockNotion,
+    HttpsConfig, NotionAppCredentials, NotionAuth, NotionAuthLayer, NotionAuthProvider, Subject,
+    provider::NotionAuthProviderBuilder, testing::MockNotion,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -25,13 +25,15 @@ use tower::{Layer, Service};
 
 use crate::{
     harness::{API, name},
+    tls::TlsServer,
     work::runtime,
 };
 
 /// `MockNotion` on a socket and its own thread, so that it uses no time of a measured thread.
 pub(crate) struct Notion {
     pub(crate) mock: MockNotion,
-    _runtime: Runtime,
+    pub(crate) tls: Option<TlsServer>,
+    runtime: Runtime,
 }
 
 impl Notion {
@@ -45,14 +47,41 @@ impl Notion {
             .reconnect_ends_older(false);
         Self {
             mock: runtime.block_on(mock.start()).expect("a port of 127.0.0.1"),
-            _runtime: runtime,
+            tls: None,
+            runtime,
+        }
+    }
+
+    pub(crate) fn with_tls(mut self) -> Self {
+        self.tls = Some(self.runtime.block_on(TlsServer::start(&self.mock)));
+        self
+    }
+
+    pub(crate) fn token_url(&self) -> String {
+        let url = self.mock.token_url();
+        match &self.tls {
+            Some(tls) => url.replace(&self.mock.base_url(), &tls.origin),
+            None => url,
         }
     }
 
     /// Returns the builder of a provider that refreshes here by the built-in transport.
     pub(crate) fn provider(&self) -> NotionAuthProviderBuilder {
         let builder = self.mock.provider_builder().expect("app credentials");
-        builder.api_url(API)
+        let builder = builder.api_url(API);
+        let Some(tls) = &self.tls else {
+            return builder;
+        };
+        let app = NotionAppCredentials::builder()
+            .client_id(self.mock.client_id())
+            .client_secret(self.mock.client_secret())
+            .redirect_uri(self.mock.redirect_uri())
+            .authorization_url(self.mock.authorization_url())
+            .token_url(self.token_url());
+        let config = HttpsConfig::from_vars(|_| None).add_root_certificate(&tls.authority);
+        builder
+            .app(app.build().expect("app credentials"))
+            .https(config.expect("a certificate"))
     }
 }
 
