@@ -4,7 +4,7 @@
 //! few requests through the proxy.
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     extract::{FromRef, Request, State},
     http::{HeaderMap, StatusCode, Uri, header},
@@ -73,7 +73,11 @@ fn is_forwarded(path: &str) -> bool {
     RESOURCES.contains(&resource) && !climbs.iter().any(|it| path.contains(it))
 }
 
-async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Response, HandlerError> {
+async fn forward(
+    State(proxy): State<Proxy>,
+    Extension(subject): Extension<Subject>,
+    request: Request,
+) -> Result<Response, HandlerError> {
     let (head, body) = request.into_parts();
     if !is_forwarded(head.uri.path()) {
         return Ok((StatusCode::NOT_FOUND, "not here").into_response());
@@ -89,7 +93,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Result<Respons
     // Only these, and not cookies, the caller's key or hop-by-hop headers.
     let names = ["accept", "content-type", "notion-version"];
     *outgoing.headers_mut() = only(&head.headers, &names);
-    *outgoing.extensions_mut() = head.extensions; // the subject
+    outgoing.extensions_mut().insert(subject);
     let answer = proxy.notion.oneshot(outgoing).await?;
     let (mut head, body) = answer.into_parts();
     let names = ["content-type", "retry-after", "x-notion-request-id"];

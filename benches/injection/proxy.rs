@@ -24,7 +24,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use notion_auth::{BoxError, NotionAuthLayer, Subject, layer::BufferedBody};
-use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
+use tokio::{net::TcpListener, runtime::Runtime, sync::Barrier, task::JoinSet};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::harness::{
@@ -145,7 +145,7 @@ where
             head.uri = url.parse().expect("a URL");
             // The client's `Host` names the proxy. The HTTP client adds the right one.
             head.headers.remove(HOST);
-            // What the server put there is of no use to the HTTP client, and the layer would clone it.
+            // The server's extensions are of no use to the HTTP client, and the layer would clone them.
             head.extensions.clear();
             head.extensions.insert(subject);
             let request = Request::from_parts(head, prepare(body).await);
@@ -165,21 +165,28 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// Sends requests for one turn, sequentially on each client. Returns the time of each in microseconds.
+/// Sends requests for one turn, sequentially on each of several connections. Returns the time of each in microseconds.
 async fn load(proxy: SocketAddr) -> Vec<f64> {
     let client = client::<Empty<Bytes>>();
-    let end = Instant::now() + TURN;
+    let url = format!("http://{proxy}/v1/users/me");
+    let send = async move || {
+        let request = Request::get(&url).body(Empty::new()).expect("a request");
+        let response = client.request(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.expect("a body");
+    };
+    let connected = Arc::new(Barrier::new(CLIENTS));
     let clients = (0..CLIENTS).map(|_| {
-        let client = client.clone();
+        let (send, connected) = (send.clone(), Arc::clone(&connected));
         async move {
+            // Opens the connection.
+            send().await;
+            connected.wait().await;
+            let end = Instant::now() + TURN;
             let mut times = Vec::new();
             while Instant::now() < end {
                 let start = Instant::now();
-                let request = Request::get(format!("http://{proxy}/v1/users/me"));
-                let request = request.body(Empty::new()).expect("a request");
-                let response = client.request(request).await.expect("an answer");
-                assert_eq!(response.status(), 200);
-                response.into_body().collect().await.expect("a body");
+                send().await;
                 times.push(start.elapsed().as_nanos() as f64 / 1_000.0);
             }
             times

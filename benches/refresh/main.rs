@@ -5,7 +5,7 @@
 //! or the number in `NOTION_AUTH_BENCH_PROCESSES`.
 //!
 //! The token endpoint is `MockNotion` on a socket, on its own thread and runtime, reached by the built-in
-//! transport. The API is a service in this process, so that the speed of an HTTP server is not measured.
+//! transport, without TLS except where it says so. The API is a service in this process, so that the speed of an HTTP server is not measured.
 
 // A benchmark panics if it cannot continue.
 #![allow(clippy::cast_possible_truncation, clippy::expect_used, clippy::panic)]

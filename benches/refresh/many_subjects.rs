@@ -126,6 +126,9 @@ fn time_ours(runtime: &Runtime, way: &Way) -> (f64, f64) {
     let provider = notion.provider().build().expect("a provider");
     connect(&notion.mock, &provider, subjects);
     let client = stale_client(&provider, subjects);
+    // Reads the system's root certificates, as an application does at its start.
+    let health = self::runtime().block_on(provider.health());
+    health.expect("a healthy provider");
     let times = refresh(runtime, client, subjects);
     check(&notion, subjects);
     times
@@ -159,9 +162,12 @@ fn refresh(runtime: &Runtime, client: ApiClient, subjects: usize) -> (f64, f64) 
 /// responses.
 fn time_bare(runtime: &Runtime, way: &Way) -> (f64, f64) {
     let (notion, subjects) = ((way.start)(), way.subjects);
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
     match &notion.tls {
-        None => time_bare_by(HttpConnector::new(), runtime, &notion, subjects),
+        None => time_bare_by(tcp, runtime, &notion, subjects),
         Some(tls) => {
+            tcp.enforce_http(false);
             let mut roots = RootCertStore::empty();
             roots.add(tls.authority.clone()).expect("a certificate");
             let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -173,7 +179,7 @@ fn time_bare(runtime: &Runtime, way: &Way) -> (f64, f64) {
                 .with_tls_config(config)
                 .https_only()
                 .enable_http1()
-                .build();
+                .wrap_connector(tcp);
             time_bare_by(connector, runtime, &notion, subjects)
         }
     }

@@ -149,6 +149,10 @@ impl Shared {
     }
 
     fn trust(&self, roots: Result<Roots, RootsError>) -> Result<Tls, ConnectError> {
+        // Another connection that waited for the roots may have been first.
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
         let mut roots = roots.map_err(ConnectError::roots)?;
         roots.extend(&self.added_roots);
         // ring is selected explicitly, so that an application's default provider does not matter.

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -25,7 +25,7 @@ use http_body_util::BodyExt;
 ///
 /// async fn forward(notion: Client, request: Request<Body>, subject: Subject) -> Result<(), BoxError> {
 ///     let (mut head, body) = request.into_parts();
-///     // What the server put there is of no use to the client, and the layer would clone it.
+///     // The server's extensions are of no use to the client, and the layer would clone them.
 ///     head.extensions.clear();
 ///     head.extensions.insert(subject);
 ///     let body = BufferedBody::read(body, 512 * 1024).await?;
@@ -58,7 +58,11 @@ impl<B: Body + Unpin> BufferedBody<B> {
                 break Some(body);
             }
             match body.frame().await.transpose()?.map(Frame::into_data) {
-                Some(Ok(data)) => buffered.put(data),
+                Some(Ok(mut data)) => {
+                    // Copied: the frame may be a small part of a large buffer, which would be kept with it.
+                    let data = data.copy_to_bytes(data.remaining());
+                    buffered.extend_from_slice(&data);
+                }
                 Some(Err(frame)) => trailers = frame.into_trailers().ok().or(trailers),
                 None => break None,
             }

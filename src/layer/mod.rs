@@ -41,8 +41,8 @@
 //! request before it is sent. The body must be `Clone` or a [`BufferedBody`]. For other bodies, see [`without_replay`] and
 //! [`replaying`].
 //!
-//! The copy of a request with a subject and no other extension takes one allocation. Other extensions are cloned, which takes
-//! five more, so a proxy should not pass on the extensions of its server.
+//! The copy of a head takes one allocation if the subject is its only extension. A second extension adds five, because they
+//! can only be cloned as a whole, so a proxy should not pass on the extensions of its server.
 //!
 //! [`without_replay`]: NotionAuthLayer::without_replay
 //! [`replaying`]: NotionAuthLayer::replaying

@@ -304,6 +304,18 @@ async fn buffered_body_within_the_limit_is_sent_again() {
     }
 }
 
+#[tokio::test]
+async fn buffered_bytes_do_not_keep_the_memory_of_their_frame() {
+    let frame = Bytes::from(vec![7; 1 << 20]).slice(..10);
+    let memory = frame.as_ptr();
+    let body = http_body_util::Full::new(frame);
+    let mut body = BufferedBody::read(body, 100).await.unwrap();
+    let frame = body.frame().await.unwrap().unwrap();
+    let data = frame.into_data().unwrap();
+    assert_eq!(data, vec![7; 10]);
+    assert_ne!(data.as_ptr(), memory);
+}
+
 #[tokio::test(start_paused = true)]
 async fn body_over_the_limit_is_sent_once_and_whole() {
     for (parts, limit) in [(&["four"][..], 3), (&["four", "more", "five"], 4)] {

@@ -7,8 +7,7 @@ use notion_auth::{
     AuthError, Event, ExplicitCredentials, MemoryStore, Mode, NotionAppCredentials, NotionAuth,
     NotionAuthLayer, NotionAuthProvider, NotionUserCredentials, RetryRateLimited, Session, Subject,
     integrations::axum::Connection,
-    layer::CloneBody,
-    layer::{NoReplay, ResponseFuture, SessionService},
+    layer::{BufferedBody, CloneBody, NoReplay, ResponseFuture, SessionService},
     oauth::{CallbackAnswer, OAuthError, OAuthFlow, PendingFlow},
     provider::Acquired,
     store::{StoreError, StoredRecord},
@@ -26,6 +25,7 @@ assert_impl_all!(NotionAuth<Inner>: Clone, std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(SessionService<Inner>: Clone, std::fmt::Debug, Send, Sync);
 assert_impl_all!(ResponseFuture<Inner, Body, NoReplay>: std::fmt::Debug, Send);
 assert_impl_all!(ResponseFuture<Inner, Body, CloneBody>: Send);
+assert_impl_all!(BufferedBody<Body>: std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(NotionAuthProvider: Clone, std::fmt::Debug, Send, Sync, Unpin);
 assert_impl_all!(AuthError: Clone, std::error::Error, Send, Sync, Unpin);
 assert_impl_all!(OAuthError: std::error::Error, Send, Sync);
