@@ -39,7 +39,7 @@ const SIZES: [usize; 4] = [1, SUBJECTS, 100_000, 1_000_000];
 
 /// Few rounds with many batches each, so that the processor's caches contain the case's data.
 const ROUNDS: usize = 7;
-const BATCHES: usize = 1_500;
+const BATCHES: usize = 1_000;
 
 pub(crate) fn measure() {
     report_allocations(cases(), |work| {
